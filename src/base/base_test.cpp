@@ -1,0 +1,62 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/memory.h"
+
+namespace lockstep {
+namespace {
+
+TEST(ByteReader, ReadsWhatWasWritten) {
+  ByteWriter writer;
+  writer.write<uint32_t>(7);
+  writer.write_string("abc");
+  ByteReader reader(writer.bytes(), "test");
+  EXPECT_EQ(reader.read<uint32_t>(), 7u);
+  EXPECT_EQ(reader.read_string(), "abc");
+  EXPECT_EQ(reader.remaining(), 0u);
+}
+
+TEST(ByteReader, RefusesToReadPastTheEnd) {
+  ByteWriter writer;
+  writer.write<uint64_t>(~0ull);
+  ByteReader reader(writer.bytes(), "test");
+  EXPECT_THROW(reader.read_string(), Error);
+  ByteReader counts(writer.bytes(), "test");
+  EXPECT_THROW(counts.read_count(8), Error);
+}
+
+TEST(Hash, KnownValues) {
+  // BLAKE2b-256 of "abc", and XXH3-128 of the empty input (seed 0) from the xxHash specification.
+  EXPECT_EQ(hex(blake2b(as_bytes("abc"))),
+            "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319");
+  EXPECT_EQ(hex(xxh3({})), "99aa06d3014798d86001c324468d497f");
+  EXPECT_EQ(xxh3(as_bytes("ab"), as_bytes("cd")), xxh3(as_bytes("abcd")));
+}
+
+TEST(MappedFile, MapsBytesAndNamesWhatIsMissing) {
+  auto path = std::filesystem::temp_directory_path() / "lockstep_base_test.bin";
+  std::ofstream(path) << "hello";
+  EXPECT_EQ(as_text(MappedFile(path).bytes()), "hello");
+  std::filesystem::remove(path);
+  try {
+    MappedFile missing(path);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::User);
+    EXPECT_NE(std::string(error.what()).find("lockstep_base_test.bin"), std::string::npos);
+  }
+}
+
+TEST(AlignedBuffer, IsZeroAndAligned) {
+  AlignedBuffer buffer(100);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % 4096, 0u);
+  EXPECT_EQ(buffer.data()[99], std::byte{0});
+}
+
+}  // namespace
+}  // namespace lockstep

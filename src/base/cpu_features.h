@@ -1,0 +1,13 @@
+// What this machine's CPU and operating system offer, asked once.
+#pragma once
+
+namespace lockstep {
+
+struct CpuFeatures {
+  bool avx2 = false;         // AVX2 with FMA
+  bool avx512_vnni = false;  // AVX-512 F, BW, DQ, VL and VNNI
+};
+
+const CpuFeatures& cpu_features();
+
+}  // namespace lockstep
