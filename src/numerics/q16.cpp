@@ -1,0 +1,25 @@
+#include "numerics/q16.h"
+
+#include <algorithm>
+
+#include "numerics/float32.h"
+
+namespace lockstep::numerics {
+
+bool quantise(std::span<const float> x, int32_t levels, std::span<int16_t> a, float& s) {
+  uint32_t m_bits = 0;
+  for (float value : x) m_bits = std::max(m_bits, bits_of(value) & 0x7fffffffu);
+  if (m_bits >= kQ16ErrorBits || m_bits < kQ16ZeroBits) {
+    std::fill(a.begin(), a.end(), int16_t{0});
+    s = 0.0f;
+    return m_bits < kQ16ErrorBits;
+  }
+  const float m = from_bits(m_bits);
+  const float top = static_cast<float>(levels);
+  s = m / top;
+  const float r = top / m;
+  for (size_t i = 0; i < x.size(); ++i) a[i] = static_cast<int16_t>(rint32(x[i] * r));
+  return true;
+}
+
+}  // namespace lockstep::numerics

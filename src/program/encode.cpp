@@ -1,0 +1,335 @@
+#include "program/encode.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "program/fields.h"
+#include "program/verify.h"
+
+namespace lockstep::program {
+
+namespace {
+
+constexpr char kMagic[8] = {'L', 'O', 'C', 'K', 'S', 'T', 'E', 'P'};
+constexpr uint64_t kHeaderBytes = 256;
+constexpr uint64_t kSectionAlignment = 4096;
+constexpr uint64_t kSectionsMax = 4096;
+
+// The header's fields, at their offsets in the file; the rest of its 256 bytes is zero.
+struct Header {
+  char magic[8];
+  uint32_t container_version;
+  uint32_t contract_version;
+  char isa[16];
+  uint32_t isa_version;
+  uint32_t section_count;
+  uint64_t section_table;  // offset
+  uint64_t leaves;         // offset of the leaf hashes
+  uint64_t file_bytes;
+  std::byte hash[32];
+};
+static_assert(sizeof(Header) == 96);
+
+enum class SectionKind : uint32_t { Metadata = 1, Memory = 2, Asset = 3 };
+constexpr uint32_t kCritical = 1;  // a reader that does not know the section must refuse the file
+
+struct Section {
+  uint32_t kind;
+  uint32_t flags;
+  uint32_t index;  // of the memory or asset
+  uint32_t reserved;
+  uint64_t offset;
+  uint64_t bytes;
+  char name[64];  // of an asset
+};
+static_assert(sizeof(Section) == 96);
+
+class FieldWriter {
+ public:
+  template <class... Values>
+  void operator()(Values&... values) {
+    (put(values), ...);
+  }
+  ByteWriter out;
+
+ private:
+  template <class T>
+  void put(T& value) {
+    if constexpr (std::is_enum_v<T>) {
+      out.write(static_cast<std::underlying_type_t<T>>(value));
+    } else if constexpr (std::is_arithmetic_v<T>) {
+      out.write(value);
+    } else {
+      fields(*this, value);
+    }
+  }
+  void put(std::string& value) { out.write_string(value); }
+  void put(Hash256& value) { out.write_bytes(value); }
+  template <class T>
+  void put(std::vector<T>& values) {
+    out.write<uint64_t>(values.size());
+    for (T& value : values) put(value);
+  }
+};
+
+class FieldReader {
+ public:
+  explicit FieldReader(ByteReader& in) : in_(in) {}
+  template <class... Values>
+  void operator()(Values&... values) {
+    (get(values), ...);
+  }
+
+ private:
+  template <class T>
+  void get(T& value) {
+    if constexpr (std::is_enum_v<T>) {
+      value = static_cast<T>(in_.read<std::underlying_type_t<T>>());
+    } else if constexpr (std::is_arithmetic_v<T>) {
+      value = in_.read<T>();
+    } else {
+      fields(*this, value);
+    }
+  }
+  void get(std::string& value) { value = in_.read_string(); }
+  void get(Hash256& value) { std::copy_n(in_.take(value.size()).begin(), value.size(), value.begin()); }
+  template <class T>
+  void get(std::vector<T>& values) {
+    // A structure takes 8 bytes at least, so what is there bounds what is allocated.
+    const uint64_t count = in_.read_count(std::is_arithmetic_v<T> ? sizeof(T) : 8);
+    values.resize(count);
+    for (T& value : values) get(value);
+  }
+  ByteReader& in_;
+};
+
+Header read_header(Bytes bytes, const std::string& what) {
+  if (!looks_like_program(bytes)) user_error("{}: not a Lockstep program", what);
+  if (bytes.size() < kHeaderBytes) user_error("{}: a program cut off after {} bytes", what, bytes.size());
+  Header header;
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  if (header.container_version != kContainerVersion) {
+    user_error("{}: a program of container version {}; this Lockstep reads version {}: compile the model again", what,
+               header.container_version, kContainerVersion);
+  }
+  if (header.contract_version != 1) {
+    user_error("{}: a program of numerics contract {}; this Lockstep computes contract 1: compile the model again",
+               what, header.contract_version);
+  }
+  if (header.file_bytes != bytes.size()) {
+    user_error("{}: has {} bytes and should have {}: it was cut off or added to", what, bytes.size(),
+               header.file_bytes);
+  }
+  const uint64_t leaf_count = header.leaves < kHeaderBytes || header.leaves > bytes.size()
+                                  ? 0
+                                  : (header.leaves - kHeaderBytes + kLeafBytes - 1) / kLeafBytes;
+  if (leaf_count == 0 || bytes.size() - header.leaves != leaf_count * sizeof(Hash256)) {
+    user_error("{}: damaged: its header does not fit its size", what);
+  }
+  return header;
+}
+
+Hash256 hash_of(Bytes header_bytes, Bytes leaves) {
+  std::vector<std::byte> zeroed(header_bytes.begin(), header_bytes.begin() + kHeaderBytes);
+  std::fill_n(zeroed.begin() + offsetof(Header, hash), sizeof(Header::hash), std::byte{0});
+  Blake2b hasher;
+  hasher.update(zeroed);
+  hasher.update(leaves);
+  return hasher.finish();
+}
+
+Bytes leaf(Bytes bytes, const Header& header, uint64_t index) {
+  const uint64_t begin = kHeaderBytes + index * kLeafBytes;
+  return bytes.subspan(begin, std::min(kLeafBytes, header.leaves - begin));
+}
+
+bool leaf_matches(Bytes bytes, const Header& header, uint64_t index) {
+  const Hash256 hash = blake2b(leaf(bytes, header, index));
+  return std::equal(hash.begin(), hash.end(), bytes.begin() + static_cast<ptrdiff_t>(header.leaves + index * sizeof(Hash256)));
+}
+
+[[noreturn]] void refuse_leaf(const std::string& what, uint64_t index) {
+  user_error("{}: damaged: the bytes from {} on do not match their hash; compile the model again", what,
+             kHeaderBytes + index * kLeafBytes);
+}
+
+// That the header and the leaf hashes are what the program hash was made of.
+void check_root(Bytes bytes, const Header& header, const std::string& what) {
+  if (hash_of(bytes, bytes.subspan(header.leaves)) != program_hash(bytes)) {
+    user_error("{}: damaged: its header or hash tree does not match the program hash", what);
+  }
+}
+
+// Checks the leaves that the range touches.
+void check_range(Bytes bytes, const Header& header, uint64_t begin, uint64_t size, const std::string& what) {
+  if (begin < kHeaderBytes || begin > header.leaves || size > header.leaves - begin) {
+    user_error("{}: damaged: a section lies outside the file", what);
+  }
+  if (size == 0) return;
+  for (uint64_t i = (begin - kHeaderBytes) / kLeafBytes; i <= (begin + size - 1 - kHeaderBytes) / kLeafBytes; ++i) {
+    if (!leaf_matches(bytes, header, i)) refuse_leaf(what, i);
+  }
+}
+
+}  // namespace
+
+std::vector<std::byte> encode(const Program& program) {
+  FieldWriter metadata;
+  fields(metadata, const_cast<Program&>(program));
+
+  struct Piece {
+    Section section;
+    Bytes bytes;
+  };
+  std::vector<Piece> pieces;
+  auto add = [&](SectionKind kind, uint32_t index, Bytes bytes, std::string_view name) {
+    Section section{};
+    section.kind = static_cast<uint32_t>(kind);
+    section.flags = kCritical;
+    section.index = index;
+    section.bytes = bytes.size();
+    LOCKSTEP_CHECK(name.size() < sizeof(section.name));
+    std::copy(name.begin(), name.end(), section.name);
+    pieces.push_back({section, bytes});
+  };
+  add(SectionKind::Metadata, 0, metadata.out.bytes(), "");
+  for (uint32_t i = 0; i < program.assets.size(); ++i) {
+    add(SectionKind::Asset, i, program.assets[i].bytes, program.assets[i].name);
+  }
+  for (const auto& [memory, bytes] : program.contents) {
+    LOCKSTEP_CHECK(bytes.size() == program.memories[memory].bytes);
+    add(SectionKind::Memory, memory, bytes, "");
+  }
+
+  Header header{};
+  std::copy_n(kMagic, sizeof(kMagic), header.magic);
+  header.container_version = kContainerVersion;
+  header.contract_version = program.contract_version;
+  LOCKSTEP_CHECK(program.isa.size() < sizeof(header.isa));
+  std::copy(program.isa.begin(), program.isa.end(), header.isa);
+  header.isa_version = program.isa_version;
+  header.section_count = static_cast<uint32_t>(pieces.size());
+  header.section_table = kHeaderBytes;
+  auto align = [](uint64_t offset) { return (offset + kSectionAlignment - 1) / kSectionAlignment * kSectionAlignment; };
+  uint64_t offset = align(kHeaderBytes + pieces.size() * sizeof(Section));
+  for (Piece& piece : pieces) {
+    piece.section.offset = offset;
+    offset = align(offset + piece.section.bytes);
+  }
+  header.leaves = offset;
+  const uint64_t leaf_count = (offset - kHeaderBytes + kLeafBytes - 1) / kLeafBytes;
+  header.file_bytes = offset + leaf_count * sizeof(Hash256);
+
+  std::vector<std::byte> file(header.file_bytes);
+  std::memcpy(file.data(), &header, sizeof(header));
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    std::memcpy(file.data() + header.section_table + i * sizeof(Section), &pieces[i].section, sizeof(Section));
+    std::copy(pieces[i].bytes.begin(), pieces[i].bytes.end(), file.begin() + static_cast<ptrdiff_t>(pieces[i].section.offset));
+  }
+  for (uint64_t i = 0; i < leaf_count; ++i) {
+    const Hash256 hash = blake2b(leaf(file, header, i));
+    std::copy(hash.begin(), hash.end(), file.begin() + static_cast<ptrdiff_t>(header.leaves + i * sizeof(Hash256)));
+  }
+  const Hash256 root = hash_of(file, Bytes(file).subspan(header.leaves));
+  std::copy(root.begin(), root.end(), file.begin() + offsetof(Header, hash));
+  return file;
+}
+
+bool looks_like_program(Bytes bytes) {
+  return bytes.size() >= sizeof(kMagic) && std::memcmp(bytes.data(), kMagic, sizeof(kMagic)) == 0;
+}
+
+Hash256 program_hash(Bytes bytes) {
+  LOCKSTEP_CHECK(bytes.size() >= kHeaderBytes);
+  Hash256 hash;
+  std::memcpy(hash.data(), bytes.data() + offsetof(Header, hash), hash.size());
+  return hash;
+}
+
+Program decode(Bytes bytes, const std::string& what) {
+  const Header header = read_header(bytes, what);
+  check_root(bytes, header, what);
+  if (header.section_count > kSectionsMax) user_error("{}: damaged: {} sections", what, header.section_count);
+  check_range(bytes, header, header.section_table, header.section_count * sizeof(Section), what);
+
+  Program program;
+  bool has_metadata = false;
+  uint64_t end = header.section_table + header.section_count * sizeof(Section);
+  std::vector<Section> memories;
+  for (uint32_t i = 0; i < header.section_count; ++i) {
+    Section section;
+    std::memcpy(&section, bytes.data() + header.section_table + i * sizeof(Section), sizeof(section));
+    if (section.offset % kSectionAlignment != 0 || section.offset < end || section.offset > header.leaves ||
+        section.bytes > header.leaves - section.offset) {
+      user_error("{}: damaged: section {} lies outside the file, over another or unaligned", what, i);
+    }
+    end = section.offset + section.bytes;
+    const Bytes body = bytes.subspan(section.offset, section.bytes);
+    switch (static_cast<SectionKind>(section.kind)) {
+      case SectionKind::Metadata: {
+        if (has_metadata) user_error("{}: damaged: it has metadata twice", what);
+        check_range(bytes, header, section.offset, section.bytes, what);
+        ByteReader in(body, what);
+        FieldReader reader(in);
+        fields(reader, program);
+        if (in.remaining() != 0) user_error("{}: damaged: {} bytes too many in its metadata", what, in.remaining());
+        has_metadata = true;
+        break;
+      }
+      case SectionKind::Asset: {
+        if (section.index != program.assets.size()) user_error("{}: damaged: its assets are out of order", what);
+        check_range(bytes, header, section.offset, section.bytes, what);
+        const std::string_view name(section.name, sizeof(section.name));
+        program.assets.push_back({std::string(name.substr(0, name.find('\0'))), {body.begin(), body.end()}});
+        break;
+      }
+      case SectionKind::Memory: memories.push_back(section); break;
+      default:
+        if ((section.flags & kCritical) != 0) {
+          user_error("{}: has a section of kind {} that this Lockstep does not know; use a newer one", what,
+                     section.kind);
+        }
+    }
+  }
+  if (!has_metadata) user_error("{}: damaged: no metadata", what);
+  if (program.contract_version != header.contract_version || program.isa_version != header.isa_version ||
+      program.isa != std::string_view(header.isa, strnlen(header.isa, sizeof(header.isa)))) {
+    user_error("{}: damaged: its header and its metadata name different versions", what);
+  }
+  for (const Section& section : memories) {
+    if (section.index >= program.memories.size() || program.memories[section.index].bytes != section.bytes) {
+      user_error("{}: damaged: a memory's section does not fit its declaration", what);
+    }
+    if (program.contents.contains(section.index)) {
+      user_error("{}: damaged: memory {} has two sections", what, program.memories[section.index].name);
+    }
+    program.contents[section.index] = bytes.subspan(section.offset, section.bytes);
+  }
+  verify_structure(program, what);
+  return program;
+}
+
+void check_leaves(Bytes bytes, const std::string& what, unsigned threads) {
+  const Header header = read_header(bytes, what);
+  check_root(bytes, header, what);
+  const uint64_t count = (header.leaves - kHeaderBytes + kLeafBytes - 1) / kLeafBytes;
+  std::atomic<uint64_t> next{0}, damaged{count};
+  auto work = [&] {
+    for (uint64_t i = next++; i < damaged; i = next++) {
+      if (!leaf_matches(bytes, header, i)) {
+        uint64_t seen = damaged;
+        while (i < seen && !damaged.compare_exchange_weak(seen, i)) {
+        }
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> helpers;
+    for (unsigned i = 1; i < threads; ++i) helpers.emplace_back(work);
+    work();
+  }
+  if (damaged != count) refuse_leaf(what, damaged);
+}
+
+}  // namespace lockstep::program

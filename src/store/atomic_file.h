@@ -1,0 +1,47 @@
+// Files that are written whole or not at all: the bytes go to a temporary in the same folder, reach the
+// disk, and take the file's name in one step. A reader sees the old file or the new one, never a part.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "base/bytes.h"
+
+namespace lockstep::store {
+
+// A file that is being written. OWNS its temporary, which goes when the object does without a commit. A
+// temporary is locked for as long as its writer lives, so what a killed process left behind is told from
+// what a living one still writes; leftovers in the folder are removed by the next writer. One thread.
+class AtomicFile {
+ public:
+  // Starts to write the file that will be called `path`; a symbolic link is followed. Throws a user's error
+  // if the folder does not exist or `path` is anything but a regular file, and a machine's error, as do
+  // append and commit, that names the path and the reason if the system refuses (no permission, disk full).
+  explicit AtomicFile(const std::filesystem::path& path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void append(Bytes bytes);
+  // Makes the file durable under its name, in place of an older one. Called once, as the last call.
+  void commit();
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  void create_temporary();
+  [[noreturn]] void fail(const char* action, int code) const;
+
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;  // empty once committed
+  int descriptor_ = -1;
+};
+
+// AtomicFile with all bytes at hand.
+void write_file(const std::filesystem::path& path, Bytes bytes);
+
+// Removes the temporaries in `folder` whose writers are gone; gives their number. Throws nothing: what
+// cannot be read or removed stays.
+uint64_t remove_stale_temporaries(const std::filesystem::path& folder) noexcept;
+
+}  // namespace lockstep::store

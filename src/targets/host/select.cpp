@@ -1,0 +1,51 @@
+#include <sched.h>
+
+#include <thread>
+
+#include "base/cpu_features.h"
+#include "targets/host/host_target.h"
+#include "targets/host/kernels/kernels.h"
+
+namespace lockstep::targets::host {
+
+namespace {
+
+// Kernels of this build that this CPU can run, the plainest first.
+std::vector<const KernelTable*> available_kernels() {
+  std::vector<const KernelTable*> tables = {&scalar_kernels()};
+#if defined(__x86_64__) && !defined(LOCKSTEP_SCALAR_ONLY)
+#if defined(LOCKSTEP_HAS_AVX2)
+  if (cpu_features().avx2) tables.push_back(&avx2_kernels());
+#endif
+  if (cpu_features().avx512_vnni) tables.push_back(&avx512_kernels());
+#endif
+  return tables;
+}
+
+}  // namespace
+
+std::vector<std::string> available_isas() {
+  std::vector<std::string> names;
+  for (const KernelTable* table : available_kernels()) names.push_back(table->name);
+  return names;
+}
+
+const KernelTable& select_kernels(const std::string& isa) {
+  const std::vector<const KernelTable*> tables = available_kernels();
+  if (isa.empty()) return *tables.back();
+  for (const KernelTable* table : tables) {
+    if (isa == table->name) return *table;
+  }
+  const std::string names = fmt::format("{}", fmt::join(available_isas(), ", "));
+  if (isa == "avx2" || isa == "avx512") user_error("--isa {}: this CPU does not have it; possible here: {}", isa, names);
+  if (isa == "amx") user_error("--isa amx: this build has no AMX kernels; possible here: {}", names);
+  user_error("--isa {}: no such instruction set; possible here: {}", isa, names);
+}
+
+uint32_t default_workers() {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof(set), &set) == 0) return static_cast<uint32_t>(CPU_COUNT(&set));
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+}  // namespace lockstep::targets::host
