@@ -31,6 +31,7 @@ endif()
 
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
 if(LOCKSTEP_TESTS)
   find_package(GTest REQUIRED)
 endif()

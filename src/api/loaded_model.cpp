@@ -1,6 +1,8 @@
 #include "api/loaded_model.h"
 
-#include <thread>
+#include <sys/stat.h>
+
+#include <chrono>
 
 #include "api/model_assets.h"
 #include "import/gguf.h"
@@ -8,6 +10,10 @@
 #include "program/encode.h"
 #include "program/isa/isa.h"
 #include "program/verify.h"
+#include "store/atomic_file.h"
+#include "store/cache.h"
+#include "targets/host/kernels/kernels.h"
+#include "text/utf8.h"
 
 namespace lockstep::api {
 
@@ -54,6 +60,62 @@ LoadedProgram open_program(MappedFile file, const LoadOptions& options) {
   return loaded;
 }
 
+// Names what a compiled form depends on: the file as it stands on disk, the options and the compiler.
+std::string cache_key(const std::filesystem::path& path, const LoadOptions& options) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) user_error("{}: cannot be read: {}", path.string(), errno_text(errno));
+  const graph::NumericOptions numeric = numeric_options(options);
+  const std::string text = fmt::format(
+      "{}|{}|{}.{:09}|{}|{}|kv{}|{}|{}|{}", std::filesystem::canonical(path).string(), status.st_size,
+      status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ino, numerics::weight_variant_name(numeric.weights),
+      numeric.kv_bits, compiler::kCompilerVersion, program::isa::host().version, program::kContainerVersion);
+  return hex(blake2b(lockstep::as_bytes(text)));
+}
+
+void warn(const LoadOptions& options, const std::string& message) {
+  if (options.warn) options.warn(message);
+}
+
+// The program of a GGUF file without a cache.
+LoadedProgram compile_in_memory(const std::filesystem::path& path, const LoadOptions& options) {
+  const std::unique_ptr<LoadedGraph> source = load_graph(path, options);
+  LoadedProgram loaded;
+  loaded.path = path.string();
+  loaded.compiled =
+      compiler::compile_for_host(source->graph, import_assets(source->checkpoint.metadata), compile_options(options));
+  loaded.program = loaded.compiled.program;
+  const std::vector<std::byte> bytes = program::encode(loaded.program);
+  loaded.program_hash = program::program_hash(bytes);
+  loaded.program_bytes = bytes.size();
+  return loaded;
+}
+
+// The cached program of `key`, if there is one and it is whole.
+std::optional<LoadedProgram> open_cached(const store::CacheFolder& folder, const std::string& key,
+                                         const LoadOptions& options) {
+  std::optional<MappedFile> file = folder.open(key);
+  if (!file) return std::nullopt;
+  try {
+    return open_program(std::move(*file), options);
+  } catch (const Error& error) {
+    warn(options, fmt::format("the cached program is not usable and is made again: {}", error.what()));
+    return std::nullopt;
+  }
+}
+
+LoadedProgram load_through_cache(const store::CacheFolder& folder, const std::filesystem::path& path,
+                                 const LoadOptions& options) {
+  const std::string key = cache_key(path, options);
+  if (auto loaded = open_cached(folder, key, options)) return std::move(*loaded);
+  const store::LockFile lock = folder.lock(key, [&](std::chrono::milliseconds waited) {
+    if (options.progress) options.progress("wait for another lockstep that compiles this model", static_cast<uint64_t>(waited.count() / 1000), 0);
+  });
+  if (auto loaded = open_cached(folder, key, options)) return std::move(*loaded);
+  folder.put(key, compile_file(path, options));
+  if (auto loaded = open_cached(folder, key, options)) return std::move(*loaded);
+  return compile_in_memory(path, options);
+}
+
 }  // namespace
 
 std::unique_ptr<LoadedGraph> load_graph(const std::filesystem::path& path, const LoadOptions& options) {
@@ -63,22 +125,128 @@ std::unique_ptr<LoadedGraph> load_graph(const std::filesystem::path& path, const
   return loaded;
 }
 
+std::vector<std::byte> compile_file(const std::filesystem::path& path, const LoadOptions& options) {
+  const std::unique_ptr<LoadedGraph> source = load_graph(path, options);
+  const compiler::CompiledProgram compiled =
+      compiler::compile_for_host(source->graph, import_assets(source->checkpoint.metadata), compile_options(options));
+  program::verify_weights(compiled.program, path.string());
+  return program::encode(compiled.program);
+}
+
 LoadedProgram load_program(const std::filesystem::path& path, const LoadOptions& options) {
+  if (options.kv_bits && *options.kv_bits != 16 && *options.kv_bits != 8) {
+    user_error("--kv {}: 16 or 8 is possible", *options.kv_bits);
+  }
   MappedFile file(path);
   if (program::looks_like_program(file.bytes())) return open_program(std::move(file), options);
-  const std::unique_ptr<LoadedGraph> source = load_graph(path, options);
-  LoadedProgram loaded;
-  loaded.path = path.string();
-  loaded.compiled =
-      compiler::compile_for_host(source->graph, import_assets(source->checkpoint.metadata), compile_options(options));
-  loaded.program = loaded.compiled.program;
-  return loaded;
+  if (options.use_cache) {
+    const store::Cache::Opened opened = store::Cache::open(store::cache_settings_from_environment());
+    if (opened.cache) {
+      try {
+        LoadedProgram loaded = load_through_cache(opened.cache->programs(), path, options);
+        loaded.path = path.string();
+        return loaded;
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::Machine) throw;
+        warn(options, fmt::format("the compiled program is not kept: {}", error.what()));
+      }
+    } else {
+      warn(options, fmt::format("the compiled program is not kept: {}", opened.reason));
+    }
+  }
+  return compile_in_memory(path, options);
+}
+
+std::unique_ptr<targets::host::HostTarget> load_target(const program::Program& program,
+                                                       const targets::host::HostOptions& options) {
+  targets::host::HostOptions chosen = options;
+  if (chosen.context > program.context_max) {
+    user_error("--context {}: {} was made for up to {} positions", chosen.context, program.model_name, program.context_max);
+  }
+  if (chosen.context == 0) chosen.context = std::min(program.context_max, kDefaultContext);
+  if (chosen.workers > 256) user_error("--threads {}: up to 256 are possible", chosen.workers);
+  return targets::host::load(program, chosen);
+}
+
+std::string kernels_name(const targets::host::HostTarget& target) {
+  return target.kernels().name;
 }
 
 text::Tokenizer load_tokenizer(const program::Program& program) {
   const program::Asset* asset = program.find_asset(kTokenizerAsset);
   if (asset == nullptr) user_error("{}: the program carries no tokenizer", program.model_name);
-  return text::Tokenizer(text::decode_vocabulary(asset->bytes, program.model_name));
+  text::Tokenizer tokenizer(text::decode_vocabulary(asset->bytes, program.model_name));
+  if (tokenizer.vocabulary().tokens.size() > program.vocabulary) {
+    user_error("{}: the tokenizer has {} tokens and the model {}", program.model_name,
+               tokenizer.vocabulary().tokens.size(), program.vocabulary);
+  }
+  return tokenizer;
+}
+
+std::optional<text::ChatTemplate> load_chat_template(const program::Program& program) {
+  const program::Asset* asset = program.find_asset(kChatTemplateAsset);
+  if (asset == nullptr) return std::nullopt;
+  return text::ChatTemplate::parse(std::string(lockstep::as_text(asset->bytes)),
+                                   fmt::format("the chat template of {}", program.model_name));
+}
+
+namespace {
+
+// Put inside a control token that a message merely spells, so that it is read as text: a noncharacter, which
+// no exchanged text may contain (Unicode 23.7). tokenize_prompt takes it out again.
+constexpr std::string_view kGuard = "\xf4\x8f\xbf\xbf";
+
+std::string guard_control_tokens(std::string content, const text::Vocabulary& vocabulary) {
+  for (size_t at = content.find(kGuard); at != std::string::npos; at = content.find(kGuard, at)) {
+    content.erase(at, kGuard.size());
+  }
+  for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+    const std::string& token = vocabulary.tokens[id];
+    if (vocabulary.types[id] != text::TokenType::Control || token.size() < 2) continue;
+    for (size_t at = content.find(token); at != std::string::npos; at = content.find(token, at)) {
+      content.insert(at + 1, kGuard);
+    }
+  }
+  return content;
+}
+
+}  // namespace
+
+std::string render_chat(const text::ChatTemplate& chat_template, const text::Tokenizer& tokenizer,
+                        std::span<const text::ChatMessage> messages) {
+  const text::Vocabulary& vocabulary = tokenizer.vocabulary();
+  std::vector<text::ChatMessage> guarded(messages.begin(), messages.end());
+  for (text::ChatMessage& message : guarded) message.content = guard_control_tokens(message.content, vocabulary);
+  text::ChatOptions options;
+  if (vocabulary.bos_id) options.bos_token = vocabulary.tokens[static_cast<size_t>(*vocabulary.bos_id)];
+  if (vocabulary.eos_id) options.eos_token = vocabulary.tokens[static_cast<size_t>(*vocabulary.eos_id)];
+  return chat_template.render_chat(guarded, options);
+}
+
+std::vector<int32_t> tokenize_prompt(const text::Tokenizer& tokenizer, std::string_view text, bool special) {
+  if (const auto offset = text::find_invalid_utf8(text)) {
+    user_error("the prompt is not valid UTF-8 at byte {}", *offset);
+  }
+  const text::SpecialTokens parse = special ? text::SpecialTokens::Parse : text::SpecialTokens::Plain;
+  std::vector<int32_t> ids;
+  while (true) {
+    const size_t guard = special ? text.find(kGuard) : std::string_view::npos;
+    const std::vector<int32_t> piece = tokenizer.encode(text.substr(0, guard), parse);
+    ids.insert(ids.end(), piece.begin(), piece.end());
+    if (guard == std::string_view::npos) break;
+    text.remove_prefix(guard + kGuard.size());
+  }
+  const text::Vocabulary& vocabulary = tokenizer.vocabulary();
+  if (vocabulary.add_bos && vocabulary.bos_id && (ids.empty() || ids[0] != *vocabulary.bos_id)) {
+    ids.insert(ids.begin(), *vocabulary.bos_id);
+  }
+  return ids;
+}
+
+numerics::WeightVariant parse_weight_variant(const std::string& name) {
+  if (name == "faithful") return numerics::WeightVariant::Faithful;
+  if (name == "int8") return numerics::WeightVariant::Int8;
+  user_error("--weights {}: faithful or int8 is possible", name);
 }
 
 }  // namespace lockstep::api

@@ -13,6 +13,7 @@
 #include "import/checkpoint.h"
 #include "program/program.h"
 #include "targets/host/host_target.h"
+#include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace lockstep::api {
@@ -47,6 +48,28 @@ struct LoadedGraph {
 };
 std::unique_ptr<LoadedGraph> load_graph(const std::filesystem::path& path, const LoadOptions& options);
 
+// The compiled form of a GGUF file, whole, with its weights verified against the contract's bounds.
+std::vector<std::byte> compile_file(const std::filesystem::path& path, const LoadOptions& options);
+
+// The host target with the options checked against the program: a context beyond the model's is a user's
+// error; 0 means the model's, at most kDefaultContext.
+inline constexpr uint32_t kDefaultContext = 8192;
+std::unique_ptr<targets::host::HostTarget> load_target(const program::Program& program,
+                                                       const targets::host::HostOptions& options);
+std::string kernels_name(const targets::host::HostTarget& target);
+
 text::Tokenizer load_tokenizer(const program::Program& program);
+// Nothing where the model has no template.
+std::optional<text::ChatTemplate> load_chat_template(const program::Program& program);
+// The prompt for an answer to the messages. Control tokens that a message spells are marked so that
+// tokenize_prompt reads them as text, not as the template's own.
+std::string render_chat(const text::ChatTemplate& chat_template, const text::Tokenizer& tokenizer,
+                        std::span<const text::ChatMessage> messages);
+// A prompt's ids. `special`: special tokens are parsed. The begin mark is added where the model asks for it
+// and the text does not start with it.
+std::vector<int32_t> tokenize_prompt(const text::Tokenizer& tokenizer, std::string_view text, bool special);
+
+// "faithful" or "int8"; throws a user's error for anything else.
+numerics::WeightVariant parse_weight_variant(const std::string& name);
 
 }  // namespace lockstep::api

@@ -110,12 +110,14 @@ Header read_header(Bytes bytes, const std::string& what) {
   Header header;
   std::memcpy(&header, bytes.data(), sizeof(header));
   if (header.container_version != kContainerVersion) {
-    user_error("{}: a program of container version {}; this Lockstep reads version {}: compile the model again", what,
-               header.container_version, kContainerVersion);
+    user_error(
+        "{}: a program of container version {}; this Lockstep reads version {}: compile the model again",
+        what, header.container_version, kContainerVersion);
   }
   if (header.contract_version != 1) {
-    user_error("{}: a program of numerics contract {}; this Lockstep computes contract 1: compile the model again",
-               what, header.contract_version);
+    user_error(
+        "{}: a program of numerics contract {}; this Lockstep computes contract 1: compile the model again",
+        what, header.contract_version);
   }
   if (header.file_bytes != bytes.size()) {
     user_error("{}: has {} bytes and should have {}: it was cut off or added to", what, bytes.size(),
@@ -146,7 +148,8 @@ Bytes leaf(Bytes bytes, const Header& header, uint64_t index) {
 
 bool leaf_matches(Bytes bytes, const Header& header, uint64_t index) {
   const Hash256 hash = blake2b(leaf(bytes, header, index));
-  return std::equal(hash.begin(), hash.end(), bytes.begin() + static_cast<ptrdiff_t>(header.leaves + index * sizeof(Hash256)));
+  return std::equal(hash.begin(), hash.end(),
+                    bytes.begin() + static_cast<ptrdiff_t>(header.leaves + index * sizeof(Hash256)));
 }
 
 [[noreturn]] void refuse_leaf(const std::string& what, uint64_t index) {
@@ -167,7 +170,8 @@ void check_range(Bytes bytes, const Header& header, uint64_t begin, uint64_t siz
     user_error("{}: damaged: a section lies outside the file", what);
   }
   if (size == 0) return;
-  for (uint64_t i = (begin - kHeaderBytes) / kLeafBytes; i <= (begin + size - 1 - kHeaderBytes) / kLeafBytes; ++i) {
+  for (uint64_t i = (begin - kHeaderBytes) / kLeafBytes; i <= (begin + size - 1 - kHeaderBytes) / kLeafBytes;
+       ++i) {
     if (!leaf_matches(bytes, header, i)) refuse_leaf(what, i);
   }
 }
@@ -211,7 +215,9 @@ std::vector<std::byte> encode(const Program& program) {
   header.isa_version = program.isa_version;
   header.section_count = static_cast<uint32_t>(pieces.size());
   header.section_table = kHeaderBytes;
-  auto align = [](uint64_t offset) { return (offset + kSectionAlignment - 1) / kSectionAlignment * kSectionAlignment; };
+  auto align = [](uint64_t offset) {
+    return (offset + kSectionAlignment - 1) / kSectionAlignment * kSectionAlignment;
+  };
   uint64_t offset = align(kHeaderBytes + pieces.size() * sizeof(Section));
   for (Piece& piece : pieces) {
     piece.section.offset = offset;
@@ -224,12 +230,15 @@ std::vector<std::byte> encode(const Program& program) {
   std::vector<std::byte> file(header.file_bytes);
   std::memcpy(file.data(), &header, sizeof(header));
   for (size_t i = 0; i < pieces.size(); ++i) {
-    std::memcpy(file.data() + header.section_table + i * sizeof(Section), &pieces[i].section, sizeof(Section));
-    std::copy(pieces[i].bytes.begin(), pieces[i].bytes.end(), file.begin() + static_cast<ptrdiff_t>(pieces[i].section.offset));
+    std::memcpy(file.data() + header.section_table + i * sizeof(Section), &pieces[i].section,
+                sizeof(Section));
+    std::copy(pieces[i].bytes.begin(), pieces[i].bytes.end(),
+              file.begin() + static_cast<ptrdiff_t>(pieces[i].section.offset));
   }
   for (uint64_t i = 0; i < leaf_count; ++i) {
     const Hash256 hash = blake2b(leaf(file, header, i));
-    std::copy(hash.begin(), hash.end(), file.begin() + static_cast<ptrdiff_t>(header.leaves + i * sizeof(Hash256)));
+    std::copy(hash.begin(), hash.end(),
+              file.begin() + static_cast<ptrdiff_t>(header.leaves + i * sizeof(Hash256)));
   }
   const Hash256 root = hash_of(file, Bytes(file).subspan(header.leaves));
   std::copy(root.begin(), root.end(), file.begin() + offsetof(Header, hash));
@@ -273,18 +282,24 @@ Program decode(Bytes bytes, const std::string& what) {
         ByteReader in(body, what);
         FieldReader reader(in);
         fields(reader, program);
-        if (in.remaining() != 0) user_error("{}: damaged: {} bytes too many in its metadata", what, in.remaining());
+        if (in.remaining() != 0)
+          user_error("{}: damaged: {} bytes too many in its metadata", what, in.remaining());
         has_metadata = true;
         break;
       }
       case SectionKind::Asset: {
-        if (section.index != program.assets.size()) user_error("{}: damaged: its assets are out of order", what);
+        if (section.index != program.assets.size())
+          user_error("{}: damaged: its assets are out of order", what);
         check_range(bytes, header, section.offset, section.bytes, what);
-        const std::string_view name(section.name, sizeof(section.name));
-        program.assets.push_back({std::string(name.substr(0, name.find('\0'))), {body.begin(), body.end()}});
+        const std::string_view name(section.name, strnlen(section.name, sizeof(section.name)));
+        if (name.size() == sizeof(section.name))
+          user_error("{}: damaged: an asset's name does not end", what);
+        program.assets.push_back({std::string(name), {body.begin(), body.end()}});
         break;
       }
-      case SectionKind::Memory: memories.push_back(section); break;
+      case SectionKind::Memory:
+        memories.push_back(section);
+        break;
       default:
         if ((section.flags & kCritical) != 0) {
           user_error("{}: has a section of kind {} that this Lockstep does not know; use a newer one", what,

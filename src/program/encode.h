@@ -33,8 +33,8 @@ Hash256 program_hash(Bytes bytes);
 // `what`: a wrong file, one of another version, a damaged one.
 Program decode(Bytes bytes, const std::string& what);
 
-// Checks the program hash and every leaf against its hash, with `threads` threads. Throws a user's error that names the first
-// damaged range.
+// Checks the program hash and every leaf against its hash, with `threads` threads. Throws a user's error that
+// names the first damaged range.
 void check_leaves(Bytes bytes, const std::string& what, unsigned threads);
 
 }  // namespace lockstep::program

@@ -15,9 +15,9 @@ void fields(Archive& archive, Region& value) {
 }
 template <class Archive>
 void fields(Archive& archive, Matrix& value) {
-  archive(value.name, value.rows, value.columns, value.layout, value.group_columns, value.has_offsets, value.memory,
-          value.offset, value.scales_offset, value.error_relative, value.error_worst, value.error_row,
-          value.error_column);
+  archive(value.name, value.rows, value.columns, value.layout, value.group_columns, value.has_offsets,
+          value.memory, value.offset, value.scales_offset, value.error_relative, value.error_worst,
+          value.error_row, value.error_column);
 }
 template <class Archive>
 void fields(Archive& archive, Instruction& value) {
@@ -41,8 +41,8 @@ void fields(Archive& archive, SourceLine& value) {
 }
 template <class Archive>
 void fields(Archive& archive, StateLayout& value) {
-  archive(value.memory, value.page_positions, value.layers, value.kv_heads, value.head_width, value.value_width,
-          value.kv_bits);
+  archive(value.memory, value.page_positions, value.layers, value.kv_heads, value.head_width,
+          value.value_width, value.kv_bits);
 }
 // Everything but assets and contents, which have sections of their own.
 template <class Archive>

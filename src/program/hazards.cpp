@@ -1,5 +1,7 @@
 #include "program/hazards.h"
 
+#include <algorithm>
+
 namespace lockstep::program {
 
 using isa::Access;
@@ -33,19 +35,21 @@ std::vector<HazardTracker::Touch> HazardTracker::touches(const Instruction& inst
       result.push_back({program_.state.memory, word, word + 1, writes, split, kNone});
     } else if (field.kind == FieldKind::Region) {
       const Region& region = program_.regions[word];
-      result.push_back({region.memory, region.offset, region.offset + region_bytes(program_, region), writes, split,
-                        static_cast<uint32_t>(word)});
+      result.push_back({region.memory, region.offset, region.offset + region_bytes(program_, region), writes,
+                        split, static_cast<uint32_t>(word)});
     }
   }
   return result;
 }
 
 bool HazardTracker::conflicts(const Instruction& instruction) const {
+  if (touched_.size() >= kTouchesMax) return true;
   for (const Touch& now : touches(instruction)) {
     for (const Touch& before : touched_) {
       if (before.memory != now.memory || before.end <= now.begin || now.end <= before.begin) continue;
       if (!before.writes && !now.writes) continue;
-      const bool own_part = before.region == now.region && before.split == now.split && is_partition(now.split);
+      const bool own_part =
+          before.region == now.region && before.split == now.split && is_partition(now.split);
       if (!own_part) return true;
     }
   }
@@ -53,7 +57,9 @@ bool HazardTracker::conflicts(const Instruction& instruction) const {
 }
 
 void HazardTracker::add(const Instruction& instruction) {
-  for (const Touch& touch : touches(instruction)) touched_.push_back(touch);
+  for (const Touch& touch : touches(instruction)) {
+    if (std::find(touched_.begin(), touched_.end(), touch) == touched_.end()) touched_.push_back(touch);
+  }
 }
 
 }  // namespace lockstep::program

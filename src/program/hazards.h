@@ -18,6 +18,9 @@ class HazardTracker {
   HazardTracker(const Program& program, const isa::InstructionSet& set, RowsMode mode)
       : program_(program), set_(set), mode_(mode) {}
 
+  // More touches than this without a meeting of the workers count as a conflict; it bounds the checking.
+  static constexpr size_t kTouchesMax = 1024;
+
   // Whether the instruction touches something that another worker may still read or write.
   bool conflicts(const Instruction& instruction) const;
   // Notes what the instruction touches.
@@ -33,6 +36,7 @@ class HazardTracker {
     bool writes;
     isa::Split split;
     uint32_t region;
+    bool operator==(const Touch&) const = default;
   };
   std::vector<Touch> touches(const Instruction& instruction) const;
 

@@ -51,13 +51,13 @@ struct Matrix {
   std::string name;
   uint64_t rows = 0;
   uint64_t columns = 0;
-  uint8_t layout = 0;         // isa::PanelKind
+  uint8_t layout = 0;  // isa::PanelKind
   uint32_t group_columns = 0;
   uint8_t has_offsets = 0;
   uint32_t memory = 0;
-  uint64_t offset = 0;        // of the panels
-  uint64_t scales_offset = 0; // of sw, binary32, rows rounded up to a panel
-  float error_relative = 0;   // of the integers against the file's values
+  uint64_t offset = 0;         // of the panels
+  uint64_t scales_offset = 0;  // of sw, binary32, rows rounded up to a panel
+  float error_relative = 0;    // of the integers against the file's values
   float error_worst = 0;
   uint64_t error_row = 0, error_column = 0;  // where the worst is
 };

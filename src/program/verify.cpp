@@ -8,6 +8,8 @@
 #include "program/isa/host.h"
 #include "program/isa/host_kv.h"
 #include "program/isa/host_panels.h"
+#include "program/isa/lpu.h"
+#include "program/verify_lpu.h"
 
 namespace lockstep::program {
 
@@ -20,6 +22,7 @@ using isa::Opcode;
 namespace {
 
 constexpr uint64_t kExtentMax = uint64_t{1} << 48;
+constexpr size_t kNamedMax = 64;  // parameters, entries
 
 // Checks with one message form: "<what>: the program <place> <rule>".
 class StructureVerifier {
@@ -28,14 +31,20 @@ class StructureVerifier {
 
   void verify() {
     set_ = isa::find_instruction_set(program_.isa);
-    if (set_ == nullptr) user_error("{}: made for the instruction set {}, which this Lockstep does not know", what_, program_.isa);
+    if (set_ == nullptr)
+      user_error("{}: made for the instruction set {}, which this Lockstep does not know", what_,
+                 program_.isa);
     if (set_->version != program_.isa_version) {
-      user_error("{}: made for version {} of the instruction set {}; this Lockstep runs version {}: compile the model again",
-                 what_, program_.isa_version, program_.isa, set_->version);
+      user_error(
+          "{}: made for version {} of the instruction set {}; this Lockstep runs version {}: compile the "
+          "model again",
+          what_, program_.isa_version, program_.isa, set_->version);
     }
     for (const Memory& memory : program_.memories) {
       require(memory.kind <= MemoryKind::Output && memory.bytes <= kExtentMax, "memory", memory.name);
     }
+    require(program_.parameters.size() <= kNamedMax, "number of", "parameters");
+    require(program_.entries.size() <= kNamedMax, "number of", "entries");
     for (const Parameter& parameter : program_.parameters) {
       require(parameter.min <= parameter.max && parameter.max <= kExtentMax, "parameter", parameter.name);
     }
@@ -47,10 +56,8 @@ class StructureVerifier {
     for (const Matrix& matrix : program_.matrices) verify_matrix(matrix);
     verify_state();
     for (const Queue& queue : program_.queues) verify_queue(queue);
-    for (const Entry& entry : program_.entries) {
-      for (uint32_t queue : entry.queues) require(queue < program_.queues.size(), "entry", entry.name);
-      for (uint32_t parameter : entry.parameters) require(parameter < program_.parameters.size(), "entry", entry.name);
-    }
+    for (const Entry& entry : program_.entries) verify_entry(entry);
+    if (set_ == &isa::lpu()) verify_lpu_structure(program_, what_);
     for (const SourceLine& line : program_.source_map) {
       require(line.queue < program_.queues.size() &&
                   line.instruction < program_.queues[line.queue].instructions.size() &&
@@ -71,10 +78,12 @@ class StructureVerifier {
   }
 
   void verify_region(const Region& region) const {
-    require(region.element <= Element::Bytes && region.rows <= RowCount::Wanted && region.row_bytes <= kExtentMax / 4096,
+    require(region.element <= Element::Bytes && region.rows <= RowCount::Wanted &&
+                region.row_bytes <= kExtentMax / 4096,
             "region", region.name);
     const uint64_t element_bytes = region.element == Element::Q16 || region.element == Element::Bytes ? 1 : 4;
-    require(uint64_t{region.width} * element_bytes <= region.row_bytes && region.offset % 4 == 0, "region", region.name);
+    require(uint64_t{region.width} * element_bytes <= region.row_bytes && region.offset % 4 == 0, "region",
+            region.name);
     if (region.rows != RowCount::One) require(rows_max() >= 1 && rows_max() <= 65536, "region", region.name);
     const uint64_t rows = region.rows == RowCount::One ? 1 : rows_max();
     require(inside(region.memory, region.offset, rows * region.row_bytes), "region", region.name);
@@ -88,29 +97,45 @@ class StructureVerifier {
   }
 
   void verify_matrix(const Matrix& matrix) const {
-    require(matrix.layout <= static_cast<uint8_t>(isa::PanelKind::Plain16) && matrix.rows > 0 && matrix.columns > 0 &&
-                matrix.rows <= (1u << 28) && matrix.columns <= (1u << 22) && matrix.has_offsets <= 1,
+    require(matrix.layout <= static_cast<uint8_t>(isa::PanelKind::Plain16) && matrix.rows > 0 &&
+                matrix.columns > 0 && matrix.rows <= (1u << 28) && matrix.columns <= (1u << 22) &&
+                matrix.has_offsets <= 1,
             "matrix", matrix.name);
     const bool grouped = matrix.layout <= static_cast<uint8_t>(isa::PanelKind::Byte);
     require(matrix.group_columns == 32 || (grouped && matrix.group_columns == 16), "matrix", matrix.name);
     require(!grouped || matrix.columns % matrix.group_columns == 0, "matrix", matrix.name);
     const isa::PanelLayout layout = isa::panel_layout(matrix);
-    require(matrix.offset % 64 == 0 && matrix.scales_offset % 4 == 0 &&
-                inside(matrix.memory, matrix.offset, layout.bytes()) &&
-                inside(matrix.memory, matrix.scales_offset, layout.panels() * isa::kPanelRows * sizeof(float)) &&
-                program_.memories[matrix.memory].kind == MemoryKind::File,
-            "matrix", matrix.name);
+    require(
+        matrix.offset % 64 == 0 && matrix.scales_offset % 4 == 0 &&
+            inside(matrix.memory, matrix.offset, layout.bytes()) &&
+            inside(matrix.memory, matrix.scales_offset, layout.panels() * isa::kPanelRows * sizeof(float)) &&
+            program_.memories[matrix.memory].kind == MemoryKind::File,
+        "matrix", matrix.name);
   }
 
   void verify_state() const {
     const StateLayout& state = program_.state;
     if (state.memory == kNone) return;
-    require(state.memory < program_.memories.size() && program_.memories[state.memory].kind == MemoryKind::State &&
-                state.page_positions == isa::kPagePositions && state.layers <= 65536 && state.kv_heads <= 65536 &&
-                state.head_width <= 1024 && state.head_width % 2 == 0 && state.value_width <= 1024 &&
-                (state.kv_bits == 16 || state.kv_bits == 8),
+    require(state.memory < program_.memories.size() &&
+                program_.memories[state.memory].kind == MemoryKind::State &&
+                state.page_positions == isa::kPagePositions && state.layers <= 65536 &&
+                state.kv_heads <= 65536 && state.head_width <= 1024 && state.head_width % 2 == 0 &&
+                state.value_width <= 1024 && (state.kv_bits == 16 || state.kv_bits == 8),
             "state", "layout");
     require(isa::KvLayout(state).page_bytes() == program_.memories[state.memory].bytes, "state", "layout");
+  }
+
+  void verify_entry(const Entry& entry) const {
+    auto rising_below = [](const std::vector<uint32_t>& indices, size_t end) {
+      for (size_t i = 0; i < indices.size(); ++i) {
+        if (indices[i] >= end || (i > 0 && indices[i] <= indices[i - 1])) return false;
+      }
+      return true;
+    };
+    require(rising_below(entry.queues, program_.queues.size()), "entry", entry.name);
+    require(rising_below(entry.parameters, program_.parameters.size()), "entry", entry.name);
+    // The hazards of host queues are proved one queue at a time.
+    require(set_ != &isa::host() || entry.queues.size() == 1, "entry", entry.name);
   }
 
   void verify_queue(const Queue& queue) const {
@@ -121,7 +146,8 @@ class StructureVerifier {
       const Opcode* opcode = set_->find(instruction.opcode);
       if (opcode == nullptr) user_error("{}: {} has the unknown opcode {}", what_, place, instruction.opcode);
       require(instruction.words.size() == opcode->fields.size(), "queue", place);
-      for (size_t f = 0; f < opcode->fields.size(); ++f) verify_field(opcode->fields[f], instruction.words[f], queue, place);
+      for (size_t f = 0; f < opcode->fields.size(); ++f)
+        verify_field(opcode->fields[f], instruction.words[f], queue, place);
       if (set_ == &isa::host()) verify_host(*opcode, instruction, place);
     }
   }
@@ -129,21 +155,42 @@ class StructureVerifier {
   void verify_field(const Field& field, uint64_t word, const Queue& queue, const std::string& place) const {
     bool holds = true;
     switch (field.kind) {
-      case FieldKind::Region: holds = word < program_.regions.size() || (field.optional && word == kNone); break;
-      case FieldKind::Matrix: holds = word < program_.matrices.size(); break;
-      case FieldKind::State: holds = program_.state.memory != kNone && word < program_.state.layers; break;
+      case FieldKind::Region:
+        holds = word < program_.regions.size() || (field.optional && word == kNone);
+        break;
+      case FieldKind::Matrix:
+        holds = word < program_.matrices.size();
+        break;
+      case FieldKind::State:
+        holds = program_.state.memory != kNone && word < program_.state.layers;
+        break;
       case FieldKind::Row:
-        holds = queue.memory != kNone && word <= field.max && inside(queue.memory, word * set_->row_bytes, set_->row_bytes);
+        holds = queue.memory != kNone && word <= field.max &&
+                word < program_.memories[queue.memory].bytes / set_->row_bytes;
         break;
       case FieldKind::Stream:
-      case FieldKind::Integer: holds = word <= field.max; break;
-      case FieldKind::Float: holds = word <= ~uint32_t{0}; break;
+        holds = (word <= field.max && word % field.multiple == 0) || (field.optional && word == kNone);
+        break;
+      case FieldKind::Integer:
+        holds = word <= field.max;
+        break;
+      case FieldKind::Float:
+        holds = word <= ~uint32_t{0};
+        break;
     }
     if (!holds) user_error("{}: {} has {} out of range in its field {}", what_, place, word, field.name);
   }
 
   // That the operands of a host instruction fit one another: the kernels trust widths and extents.
   void verify_host(const Opcode& opcode, const Instruction& instruction, const std::string& place) const {
+    for (size_t f = 0; f < opcode.fields.size(); ++f) {
+      const Field& field = opcode.fields[f];
+      if (field.kind != FieldKind::Region || instruction.words[f] == kNone) continue;
+      // A worker's own copy is its own, and only that.
+      const bool own = field.split == isa::Split::Copies || field.split == isa::Split::AnyCopy;
+      const MemoryKind kind = program_.memories[program_.regions[instruction.words[f]].memory].kind;
+      require(own == (kind == MemoryKind::Private) && kind != MemoryKind::State, "queue", place);
+    }
     auto region = [&](const char* name) -> const Region* {
       for (size_t f = 0; f < opcode.fields.size(); ++f) {
         if (std::string_view(opcode.fields[f].name) == name) {
@@ -159,19 +206,22 @@ class StructureVerifier {
       return uint64_t{0};
     };
     auto is = [&](const Region* r, Element element, uint64_t width, bool many_rows) {
-      require(r != nullptr && r->element == element && r->width == width && (r->rows != RowCount::One) == many_rows,
+      require(r != nullptr && r->element == element && r->width == width &&
+                  (r->rows != RowCount::One) == many_rows,
               "queue", place);
       if (element == Element::F32 || element == Element::I32) {
         require(r->row_bytes % 4 == 0 && r->row_bytes >= width * 4, "queue", place);
       }
       if (element == Element::Q16) {
         const uint64_t padded = isa::padded_columns(width);
-        require(r->row_bytes % 64 == 0 && r->offset % 64 == 0 && r->row_bytes >= 2 * padded + padded / 4 + 4, "queue", place);
+        require(r->row_bytes % 64 == 0 && r->offset % 64 == 0 && r->row_bytes >= 2 * padded + padded / 4 + 4,
+                "queue", place);
       }
     };
     const StateLayout& state = program_.state;
     switch (static_cast<isa::HostOp>(opcode.number)) {
-      case isa::HostOp::Sync: break;
+      case isa::HostOp::Sync:
+        break;
       case isa::HostOp::Embed: {
         const Matrix& matrix = program_.matrices[integer("weight")];
         is(region("out"), Element::F32, matrix.columns, true);
@@ -204,19 +254,22 @@ class StructureVerifier {
       }
       case isa::HostOp::RopeStore: {
         const uint64_t heads = integer("heads");
-        require(state.kv_heads > 0 && heads > 0 && heads % state.kv_heads == 0 && heads <= 65536, "queue", place);
+        require(state.kv_heads > 0 && heads > 0 && heads % state.kv_heads == 0 && heads <= 65536, "queue",
+                place);
         is(region("q"), Element::F32, heads * state.head_width, true);
         is(region("k"), Element::F32, uint64_t{state.kv_heads} * state.head_width, true);
         is(region("v"), Element::F32, uint64_t{state.kv_heads} * state.value_width, true);
         const Region* turns = region("turns");
-        require(turns != nullptr && turns->element == Element::Bytes && turns->width % 8 == 0 && turns->offset % 8 == 0 &&
-                    turns->width / 8 * 2 <= state.head_width && turns->rows == RowCount::One,
+        require(turns != nullptr && turns->element == Element::Bytes && turns->width % 8 == 0 &&
+                    turns->offset % 8 == 0 && turns->width / 8 * 2 <= state.head_width &&
+                    turns->rows == RowCount::One,
                 "queue", place);
         break;
       }
       case isa::HostOp::Attention: {
         const uint64_t heads = integer("heads");
-        require(state.kv_heads > 0 && heads > 0 && heads % state.kv_heads == 0 && heads <= 65536, "queue", place);
+        require(state.kv_heads > 0 && heads > 0 && heads % state.kv_heads == 0 && heads <= 65536, "queue",
+                place);
         is(region("q"), Element::F32, heads * state.head_width, true);
         is(region("out"), Element::F32, heads * state.value_width, true);
         break;
@@ -225,7 +278,8 @@ class StructureVerifier {
         is(region("x"), Element::F32, region("out")->width, true);
         is(region("out"), Element::F32, region("out")->width, true);
         is(region("wanted"), Element::I32, 1, true);
-        require(region("out")->rows == RowCount::Wanted && region("x")->rows == RowCount::Rows, "queue", place);
+        require(region("out")->rows == RowCount::Wanted && region("x")->rows == RowCount::Rows, "queue",
+                place);
         break;
     }
   }
@@ -273,7 +327,8 @@ class Ownership {
   std::map<uint64_t, Owner> owners_;
 };
 
-void verify_queue_flow(const Program& program, const Queue& queue, const InstructionSet& set, const std::string& what) {
+void verify_queue_flow(const Program& program, const Queue& queue, const InstructionSet& set,
+                       const std::string& what) {
   std::map<uint32_t, Ownership> memories;
   auto settled = [&](uint32_t memory) {
     const MemoryKind kind = program.memories[memory].kind;
@@ -286,7 +341,8 @@ void verify_queue_flow(const Program& program, const Queue& queue, const Instruc
     for (Access phase : {Access::Read, Access::Write}) {
       for (size_t f = 0; f < opcode.fields.size(); ++f) {
         const Field& field = opcode.fields[f];
-        if (field.kind != FieldKind::Region || field.access == Access::None || instruction.words[f] == kNone) continue;
+        if (field.kind != FieldKind::Region || field.access == Access::None || instruction.words[f] == kNone)
+          continue;
         const uint32_t index = static_cast<uint32_t>(instruction.words[f]);
         const Region& region = program.regions[index];
         const uint64_t end = region.offset + region_bytes(program, region);
@@ -294,13 +350,13 @@ void verify_queue_flow(const Program& program, const Queue& queue, const Instruc
         if (!matches) continue;
         if (phase == Access::Read) {
           if (!settled(region.memory) && !memories[region.memory].holds(region.offset, end, index)) {
-            user_error("{}: {} instruction {} ({}) reads {}, which is not written or was overwritten", what, queue.unit, i,
-                       opcode.name, region.name);
+            user_error("{}: {} instruction {} ({}) reads {}, which is not written or was overwritten", what,
+                       queue.unit, i, opcode.name, region.name);
           }
         } else {
           if (settled(region.memory)) {
-            user_error("{}: {} instruction {} ({}) writes {}, which may only be read", what, queue.unit, i, opcode.name,
-                       region.name);
+            user_error("{}: {} instruction {} ({}) writes {}, which may only be read", what, queue.unit, i,
+                       opcode.name, region.name);
           }
           memories[region.memory].write(region.offset, end, index);
         }
@@ -313,8 +369,8 @@ void verify_queue_flow(const Program& program, const Queue& queue, const Instruc
       continue;
     }
     if (few.conflicts(instruction) || many.conflicts(instruction)) {
-      user_error("{}: {} instruction {} ({}) touches what another worker may still use; a sync is missing", what,
-                 queue.unit, i, opcode.name);
+      user_error("{}: {} instruction {} ({}) touches what another worker may still use; a sync is missing",
+                 what, queue.unit, i, opcode.name);
     }
     few.add(instruction);
     many.add(instruction);
@@ -329,7 +385,10 @@ void verify_structure(const Program& program, const std::string& what) {
 
 void verify_flow(const Program& program, const std::string& what) {
   const InstructionSet& set = *isa::find_instruction_set(program.isa);
-  for (const Queue& queue : program.queues) verify_queue_flow(program, queue, set, what);
+  for (const Queue& queue : program.queues) {
+    verify_queue_flow(program, queue, set, what);
+    if (&set == &isa::lpu()) verify_lpu_flow(program, queue, what);
+  }
 }
 
 void verify_weights(const Program& program, const std::string& what) {
@@ -339,6 +398,7 @@ void verify_weights(const Program& program, const std::string& what) {
     const Bytes memory = program.contents.at(matrix.memory);
     w.resize(matrix.columns);
     for (uint64_t r = 0; r < matrix.rows; ++r) {
+      const bool codes_fit = isa::codes_in_bounds(layout, memory.subspan(matrix.offset), r);
       isa::unpack_row(layout, memory.subspan(matrix.offset), r, w);
       int64_t norm = 0;
       int32_t largest = 0;
@@ -349,8 +409,10 @@ void verify_weights(const Program& program, const std::string& what) {
       float sw;
       std::memcpy(&sw, memory.data() + matrix.scales_offset + r * sizeof(float), sizeof(sw));
       const bool zero = sw == 0.0f && norm == 0;
-      if (largest > numerics::kQ16Levels || norm > numerics::kRowNormMax || !(zero || (sw >= 0x1p-44f && sw < 0x1p32f))) {
-        user_error("{}: matrix {} breaks the bounds of the numerics contract in row {}", what, matrix.name, r);
+      if (!codes_fit || largest > numerics::kQ16Levels || norm > numerics::kRowNormMax ||
+          !(zero || (sw >= 0x1p-44f && sw < 0x1p32f))) {
+        user_error("{}: matrix {} breaks the bounds of the numerics contract in row {}", what, matrix.name,
+                   r);
       }
     }
   }

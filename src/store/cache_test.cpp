@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <set>
+#include <thread>
 
 #include "base/error.h"
 #include "store/test_processes.h"
@@ -196,6 +198,26 @@ TEST(CacheFolder, ManyProcesses) {
   EXPECT_GT(total, 0u);
   cache.clear();
   EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+TEST(CacheFolder, ManyThreads) {
+  TemporaryFolder folder;
+  CacheFolder cache(folder.path(), 4 * 2000);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int i = 0; i < 50; ++i) {
+        char letter = static_cast<char>('a' + (i * (thread + 1)) % 8);
+        std::string key(1, letter);
+        cache.put(key, as_bytes(std::string(2000, letter)));
+        std::optional<MappedFile> found = cache.open(key);
+        if (found && as_text(found->bytes()) != std::string(2000, letter)) ++wrong;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 }  // namespace

@@ -67,19 +67,21 @@ TEST(LockFile, EndsWithAKilledHolder) {
   EXPECT_TRUE(LockFile::try_lock(folder / "lock").has_value());
 }
 
-// Processes add to a number in a file, reading and writing apart, with a pause in the middle.
+// Processes add to a number in a file, reading and writing apart. They spin, so that some open the file
+// while its holder is removing it.
 TEST(LockFile, OnlyOneProcessAtATime) {
   TemporaryFolder folder;
   std::ofstream(folder / "number") << 0;
   std::vector<pid_t> children;
   for (int process = 0; process < 4; ++process) {
     children.push_back(start_child([&] {
-      for (int i = 0; i < 20; ++i) {
-        LockFile lock(folder / "lock");
+      for (int i = 0; i < 500;) {
+        std::optional<LockFile> lock = LockFile::try_lock(folder / "lock");
+        if (!lock) continue;
         int number = -1;
         std::ifstream(folder / "number") >> number;
-        ::usleep(200);
         std::ofstream(folder / "number") << number + 1;
+        ++i;
       }
       return 0;
     }));
@@ -87,8 +89,24 @@ TEST(LockFile, OnlyOneProcessAtATime) {
   for (pid_t child : children) EXPECT_EQ(wait_for(child), 0);
   int number = 0;
   std::ifstream(folder / "number") >> number;
-  EXPECT_EQ(number, 80);
+  EXPECT_EQ(number, 2000);
   EXPECT_FALSE(fs::exists(folder / "lock"));
+}
+
+TEST(LockFile, WaitsForItsTurn) {
+  TemporaryFolder folder;
+  Signal locked;
+  pid_t child = start_child([&] {
+    LockFile lock(folder / "lock");
+    locked.raise();
+    ::usleep(100'000);
+    std::ofstream(folder / "made") << 1;
+    return 0;
+  });
+  locked.await();
+  LockFile lock(folder / "lock");
+  EXPECT_TRUE(fs::exists(folder / "made"));
+  EXPECT_EQ(wait_for(child), 0);
 }
 
 }  // namespace

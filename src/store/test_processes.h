@@ -36,11 +36,13 @@ inline testing::AssertionResult contains(const std::string& text, const std::str
   return testing::AssertionFailure() << "'" << text << "' does not contain '" << part << "'";
 }
 
-// Runs `function`, which gives an exit code, in a child; gives its process id. An exception is exit code 99.
+// Runs `function`, which gives an exit code, in a child; gives its process id. An exception is exit code 99,
+// and after a minute a signal ends it.
 template <class Function>
 pid_t start_child(Function function) {
   pid_t child = ::fork();
   if (child != 0) return child;
+  ::alarm(60);
   int code = 99;
   try {
     code = function();

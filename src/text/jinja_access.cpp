@@ -36,7 +36,7 @@ struct SliceExtent {
 int64_t slice_part(const Value& value, int64_t otherwise) {
   if (value.is_none()) return otherwise;
   if (!value.is_integral()) fail("the parts of a slice must be integers, not {}", value.type_name());
-  constexpr Integer bound = Integer{1} << 60;
+  constexpr WideInteger bound = WideInteger{1} << 60;
   return static_cast<int64_t>(std::clamp(value.as_integer(), -bound, bound));
 }
 
@@ -73,9 +73,9 @@ Items pick(const Items& items, const SliceExtent& extent) {
 // How a part of a range prints: from its items, since a range knows no more than they tell.
 std::string range_text(const std::vector<Value>& items) {
   if (items.empty()) return "range(0, 0)";
-  Integer first = items.front().as_integer();
-  Integer step = items.size() > 1 ? items[1].as_integer() - first : 1;
-  Integer end = items.back().as_integer() + step;
+  WideInteger first = items.front().as_integer();
+  WideInteger step = items.size() > 1 ? items[1].as_integer() - first : 1;
+  WideInteger end = items.back().as_integer() + step;
   if (step == 1) return fmt::format("range({}, {})", first, end);
   return fmt::format("range({}, {}, {})", first, end, step);
 }
@@ -102,9 +102,9 @@ Value get_item(CallContext& context, const Value& object, const Value& key) {
       context.budget.spend(1 + object.as_string().size() / 32);
       points = decode(object.as_string());
     }
-    Integer size =
-        static_cast<Integer>(object.is_string() ? points.size() : object.as_sequence().items.size());
-    Integer index = key.as_integer();
+    WideInteger size =
+        static_cast<WideInteger>(object.is_string() ? points.size() : object.as_sequence().items.size());
+    WideInteger index = key.as_integer();
     if (index < 0) index += size;
     if (index >= 0 && index < size) {
       auto place = static_cast<size_t>(index);

@@ -32,7 +32,7 @@ const std::string& Bound::text(size_t index) const {
 int64_t Bound::integer(size_t index) const {
   const Value& value = *values_[index];
   if (!value.is_integral()) fail("{} needs an integer, not a value of type {}", what_, value.type_name());
-  constexpr Integer bound = Integer{1} << 60;
+  constexpr WideInteger bound = WideInteger{1} << 60;
   return static_cast<int64_t>(std::clamp(value.as_integer(), -bound, bound));
 }
 

@@ -34,7 +34,7 @@ Value replace_text(CallContext& context, const std::string& text, const std::str
 
 // int(text, base) and float(text) of Python; nothing if the text is no number. parse_integer refuses
 // numbers beyond 64 bits.
-std::optional<Integer> parse_integer(const std::string& text, int64_t base);
+std::optional<WideInteger> parse_integer(const std::string& text, int64_t base);
 std::optional<double> parse_float(const std::string& text);
 
 // json.dumps() of Python.

@@ -57,7 +57,7 @@ std::string with_thousands(std::string digits) {
   return digits;
 }
 
-std::string integer_digits(Integer magnitude, char type, bool alternate) {
+std::string integer_digits(WideInteger magnitude, char type, bool alternate) {
   switch (type) {
     case 'x':
       return fmt::format("{}{:x}", alternate ? "0x" : "", magnitude);
@@ -108,7 +108,7 @@ std::string format_number(CallContext& context, const Value& value, const FieldF
   if (as_float) {
     digits = float_digits(std::fabs(value.as_float()), format);
   } else {
-    Integer magnitude = negative ? -value.as_integer() : value.as_integer();
+    WideInteger magnitude = negative ? -value.as_integer() : value.as_integer();
     digits = integer_digits(magnitude, format.type, format.alternate);
     while (static_cast<int64_t>(digits.size()) < std::min(format.precision, kMaximumPrecision))
       digits.insert(0, "0");
@@ -231,7 +231,7 @@ std::string percent_field(CallContext& context, const Value& value, FieldFormat 
       if (value.kind() == Kind::Float) {
         if (!std::isfinite(value.as_float()) || std::fabs(value.as_float()) >= 0x1p64)
           fail("'%d' cannot show {}", float_text(value.as_float()));
-        return format_number(context, Value::integer(static_cast<Integer>(value.as_float())), format);
+        return format_number(context, Value::integer(static_cast<WideInteger>(value.as_float())), format);
       }
       break;
     case 'x':

@@ -95,18 +95,18 @@ std::optional<Value> Cycler::attribute(CallContext&, const std::string& name) {
 Value make_range(CallContext& context, Arguments& arguments) {
   Bound bound(arguments, "range()", {"", "", ""}, 1);
   bool from_zero = !bound.given(1);
-  Integer start = from_zero ? 0 : bound.integer(0);
-  Integer stop = bound.integer(from_zero ? 0 : 1);
-  Integer step = bound.integer_or(2, 1);
+  WideInteger start = from_zero ? 0 : bound.integer(0);
+  WideInteger stop = bound.integer(from_zero ? 0 : 1);
+  WideInteger step = bound.integer_or(2, 1);
   if (step == 0) fail("the step of range() cannot be zero");
-  Integer distance = step > 0 ? stop - start : start - stop;
-  Integer stride = step > 0 ? step : -step;
-  Integer count = distance > 0 ? (distance - 1) / stride + 1 : 0;
+  WideInteger distance = step > 0 ? stop - start : start - stop;
+  WideInteger stride = step > 0 ? step : -step;
+  WideInteger count = distance > 0 ? (distance - 1) / stride + 1 : 0;
   if (count > kMaximumRangeItems) fail("range() gives at most {} numbers", kMaximumRangeItems);
   context.budget.spend(static_cast<uint64_t>(count));
   std::vector<Value> items;
   items.reserve(static_cast<size_t>(count));
-  for (Integer i = 0; i < count; ++i) items.push_back(Value::integer(start + i * step));
+  for (WideInteger i = 0; i < count; ++i) items.push_back(Value::integer(start + i * step));
   std::string text = step == 1 ? fmt::format("range({}, {})", start, stop)
                                : fmt::format("range({}, {}, {})", start, stop, step);
   return Value::sequence(SequenceKind::Range, std::move(items), std::move(text));

@@ -290,7 +290,7 @@ class Lexer {
       if (result.ec == std::errc::result_out_of_range)
         tokens_.back().number = std::strtod(digits.c_str(), nullptr);
     } else {
-      Integer value = 0;
+      WideInteger value = 0;
       for (char c : digits) {
         value = value * base + digit_value(c);
         if (value > kMaximumInteger) fail_at(line_, "the number {} does not fit in 64 bits", digits);

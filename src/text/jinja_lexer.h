@@ -29,7 +29,7 @@ struct Token {
   TokenKind kind = TokenKind::End;
   std::string text;  // the text, the name, the operator, the string's content
   int line = 1;
-  Integer integer = 0;
+  WideInteger integer = 0;
   double number = 0;
 };
 

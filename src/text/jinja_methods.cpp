@@ -123,8 +123,8 @@ Value count_text(CallContext&, const Value& self, Arguments& arguments) {
   Searched part = searched_part(self, bound, 1);
   if (!part.valid) return Value::integer(0);
   std::u32string_view view = std::u32string_view(part.points).substr(part.start, part.end - part.start);
-  if (wanted.empty()) return Value::integer(static_cast<Integer>(view.size() + 1));
-  Integer count = 0;
+  if (wanted.empty()) return Value::integer(static_cast<WideInteger>(view.size() + 1));
+  WideInteger count = 0;
   for (size_t place = view.find(wanted); place != std::u32string_view::npos;
        place = view.find(wanted, place + wanted.size())) {
     ++count;

@@ -31,7 +31,7 @@ std::optional<std::string> without_underscores(std::string_view text) {
 
 }  // namespace
 
-std::optional<Integer> parse_integer(const std::string& text, int64_t base) {
+std::optional<WideInteger> parse_integer(const std::string& text, int64_t base) {
   std::string_view view = strip(text, nullptr, true, true);
   bool negative = view.starts_with("-");
   if (negative || view.starts_with("+")) view.remove_prefix(1);
@@ -48,7 +48,7 @@ std::optional<Integer> parse_integer(const std::string& text, int64_t base) {
   if (base == 0) base = 10;
   std::optional<std::string> digits = without_underscores(view);
   if (!digits || digits->empty()) return std::nullopt;
-  Integer value = 0;
+  WideInteger value = 0;
   bool too_large = false;
   for (char c : *digits) {
     if (digit_of(c) >= base) return std::nullopt;

@@ -29,32 +29,32 @@ bool is_tuple(const Value& value) {
   return value.is_sequence(SequenceKind::Tuple) || value.is_sequence(SequenceKind::Group);
 }
 
-Integer floor_divide(Integer left, Integer right) {
-  Integer quotient = left / right;
+WideInteger floor_divide(WideInteger left, WideInteger right) {
+  WideInteger quotient = left / right;
   return left % right != 0 && (left < 0) != (right < 0) ? quotient - 1 : quotient;
 }
 
-Integer multiply(Integer left, Integer right) {
+WideInteger multiply(WideInteger left, WideInteger right) {
   long double estimate = static_cast<long double>(left) * static_cast<long double>(right);
   if (std::fabs(estimate) > 0x1p65L) fail("an integer does not fit in 64 bits");
   return left * right;
 }
 
-Value integer_power(Integer base, Integer exponent) {
+Value integer_power(WideInteger base, WideInteger exponent) {
   if (exponent < 0) {
     if (base == 0) fail("zero cannot be raised to a negative power");
     return Value::floating(std::pow(static_cast<double>(base), static_cast<double>(exponent)));
   }
-  Integer result = 1;
+  WideInteger result = 1;
   if (base == 0 || base == 1 || base == -1) {
     if (exponent == 0) return Value::integer(1);
     return Value::integer(base == -1 && exponent % 2 == 0 ? 1 : base);
   }
-  for (Integer i = 0; i < exponent; ++i) result = Value::integer(multiply(result, base)).as_integer();
+  for (WideInteger i = 0; i < exponent; ++i) result = Value::integer(multiply(result, base)).as_integer();
   return Value::integer(result);
 }
 
-Value integer_operation(BinaryOperator operation, Integer left, Integer right) {
+Value integer_operation(BinaryOperator operation, WideInteger left, WideInteger right) {
   bool divides = operation == BinaryOperator::Divide || operation == BinaryOperator::FloorDivide ||
                  operation == BinaryOperator::Modulo;
   if (divides && right == 0) fail("a number is divided by zero");
@@ -116,28 +116,28 @@ Value float_operation(BinaryOperator operation, double left, double right) {
   return Value::floating(quotient - floor > 0.5 ? floor + 1 : floor);
 }
 
-Value repeat(CallContext& context, const Value& value, Integer count) {
-  Integer times = std::max<Integer>(count, 0);
+Value repeat(CallContext& context, const Value& value, WideInteger count) {
+  WideInteger times = std::max<WideInteger>(count, 0);
   if (value.is_string()) {
     const std::string& text = value.as_string();
     if (!text.empty() &&
-        times > static_cast<Integer>(context.budget.limits().maximum_string_bytes / text.size())) {
+        times > static_cast<WideInteger>(context.budget.limits().maximum_string_bytes / text.size())) {
       fail("a text of more than {} bytes would be made", context.budget.limits().maximum_string_bytes);
     }
     context.budget.spend_string(text.size() * static_cast<size_t>(times));
     std::string result;
     result.reserve(text.size() * static_cast<size_t>(times));
-    for (Integer i = 0; i < times && !text.empty(); ++i) result += text;
+    for (WideInteger i = 0; i < times && !text.empty(); ++i) result += text;
     return Value::string(std::move(result));
   }
   const Sequence& sequence = value.as_sequence();
   if (sequence.items.empty()) return value;
-  if (times > static_cast<Integer>(context.budget.limits().maximum_steps / sequence.items.size())) {
+  if (times > static_cast<WideInteger>(context.budget.limits().maximum_steps / sequence.items.size())) {
     fail("a list is repeated too often");
   }
   context.budget.spend(sequence.items.size() * static_cast<size_t>(times));
   std::vector<Value> items;
-  for (Integer i = 0; i < times; ++i) items.insert(items.end(), sequence.items.begin(), sequence.items.end());
+  for (WideInteger i = 0; i < times; ++i) items.insert(items.end(), sequence.items.begin(), sequence.items.end());
   return is_tuple(value) ? Value::tuple(std::move(items)) : Value::list(std::move(items));
 }
 

@@ -128,6 +128,7 @@ class StatementParser : public ExpressionParser {
 
   std::unique_ptr<Statement> parse_for(int line) {
     Restore<bool> conditional(conditional_frame_, false);
+    Restore<bool> inside(inside_for_, true);
     auto node = std::make_unique<ForStatement>(line);
     node->target = parse_target(false);
     if (!skip_name("in")) fail_at(current().line, "'in' is expected, not {}", describe(current()));
@@ -150,7 +151,7 @@ class StatementParser : public ExpressionParser {
     tuple.is_tuple = true;
     bool has_comma = false;
     while (true) {
-      if (current().kind == TokenKind::BlockEnd || at(")") || at_name("in")) break;
+      if (current().kind == TokenKind::BlockEnd || at(")")) break;
       tuple.parts.push_back(parse_single_target(with_attribute));
       if (!skip(",")) break;
       has_comma = true;
@@ -173,6 +174,7 @@ class StatementParser : public ExpressionParser {
     if (std::find(std::begin(kConstants), std::end(kConstants), target.name) != std::end(kConstants)) {
       fail_at(line, "'{}' cannot be assigned to", target.name);
     }
+    if (target.name == "loop" && inside_for_) fail_at(line, "'loop' cannot be assigned to inside of a loop");
     if (with_attribute && skip(".")) target.attribute = expect_name("the name of an attribute");
     return target;
   }
@@ -291,7 +293,8 @@ class StatementParser : public ExpressionParser {
     }
   }
 
-  int loop_depth_ = 0;
+  int loop_depth_ = 0;       // of loops that a 'break' here would leave
+  bool inside_for_ = false;  // anywhere inside of a loop, its macros too
 };
 
 }  // namespace

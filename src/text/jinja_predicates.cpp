@@ -37,27 +37,43 @@ bool is_sequence(const Value& value) {
          kind != SequenceKind::DictValues;
 }
 
-bool is_boolean(const Value& value, bool wanted) {
-  return value.kind() == Kind::Boolean && value.as_boolean() == wanted;
+template <Kind kKind>
+bool is_kind(const Value& value) {
+  return value.kind() == kKind;
+}
+
+template <bool kWanted>
+bool is_boolean(const Value& value) {
+  return value.kind() == Kind::Boolean && value.as_boolean() == kWanted;
+}
+
+bool is_defined(const Value& value) {
+  return !value.is_undefined();
+}
+bool is_number(const Value& value) {
+  return value.is_number();
+}
+bool never(const Value&) {
+  return false;
 }
 
 const FunctionTable<TestFunction>& tests() {
   static const FunctionTable<TestFunction> table = {
-      {"boolean", alone<[](const Value& v) { return v.kind() == Kind::Boolean; }>},
+      {"boolean", alone<is_kind<Kind::Boolean>>},
       {"callable", alone<is_callable>},
-      {"defined", alone<[](const Value& v) { return !v.is_undefined(); }>},
-      {"undefined", alone<[](const Value& v) { return v.is_undefined(); }>},
-      {"escaped", alone<[](const Value&) { return false; }>},
-      {"false", alone<[](const Value& v) { return is_boolean(v, false); }>},
-      {"true", alone<[](const Value& v) { return is_boolean(v, true); }>},
-      {"float", alone<[](const Value& v) { return v.kind() == Kind::Float; }>},
-      {"integer", alone<[](const Value& v) { return v.kind() == Kind::Integer; }>},
+      {"defined", alone<is_defined>},
+      {"undefined", alone<is_kind<Kind::Undefined>>},
+      {"escaped", alone<never>},
+      {"false", alone<is_boolean<false>>},
+      {"true", alone<is_boolean<true>>},
+      {"float", alone<is_kind<Kind::Float>>},
+      {"integer", alone<is_kind<Kind::Integer>>},
       {"iterable", alone<is_iterable>},
-      {"mapping", alone<[](const Value& v) { return v.kind() == Kind::Dict; }>},
-      {"none", alone<[](const Value& v) { return v.is_none(); }>},
-      {"number", alone<[](const Value& v) { return v.is_number(); }>},
+      {"mapping", alone<is_kind<Kind::Dict>>},
+      {"none", alone<is_kind<Kind::None>>},
+      {"number", alone<is_number>},
       {"sequence", alone<is_sequence>},
-      {"string", alone<[](const Value& v) { return v.is_string(); }>},
+      {"string", alone<is_kind<Kind::String>>},
       {"lower", [](CallContext& c, const Value& v,
                    Arguments&) { return belongs_to(to_text(v, c.budget), CharacterClass::Lower); }},
       {"upper", [](CallContext& c, const Value& v,

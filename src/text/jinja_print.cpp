@@ -84,7 +84,7 @@ std::string dict_repr(const Dict& dict, Budget& budget, int depth) {
 
 }  // namespace
 
-std::string integer_text(Integer value) {
+std::string integer_text(WideInteger value) {
   return fmt::format("{}", value);
 }
 

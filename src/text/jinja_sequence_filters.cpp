@@ -219,7 +219,7 @@ Value count(CallContext& context, const Value& operand, Arguments& arguments) {
   Bound bound(arguments, "the filter 'length'", {}, 0);
   std::optional<size_t> size = length(context, operand);
   if (!size) fail("a value of type {} has no length", operand.type_name());
-  return Value::integer(static_cast<Integer>(*size));
+  return Value::integer(static_cast<WideInteger>(*size));
 }
 
 Value to_list(CallContext& context, const Value& operand, Arguments& arguments) {

@@ -85,16 +85,18 @@ Value indent(CallContext& context, const Value& operand, Arguments& arguments) {
 
 Value truncate(CallContext& context, const Value& operand, Arguments& arguments) {
   Bound bound(arguments, "the filter 'truncate'", {"length", "killwords", "end", "leeway"}, 0);
-  if (!operand.is_string())
-    fail("the filter 'truncate' needs a string, not a value of type {}", operand.type_name());
   std::string end = bound.given(2) ? bound.text(2) : "...";
   auto end_size = static_cast<int64_t>(length_of(end));
   int64_t size = bound.integer_or(0, 255);
   int64_t leeway = bound.given(3) && !bound[3].is_none() ? bound.integer(3) : 5;
-  if (size < end_size || leeway < 0)
+  if (size < end_size || leeway < 0) {
     fail("the filter 'truncate' needs a length of at least {} and a leeway of at least 0", end_size);
+  }
+  std::optional<size_t> length_now = length(context, operand);
+  if (length_now && static_cast<int64_t>(*length_now) <= size + leeway) return operand;
+  if (!operand.is_string())
+    fail("the filter 'truncate' needs a string, not a value of type {}", operand.type_name());
   std::u32string points = decode(operand.as_string());
-  if (static_cast<int64_t>(points.size()) <= size + leeway) return operand;
   std::string kept = encode(std::u32string_view(points).substr(0, static_cast<size_t>(size - end_size)));
   if (!bound.truthy_or(1, false)) kept = kept.substr(0, std::min(kept.rfind(' '), kept.size()));
   return make_string(context, kept + end);
@@ -168,7 +170,7 @@ Value to_integer(CallContext&, const Value& operand, Arguments& arguments) {
   }
   if (!number || std::isnan(*number)) return bound.value_or(0, Value::integer(0));
   if (std::fabs(*number) >= 0x1p64) fail("the number {} does not fit in 64 bits", *number);
-  return Value::integer(static_cast<Integer>(*number));
+  return Value::integer(static_cast<WideInteger>(*number));
 }
 
 Value to_float(CallContext&, const Value& operand, Arguments& arguments) {
@@ -213,7 +215,7 @@ Value round(CallContext&, const Value& operand, Arguments& arguments) {
   if (method == "common") {
     if (!operand.is_integral()) return Value::floating(round_decimal(operand.as_float(), precision));
     if (precision >= 0) return Value::integer(operand.as_integer());
-    return Value::integer(static_cast<Integer>(round_decimal(operand.as_float(), precision)));
+    return Value::integer(static_cast<WideInteger>(round_decimal(operand.as_float(), precision)));
   }
   double scale = std::pow(10.0, static_cast<double>(precision));
   double scaled = operand.as_float() * scale;
@@ -257,7 +259,7 @@ Value format_values(CallContext& context, const Value& operand, Arguments& argum
 
 Value word_count(CallContext& context, const Value& operand, Arguments& arguments) {
   Bound bound(arguments, "the filter 'wordcount'", {}, 0);
-  return Value::integer(static_cast<Integer>(count_words(text_of(context, operand))));
+  return Value::integer(static_cast<WideInteger>(count_words(text_of(context, operand))));
 }
 
 Value as_text(CallContext& context, const Value& operand, Arguments& arguments) {

@@ -19,7 +19,7 @@ Value Value::undefined(std::string message) {
   return Value(Data(UndefinedMessage{std::make_shared<const std::string>(std::move(message))}));
 }
 
-Value Value::integer(Integer value) {
+Value Value::integer(WideInteger value) {
   if (value < kMinimumInteger || value > kMaximumInteger) fail("an integer does not fit in 64 bits");
   return Value(Data(value));
 }
@@ -88,9 +88,9 @@ bool Value::is_number() const {
   return k == Kind::Integer || k == Kind::Float || k == Kind::Boolean;
 }
 
-Integer Value::as_integer() const {
+WideInteger Value::as_integer() const {
   if (auto* flag = std::get_if<bool>(&data_)) return *flag ? 1 : 0;
-  return std::get<Integer>(data_);
+  return std::get<WideInteger>(data_);
 }
 
 double Value::as_float() const {
@@ -208,7 +208,7 @@ std::string hash_text(const Value& value) {
     case Kind::Float: {
       double number = value.as_float();
       if (std::floor(number) == number && std::fabs(number) < 1e18) {
-        return "i" + integer_text(static_cast<Integer>(number));
+        return "i" + integer_text(static_cast<WideInteger>(number));
       }
       return "f" + float_text(number);
     }

@@ -18,9 +18,9 @@
 namespace lockstep::text::jinja {
 
 // Integers hold what 64 bits hold, signed or unsigned; anything beyond is refused.
-using Integer = __int128;
-inline constexpr Integer kMinimumInteger = -(Integer{1} << 63);
-inline constexpr Integer kMaximumInteger = (Integer{1} << 64) - 1;
+using WideInteger = __int128;
+inline constexpr WideInteger kMinimumInteger = -(WideInteger{1} << 63);
+inline constexpr WideInteger kMaximumInteger = (WideInteger{1} << 64) - 1;
 
 class Object;
 class Value;
@@ -42,7 +42,7 @@ class Value {
   static Value undefined(std::string message);
   static Value boolean(bool value) { return Value(Data(value)); }
   // Refuses what 64 bits cannot hold.
-  static Value integer(Integer value);
+  static Value integer(WideInteger value);
   static Value floating(double value) { return Value(Data(value)); }
   static Value string(std::string value);
   // Refuse nesting deeper than kMaximumNesting.
@@ -64,7 +64,7 @@ class Value {
   // The content; the kind must be the right one.
   const std::string& undefined_message() const { return *std::get<UndefinedMessage>(data_).text; }
   bool as_boolean() const { return std::get<bool>(data_); }
-  Integer as_integer() const;  // of a boolean too
+  WideInteger as_integer() const;  // of a boolean too
   double as_float() const;     // of any number
   const std::string& as_string() const { return *std::get<std::shared_ptr<const std::string>>(data_); }
   const Sequence& as_sequence() const { return *std::get<std::shared_ptr<const Sequence>>(data_); }
@@ -91,7 +91,7 @@ class Value {
   struct UndefinedMessage {
     std::shared_ptr<const std::string> text;
   };
-  using Data = std::variant<std::monostate, UndefinedMessage, bool, Integer, double,
+  using Data = std::variant<std::monostate, UndefinedMessage, bool, WideInteger, double,
                             std::shared_ptr<const std::string>, std::shared_ptr<const Sequence>,
                             std::shared_ptr<const Dict>, std::shared_ptr<Object>>;
   explicit Value(Data data) : data_(std::move(data)) {}
@@ -152,6 +152,6 @@ class Object : public std::enable_shared_from_this<Object> {
 std::string to_text(const Value& value, Budget& budget);
 std::string to_repr(const Value& value, Budget& budget, int depth = 0);
 std::string float_text(double value);
-std::string integer_text(Integer value);
+std::string integer_text(WideInteger value);
 
 }  // namespace lockstep::text::jinja

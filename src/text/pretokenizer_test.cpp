@@ -31,6 +31,7 @@ TEST(PreTokenizer, SmolLmTakesEveryDigitAlone) {
 
 TEST(PreTokenizer, Llama3) {
   EXPECT_EQ(cut("llama-bpe", "1234567 I'LL"), "123|456|7| I|'LL|");
+  EXPECT_EQ(cut("llama-bpe", "'LLx'ſx'xs"), "'LL|x|'ſ|x|'xs|");  // U+017F is a small s
   EXPECT_EQ(cut("llama-bpe", "f(x);\n\n  y"), "f|(x|);\n\n| | y|");
   EXPECT_EQ(cut("llama-bpe", "a \r\n \n b"), "a| \r\n \n| b|");
 }

@@ -33,26 +33,26 @@ constexpr uint64_t kWidthMax = 1u << 24;
 constexpr Field kSync[] = {integer("when", 1)};
 constexpr Field kEmbed[] = {write("out", Split::Rows), read("tokens", Split::Whole), matrix("weight"),
                             number("factor")};
-constexpr Field kNormQuantise[] = {write("out", Split::Copies), read("x", Split::Whole), read("gain", Split::Whole),
-                                   number("eps")};
+constexpr Field kNormQuantise[] = {write("out", Split::Copies), read("x", Split::Whole),
+                                   read("gain", Split::Whole), number("eps")};
 constexpr Field kQuantise[] = {write("out", Split::Copies), read("x", Split::Whole)};
 constexpr Field kGateQuantise[] = {write("out", Split::Copies), read("gate", Split::Whole),
                                    read("up", Split::Whole)};
 constexpr Field kMatMul[] = {write("y", Split::Panels), read("x", Split::AnyCopy), matrix("weight"), bias()};
-constexpr Field kMatMulAdd[] = {update("y", Split::Panels), read("x", Split::AnyCopy), matrix("weight"), bias()};
-constexpr Field kRopeStore[] = {update("q", Split::Heads),
-                                read("k", Split::Whole),
-                                read("v", Split::Whole),
-                                {"layer", FieldKind::State, Access::Write, Split::Heads, false, kWidthMax},
-                                read("turns", Split::Whole),
-                                integer("pairs", 1),
-                                integer("heads", kWidthMax)};
+constexpr Field kMatMulAdd[] = {update("y", Split::Panels), read("x", Split::AnyCopy), matrix("weight"),
+                                bias()};
+constexpr Field kRopeStore[] = {
+    update("q", Split::Heads),   read("k", Split::Whole),
+    read("v", Split::Whole),     {"layer", FieldKind::State, Access::Write, Split::Heads, false, kWidthMax},
+    read("turns", Split::Whole), integer("pairs", 1),
+    integer("heads", kWidthMax)};
 constexpr Field kAttention[] = {write("out", Split::Heads),
                                 read("q", Split::Heads),
                                 {"layer", FieldKind::State, Access::Read, Split::Whole, false, kWidthMax},
                                 integer("heads", kWidthMax),
                                 number("scale")};
-constexpr Field kSelect[] = {write("out", Split::Rows), read("x", Split::Whole), read("wanted", Split::Whole)};
+constexpr Field kSelect[] = {write("out", Split::Rows), read("x", Split::Whole),
+                             read("wanted", Split::Whole)};
 
 template <size_t N>
 constexpr Opcode opcode(HostOp op, const char* name, const Field (&fields)[N]) {

@@ -10,16 +10,16 @@
 namespace lockstep::program::isa {
 
 enum class HostOp : uint16_t {
-  Sync = 1,           // all workers wait for one another
-  Embed = 2,          // out[row] = W[token] * factor
-  NormQuantise = 3,   // out = Q16(RMSNorm(x) * gain)
-  Quantise = 4,       // out = Q16(x)
-  GateQuantise = 5,   // out = Q16(silu(gate) * up)
-  MatMul = 6,         // y = W x (+ bias)
-  MatMulAdd = 7,      // y += W x (+ bias)
-  RopeStore = 8,      // turns q in place; k turned, k and v quantised into the state
-  Attention = 9,      // out = attention of q over the state
-  Select = 10,        // out[i] = x[wanted[i]]
+  Sync = 1,          // all workers wait for one another
+  Embed = 2,         // out[row] = W[token] * factor
+  NormQuantise = 3,  // out = Q16(RMSNorm(x) * gain)
+  Quantise = 4,      // out = Q16(x)
+  GateQuantise = 5,  // out = Q16(silu(gate) * up)
+  MatMul = 6,        // y = W x (+ bias)
+  MatMulAdd = 7,     // y += W x (+ bias)
+  RopeStore = 8,     // turns q in place; k turned, k and v quantised into the state
+  Attention = 9,     // out = attention of q over the state
+  Select = 10,       // out[i] = x[wanted[i]]
 };
 
 // When a Sync is needed: always, or only where the rows are split because they are many (Split::Copies).

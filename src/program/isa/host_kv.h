@@ -38,14 +38,18 @@ struct KvLayout {
     return (uint64_t{layer} * kv_heads + kv_head) * head_bytes();
   }
   uint64_t values(uint32_t layer, uint32_t kv_head) const { return keys(layer, kv_head) + key_bytes(); }
-  uint64_t key_scales(uint32_t layer, uint32_t kv_head) const { return values(layer, kv_head) + value_bytes(); }
+  uint64_t key_scales(uint32_t layer, uint32_t kv_head) const {
+    return values(layer, kv_head) + value_bytes();
+  }
   uint64_t value_scales(uint32_t layer, uint32_t kv_head) const {
     return key_scales(layer, kv_head) + kPagePositions * sizeof(float);
   }
 
   // Index of an element in its array.
   static uint64_t key_index(uint32_t d, uint32_t slot) { return (d / 2 * kPagePositions + slot) * 2 + d % 2; }
-  uint64_t value_index(uint32_t d, uint32_t slot) const { return (slot / 2 * value_lanes() + d) * 2 + slot % 2; }
+  uint64_t value_index(uint32_t d, uint32_t slot) const {
+    return (slot / 2 * value_lanes() + d) * 2 + slot % 2;
+  }
 };
 
 }  // namespace lockstep::program::isa

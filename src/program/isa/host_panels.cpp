@@ -1,5 +1,8 @@
 #include "program/isa/host_panels.h"
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "numerics/q16.h"
 
 namespace lockstep::program::isa {
@@ -35,14 +38,63 @@ int16_t get_int16(const std::byte* at) {
   return value;
 }
 
+// What is stored of one element: its code, and its group's mu and offset; of Plain16 the high plane as the
+// code and the low one as the offset.
+struct StoredElement {
+  int32_t code = 0, mu = 1, offset = 0;
+  int32_t value() const { return mu * code + offset; }
+};
+
+// Reads the elements of one row. OWNS nothing.
+class RowReader {
+ public:
+  RowReader(const PanelLayout& layout, Bytes panels, uint64_t row)
+      : layout_(layout),
+        group_(layout.group_columns),
+        group_bytes_(layout.group_bytes()),
+        row_(row % kPanelRows),
+        panel_(panels.data() + row / kPanelRows * layout.panel_bytes()) {}
+
+  StoredElement at(uint64_t k) const {
+    const std::byte* block = panel_ + k / group_ * group_bytes_;
+    const uint64_t i = k % group_;
+    if (layout_.kind == PanelKind::Nibble) {
+      const NibblePosition place = nibble_position(group_, i, row_);
+      const uint32_t code = (std::to_integer<uint32_t>(block[place.byte]) >> place.shift) & 15;
+      const std::byte* pairs = block + group_ * kPanelRows / 2 + row_ * 4;
+      return {static_cast<int32_t>(code) - 8, get_int16(pairs), get_int16(pairs + 2)};
+    }
+    StoredElement stored;
+    stored.code = std::to_integer<int32_t>(block[byte_position(i, row_)]) - 128;
+    const std::byte* after = block + group_ * kPanelRows;
+    if (layout_.kind == PanelKind::Byte) {
+      stored.mu = get_int16(after + row_ * 2);
+      if (layout_.has_offsets) stored.offset = get_int16(after + row_ * 2 + 2 * kPanelRows);
+    } else if (layout_.kind == PanelKind::Plain16) {
+      stored.mu = 255;
+      stored.offset = std::to_integer<int32_t>(after[byte_position(i, row_)]) - 128;
+    }
+    return stored;
+  }
+
+ private:
+  const PanelLayout& layout_;
+  const uint64_t group_, group_bytes_, row_;
+  const std::byte* panel_;
+};
+
 }  // namespace
 
 uint32_t PanelLayout::group_bytes() const {
   switch (kind) {
-    case PanelKind::Nibble: return group_columns * kPanelRows / 2 + 4 * kPanelRows;
-    case PanelKind::Byte: return group_columns * kPanelRows + (has_offsets ? 4 : 2) * kPanelRows;
-    case PanelKind::Plain8: return group_columns * kPanelRows;
-    case PanelKind::Plain16: return 2 * group_columns * kPanelRows;
+    case PanelKind::Nibble:
+      return group_columns * kPanelRows / 2 + 4 * kPanelRows;
+    case PanelKind::Byte:
+      return group_columns * kPanelRows + (has_offsets ? 4 : 2) * kPanelRows;
+    case PanelKind::Plain8:
+      return group_columns * kPanelRows;
+    case PanelKind::Plain16:
+      return 2 * group_columns * kPanelRows;
   }
   return 0;
 }
@@ -52,8 +104,12 @@ PanelLayout panel_layout(const IntegerMatrix& matrix) {
   layout.rows = matrix.rows;
   layout.columns = matrix.columns;
   switch (matrix.kind) {
-    case MatrixKind::Plain8: layout.kind = PanelKind::Plain8; break;
-    case MatrixKind::Plain16: layout.kind = PanelKind::Plain16; break;
+    case MatrixKind::Plain8:
+      layout.kind = PanelKind::Plain8;
+      break;
+    case MatrixKind::Plain16:
+      layout.kind = PanelKind::Plain16;
+      break;
     case MatrixKind::Group:
       layout.kind = matrix.code_bits == 4 ? PanelKind::Nibble : PanelKind::Byte;
       layout.group_columns = matrix.group_columns;
@@ -70,6 +126,7 @@ PanelLayout panel_layout(const Matrix& matrix) {
 
 void pack_panels(const IntegerMatrix& matrix, const PanelLayout& layout, std::span<std::byte> out) {
   LOCKSTEP_CHECK(out.size() == layout.bytes());
+  std::fill(out.begin(), out.end(), std::byte{0});
   const uint32_t group = layout.group_columns;
   const uint64_t groups = layout.groups();
   std::vector<int16_t> w(matrix.columns);
@@ -123,35 +180,26 @@ void pack_panels(const IntegerMatrix& matrix, const PanelLayout& layout, std::sp
 }
 
 void unpack_row(const PanelLayout& layout, Bytes panels, uint64_t row, std::span<int16_t> w) {
-  const uint64_t r = row % kPanelRows;
-  const uint32_t group = layout.group_columns;
-  const std::byte* panel = panels.data() + row / kPanelRows * layout.panel_bytes();
+  const RowReader reader(layout, panels, row);
+  for (uint64_t k = 0; k < layout.columns; ++k) w[k] = static_cast<int16_t>(reader.at(k).value());
+}
+
+bool codes_in_bounds(const PanelLayout& layout, Bytes panels, uint64_t row) {
+  const RowReader reader(layout, panels, row);
+  const bool grouped = layout.kind == PanelKind::Nibble || layout.kind == PanelKind::Byte;
+  const int32_t mu_max = layout.kind == PanelKind::Nibble ? numerics::kMuMax4 : numerics::kMuMaxWide;
   for (uint64_t k = 0; k < layout.columns; ++k) {
-    const std::byte* block = panel + k / group * layout.group_bytes();
-    const uint64_t i = k % group;
-    int32_t value = 0;
-    switch (layout.kind) {
-      case PanelKind::Nibble: {
-        const NibblePosition at = nibble_position(group, i, r);
-        const int32_t code = static_cast<int32_t>((std::to_integer<uint32_t>(block[at.byte]) >> at.shift) & 15) - 8;
-        const std::byte* pairs = block + group * kPanelRows / 2 + r * 4;
-        value = get_int16(pairs) * code + get_int16(pairs + 2);
-        break;
-      }
-      case PanelKind::Byte: {
-        const int32_t code = std::to_integer<int32_t>(block[byte_position(i, r)]) - 128;
-        const std::byte* values = block + group * kPanelRows + r * 2;
-        value = get_int16(values) * code + (layout.has_offsets ? get_int16(values + 2 * kPanelRows) : 0);
-        break;
-      }
-      case PanelKind::Plain8: value = std::to_integer<int32_t>(block[byte_position(i, r)]) - 128; break;
-      case PanelKind::Plain16:
-        value = 255 * (std::to_integer<int32_t>(block[byte_position(i, r)]) - 128) +
-                (std::to_integer<int32_t>(block[group * kPanelRows + byte_position(i, r)]) - 128);
-        break;
+    const StoredElement stored = reader.at(k);
+    const int32_t value = stored.value();
+    if (std::abs(value) > numerics::kQ16Levels) return false;
+    if (grouped && (std::abs(stored.mu) > mu_max || std::abs(stored.offset) > numerics::kQ16Levels))
+      return false;
+    if (layout.kind == PanelKind::Plain16 &&
+        (numerics::plane_hi(value) != stored.code || numerics::plane_lo(value) != stored.offset)) {
+      return false;
     }
-    w[k] = static_cast<int16_t>(value);
   }
+  return true;
 }
 
 }  // namespace lockstep::program::isa

@@ -7,7 +7,8 @@
 //   Byte     a group of G columns: G/4 lines of 64 bytes (row r, byte b: column 4k+b), code - zero + 128;
 //            then mu as int16 of 16 rows, then offset the same way where the matrix has offsets.
 //   Plain8   32 columns: 8 lines as in Byte, w + 128.
-//   Plain16  32 columns: 8 lines of the high plane + 128, then 8 lines of the low plane + 128, w = 255*hi + lo.
+//   Plain16  32 columns: 8 lines of the high plane + 128, then 8 lines of the low plane + 128, w = 255*hi +
+//   lo.
 //
 // NUMERICS.md section 3: the layout is compression, not meaning.
 #pragma once
@@ -48,10 +49,14 @@ inline uint64_t padded_columns(uint64_t columns) {
 PanelLayout panel_layout(const numerics::IntegerMatrix& matrix);
 PanelLayout panel_layout(const Matrix& matrix);
 
-// Packs into out of layout.bytes() bytes.
+// Packs into out of layout.bytes() bytes, whatever they hold.
 void pack_panels(const numerics::IntegerMatrix& matrix, const PanelLayout& layout, std::span<std::byte> out);
 
 // The integers of row r, into w of `columns` elements.
 void unpack_row(const PanelLayout& layout, Bytes panels, uint64_t r, std::span<int16_t> w);
+
+// Whether the stored form of row r keeps NUMERICS.md section 3: mu, offset and the integers that they give in
+// their bounds, the planes of Plain16 balanced. What unpack_row gives means something only then.
+bool codes_in_bounds(const PanelLayout& layout, Bytes panels, uint64_t r);
 
 }  // namespace lockstep::program::isa

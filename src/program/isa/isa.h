@@ -24,12 +24,12 @@ enum class Access : uint8_t { None, Read, Write, Update };
 // Which part of the operand one of several workers touches. Two workers meet in an operand only where an
 // instruction's split differs from the split it was written with.
 enum class Split : uint8_t {
-  Whole,     // all of it
-  Rows,      // the worker's share of the step's rows
-  Panels,    // the worker's share of each row, in panels of 16 elements
-  Heads,     // the worker's share of (row, head) pairs
-  Copies,    // its own copy when rows are few, else its share of the rows of the common one
-  AnyCopy,   // reads what Copies wrote
+  Whole,    // all of it
+  Rows,     // the worker's share of the step's rows
+  Panels,   // the worker's share of each row, in panels of 16 elements
+  Heads,    // the worker's share of (row, head) pairs
+  Copies,   // its own copy when rows are few, else its share of the rows of the common one
+  AnyCopy,  // reads what Copies wrote
 };
 
 struct Field {

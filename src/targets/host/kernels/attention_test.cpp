@@ -10,8 +10,8 @@ namespace lockstep::targets::host {
 namespace {
 
 using program::StateLayout;
-using program::isa::KvLayout;
 using program::isa::kPagePositions;
+using program::isa::KvLayout;
 
 struct CacheShape {
   uint32_t head_width, value_width, kv_bits, positions;
@@ -34,15 +34,17 @@ KvLayout layout_of(const CacheShape& shape) {
 // A cache of one sequence, filled with bytes that are no valid numbers, then with one head's keys and values.
 class Cache {
  public:
-  Cache(const CacheShape& shape, Contents contents, uint64_t seed) : random_(seed), shape_(shape), kv_(layout_of(shape)) {
+  Cache(const CacheShape& shape, Contents contents, uint64_t seed)
+      : random_(seed), shape_(shape), kv_(layout_of(shape)) {
     const uint32_t count = (shape.positions + kPagePositions - 1) / kPagePositions;
     for (uint32_t i = 0; i < count; ++i) {
       pages_.emplace_back(kv_.page_bytes(), std::byte{0xff});
       page_addresses_.push_back(pages_.back().data());
     }
     for (uint32_t t = 0; t < shape.positions; ++t) fill(t, contents);
-    q_ = contents == Contents::Random ? random_.normals(shape.head_width, 4.0f)
-                                      : std::vector<float>(shape.head_width, contents == Contents::Flat ? 1e-3f : 1.0f);
+    q_ = contents == Contents::Random
+             ? random_.normals(shape.head_width, 4.0f)
+             : std::vector<float>(shape.head_width, contents == Contents::Flat ? 1e-3f : 1.0f);
     weights_.resize((shape.positions + kPagePositions - 1) / kPagePositions * kPagePositions);
   }
 
@@ -54,7 +56,8 @@ class Cache {
       for (uint32_t d = 0; d < shape_.head_width; ++d) set_bytes(keys(), KvLayout::key_index(d, slot), value);
       for (uint32_t d = 0; d < kv_.value_lanes(); ++d) set_bytes(values(), kv_.value_index(d, slot), value);
       for (uint64_t offset : {kv_.key_scales(kLayer, kHead), kv_.value_scales(kLayer, kHead)}) {
-        std::memset(pages_.back().data() + offset + slot * sizeof(float), static_cast<int>(value), sizeof(float));
+        std::memset(pages_.back().data() + offset + slot * sizeof(float), static_cast<int>(value),
+                    sizeof(float));
       }
     }
   }
@@ -83,7 +86,8 @@ class Cache {
   uint64_t values() const { return kv_.values(kLayer, kHead); }
 
   void set_bytes(uint64_t array, uint64_t index, std::byte value) {
-    std::memset(pages_.back().data() + array + index * kv_.element_bytes(), static_cast<int>(value), kv_.element_bytes());
+    std::memset(pages_.back().data() + array + index * kv_.element_bytes(), static_cast<int>(value),
+                kv_.element_bytes());
   }
   void set_element(uint32_t t, uint64_t array, uint64_t index, int16_t a) {
     std::byte* at = pages_[t / kPagePositions].data() + array + index * kv_.element_bytes();
@@ -94,7 +98,8 @@ class Cache {
     }
   }
   void set_scale(uint32_t t, uint64_t array, float scale) {
-    std::memcpy(pages_[t / kPagePositions].data() + array + t % kPagePositions * sizeof(float), &scale, sizeof(scale));
+    std::memcpy(pages_[t / kPagePositions].data() + array + t % kPagePositions * sizeof(float), &scale,
+                sizeof(scale));
   }
 
   void fill(uint32_t t, Contents contents) {
@@ -111,8 +116,10 @@ class Cache {
     const std::vector<int16_t> k = vector(shape_.head_width, key_scale);
     const std::vector<int16_t> v = vector(shape_.value_width, value_scale);
     const uint32_t slot = t % kPagePositions;
-    for (uint32_t d = 0; d < shape_.head_width; ++d) set_element(t, keys(), KvLayout::key_index(d, slot), k[d]);
-    for (uint32_t d = 0; d < shape_.value_width; ++d) set_element(t, values(), kv_.value_index(d, slot), v[d]);
+    for (uint32_t d = 0; d < shape_.head_width; ++d)
+      set_element(t, keys(), KvLayout::key_index(d, slot), k[d]);
+    for (uint32_t d = 0; d < shape_.value_width; ++d)
+      set_element(t, values(), kv_.value_index(d, slot), v[d]);
     set_scale(t, kv_.key_scales(kLayer, kHead), key_scale);
     set_scale(t, kv_.value_scales(kLayer, kHead), value_scale);
   }
@@ -135,8 +142,8 @@ void compare(const CacheShape& shape, Contents contents, uint64_t seed) {
       Guarded<float> actual(shape.value_width);
       EXPECT_TRUE(cache.attend(*table, actual));
       ASSERT_TRUE(same_bits(expected, actual))
-          << table->name << ", head " << shape.head_width << ", value " << shape.value_width << ", " << shape.kv_bits
-          << " bits, " << shape.positions << " positions";
+          << table->name << ", head " << shape.head_width << ", value " << shape.value_width << ", "
+          << shape.kv_bits << " bits, " << shape.positions << " positions";
     }
   }
 }

@@ -14,7 +14,7 @@ const KernelTable& avx512_kernels() {
       .gate_quantise = gate_quantise<Avx512>,
       .quantise_head = quantise_head<Avx512>,
       .attention = attention<Avx512>,
-      .matmul = MatMulAvx512::run,
+      .matmul = matmul<MatMulAvx512>,
       .rope = rope<Avx512>,
       .rope_angles = rope_angles<Avx512>,
       .exp2 = exp2_array<Avx512>,

@@ -25,12 +25,13 @@ std::vector<uint64_t> widths() {
 
 // Vectors of width n: ordinary, tiny, subnormal, zero, at both ends of the range and beyond it.
 std::vector<std::vector<float>> vectors(uint64_t n, Random& random) {
-  std::vector<std::vector<float>> all = {random.normals(n, 1.0f), random.normals(n, 1e-18f),
-                                         random.normals(n, 1e8f), random.normals(n, 1e-41f),
+  std::vector<std::vector<float>> all = {random.normals(n, 1.0f),     random.normals(n, 1e-18f),
+                                         random.normals(n, 1e8f),     random.normals(n, 1e-41f),
                                          std::vector<float>(n, 0.0f), std::vector<float>(n, -0.0f)};
-  for (float special : {kJustUnder32, -kJustUnder32, kTooLarge, -kTooLarge, kZeroLimit, std::nextafter(kZeroLimit, 0.0f),
-                        std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
-                        std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::quiet_NaN()}) {
+  for (float special :
+       {kJustUnder32, -kJustUnder32, kTooLarge, -kTooLarge, kZeroLimit, std::nextafter(kZeroLimit, 0.0f),
+        std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
+        std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::quiet_NaN()}) {
     std::vector<float> x = random.normals(n, std::abs(special) <= kZeroLimit ? 1e-24f : 1.0f);
     x[static_cast<uint64_t>(random.integer(0, static_cast<int64_t>(n) - 1))] = special;
     all.push_back(x);
@@ -81,7 +82,8 @@ TEST(Elementwise, Quantise) {
       uint64_t index = 0;
       for (const std::vector<float>& x : vectors(n, random)) {
         Guarded<std::byte> expected(Q16Layout(n).row_bytes()), actual(Q16Layout(n).row_bytes());
-        EXPECT_EQ(scalar_kernels().quantise(x.data(), n, expected.data()), table->quantise(x.data(), n, actual.data()));
+        EXPECT_EQ(scalar_kernels().quantise(x.data(), n, expected.data()),
+                  table->quantise(x.data(), n, actual.data()));
         ASSERT_TRUE(same_bits(expected, actual)) << shown(*table, n, index++);
       }
     }
@@ -97,8 +99,9 @@ TEST(Elementwise, QuantiseHead) {
         for (int32_t levels : {32512, 127}) {
           Guarded<int16_t> expected(n), actual(n);
           Guarded<float> expected_scale(1), actual_scale(1);
-          EXPECT_EQ(scalar_kernels().quantise_head(x.data(), n, levels, expected.data(), expected_scale.data()),
-                    table->quantise_head(x.data(), n, levels, actual.data(), actual_scale.data()));
+          EXPECT_EQ(
+              scalar_kernels().quantise_head(x.data(), n, levels, expected.data(), expected_scale.data()),
+              table->quantise_head(x.data(), n, levels, actual.data(), actual_scale.data()));
           ASSERT_TRUE(same_bits(expected, actual)) << shown(*table, n, index);
           ASSERT_TRUE(same_bits(expected_scale, actual_scale)) << shown(*table, n, index);
         }
@@ -144,7 +147,8 @@ TEST(Elementwise, GateQuantise) {
         Guarded<std::byte> expected(Q16Layout(n).row_bytes()), actual(Q16Layout(n).row_bytes());
         Guarded<float> scratch(padded);
         std::vector<float> reference_scratch(padded);
-        EXPECT_EQ(scalar_kernels().gate_quantise(gate.data(), up.data(), n, reference_scratch.data(), expected.data()),
+        EXPECT_EQ(scalar_kernels().gate_quantise(gate.data(), up.data(), n, reference_scratch.data(),
+                                                 expected.data()),
                   table->gate_quantise(gate.data(), up.data(), n, scratch.data(), actual.data()));
         ASSERT_TRUE(same_bits(expected, actual)) << shown(*table, n, i);
         ASSERT_TRUE(scratch.intact());
@@ -172,7 +176,8 @@ TEST(Elementwise, Rope) {
           std::copy(head.begin(), head.end(), actual.data());
           scalar_kernels().rope(expected.data(), cos.data(), sin.data(), pairs, halves);
           table->rope(actual.data(), cos.data(), sin.data(), pairs, halves);
-          ASSERT_TRUE(same_bits(expected, actual)) << table->name << ", " << pairs << " pairs, halves " << halves;
+          ASSERT_TRUE(same_bits(expected, actual))
+              << table->name << ", " << pairs << " pairs, halves " << halves;
         }
       }
     }
@@ -180,10 +185,12 @@ TEST(Elementwise, Rope) {
 }
 
 // Compares a function of both tables on floats whose bits go from first to last in uneven steps.
-void compare_function(const KernelTable& table, void (*const KernelTable::*function)(const float*, float*, uint64_t),
-                      uint32_t first, uint32_t last) {
+void compare_function(const KernelTable& table,
+                      void (*const KernelTable::*function)(const float*, float*, uint64_t), uint32_t first,
+                      uint32_t last) {
   std::vector<float> x;
-  for (uint64_t bits = first; bits <= last; bits += 4099) x.push_back(std::bit_cast<float>(static_cast<uint32_t>(bits)));
+  for (uint64_t bits = first; bits <= last; bits += 4099)
+    x.push_back(std::bit_cast<float>(static_cast<uint32_t>(bits)));
   x.push_back(std::bit_cast<float>(last));
   Guarded<float> expected(x.size()), actual(x.size());
   (scalar_kernels().*function)(x.data(), expected.data(), x.size());

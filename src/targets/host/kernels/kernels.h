@@ -45,8 +45,8 @@ struct MatMulArguments {
 
 // One query head of one row against the cache.
 struct AttentionArguments {
-  const float* q = nullptr;  // head_width elements, after RoPE
-  float* out = nullptr;      // value_width elements
+  const float* q = nullptr;                 // head_width elements, after RoPE
+  float* out = nullptr;                     // value_width elements
   const std::byte* const* pages = nullptr;  // the sequence's pages, in order
   const program::isa::KvLayout* kv = nullptr;
   uint32_t layer = 0, kv_head = 0;
@@ -64,7 +64,8 @@ struct KernelTable {
   // out = Q16(x), in Q16Layout(n).
   bool (*quantise)(const float* x, uint64_t n, std::byte* out);
   // out = Q16(RMSNorm(x) * gain). `scratch` holds padded n floats.
-  bool (*norm_quantise)(const float* x, const float* gain, float eps, uint64_t n, float* scratch, std::byte* out);
+  bool (*norm_quantise)(const float* x, const float* gain, float eps, uint64_t n, float* scratch,
+                        std::byte* out);
   // out = Q16(silu(gate) * up). `scratch` holds padded n floats.
   bool (*gate_quantise)(const float* gate, const float* up, uint64_t n, float* scratch, std::byte* out);
   // Quantises one head of k or v (n elements) with `levels` (32512 or 127) into a (n elements).

@@ -18,7 +18,7 @@ namespace lockstep::targets::host {
 inline std::vector<const KernelTable*> vector_tables() {
   std::vector<const KernelTable*> tables;
 #if defined(__x86_64__)
-  //AVX2
+  if (cpu_features().avx2) tables.push_back(&avx2_kernels());
   if (cpu_features().avx512_vnni) tables.push_back(&avx512_kernels());
 #endif
   return tables;
@@ -27,7 +27,9 @@ inline std::vector<const KernelTable*> vector_tables() {
 class Random {
  public:
   explicit Random(uint64_t seed) : engine_(seed) {}
-  int64_t integer(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(engine_); }
+  int64_t integer(int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(engine_);
+  }
   float normal(float deviation) { return std::normal_distribution<float>(0.0f, deviation)(engine_); }
   bool chance(int64_t one_in) { return integer(1, one_in) == 1; }
   std::vector<float> normals(uint64_t n, float deviation) {
@@ -62,7 +64,9 @@ class Guarded {
  private:
   static constexpr uint64_t kGuard = 64;
   // 64-byte aligned, as the program's regions are.
-  uint64_t start() { return kGuard + (kGuard - reinterpret_cast<uintptr_t>(memory_.data()) % kGuard) % kGuard; }
+  uint64_t start() {
+    return kGuard + (kGuard - reinterpret_cast<uintptr_t>(memory_.data()) % kGuard) % kGuard;
+  }
 
   uint64_t bytes_;
   std::vector<std::byte> memory_;
@@ -75,7 +79,8 @@ testing::AssertionResult same_bits(Guarded<T>& expected, Guarded<T>& actual) {
   if (!actual.intact()) return testing::AssertionFailure() << "wrote past the output";
   const std::vector<std::byte> a = expected.bytes(), b = actual.bytes();
   for (uint64_t i = 0; i < a.size(); ++i) {
-    if (a[i] != b[i]) return testing::AssertionFailure() << "element " << i / sizeof(T) << " of " << a.size() / sizeof(T);
+    if (a[i] != b[i])
+      return testing::AssertionFailure() << "element " << i / sizeof(T) << " of " << a.size() / sizeof(T);
   }
   return testing::AssertionSuccess();
 }

@@ -47,7 +47,8 @@ void choose_group(const IntegerMatrix& matrix, Values values, Random& random, in
                   bool offsets) {
   const int64_t mu_max = matrix.code_bits == 4 ? numerics::kMuMax4 : numerics::kMuMaxWide;
   const int64_t reach = matrix.code_zero();
-  int64_t m = values == Values::Random ? random.integer(-mu_max, mu_max) : (random.chance(2) ? mu_max : -mu_max);
+  int64_t m =
+      values == Values::Random ? random.integer(-mu_max, mu_max) : (random.chance(2) ? mu_max : -mu_max);
   m = std::clamp<int64_t>(m, -(32512 / reach), 32512 / reach);
   const int64_t room = 32512 - std::abs(m) * reach;
   mu = static_cast<int16_t>(m);
@@ -93,7 +94,9 @@ IntegerMatrix make_matrix(const Code& code, uint64_t rows, uint64_t columns, Val
     const uint64_t groups = columns / code.group_columns;
     matrix.codes.resize(rows * columns);
     for (uint8_t& q : matrix.codes) {
-      q = static_cast<uint8_t>(values == Values::Random ? random.integer(0, last) : random.chance(16) ? last : 0);
+      q = static_cast<uint8_t>(values == Values::Random ? random.integer(0, last)
+                               : random.chance(16)      ? last
+                                                        : 0);
     }
     matrix.mu.resize(rows * groups);
     matrix.offset.resize(rows * groups);
@@ -104,8 +107,9 @@ IntegerMatrix make_matrix(const Code& code, uint64_t rows, uint64_t columns, Val
     const int64_t largest = code.kind == MatrixKind::Plain8 ? 127 : 32512;
     matrix.plain.resize(rows * columns);
     for (int16_t& w : matrix.plain) {
-      w = static_cast<int16_t>(values == Values::Random ? random.integer(-largest, largest) : random.chance(2) ? largest
-                                                                                                    : -largest);
+      w = static_cast<int16_t>(values == Values::Random ? random.integer(-largest, largest)
+                               : random.chance(2)       ? largest
+                                                        : -largest);
     }
     for (uint64_t r = 0; r < rows; ++r) keep_norm(matrix, r);
     if (values == Values::LargestNorm) {
@@ -176,8 +180,8 @@ class Case {
     EXPECT_TRUE(same_bits(expected, actual))
         << table.name << ", kind " << static_cast<int>(layout_.kind) << ", group " << layout_.group_columns
         << ", offsets " << layout_.has_offsets << ", " << shape_.rows << " x " << shape_.columns << ", "
-        << shape_.tokens << " tokens, bias " << with_bias << ", add " << add << ", panels " << panel_begin << " to "
-        << panel_end;
+        << shape_.tokens << " tokens, bias " << with_bias << ", add " << add << ", panels " << panel_begin
+        << " to " << panel_end;
   }
   uint64_t panels() const { return layout_.panels(); }
 
@@ -187,7 +191,8 @@ class Case {
     x_.resize((shape_.tokens - 1) * x_row_bytes_ + x_layout_.row_bytes());
     for (uint32_t m = 0; m < shape_.tokens; ++m) {
       std::vector<float> x = random_.normals(shape_.columns, m % 3 == 0 ? 100.0f : 0.01f);
-      if (values != Values::Random) x = aligned_with(w_[static_cast<uint64_t>(random_.integer(0, int64_t(shape_.rows) - 1))]);
+      if (values != Values::Random)
+        x = aligned_with(w_[static_cast<uint64_t>(random_.integer(0, int64_t(shape_.rows) - 1))]);
       if (m % 5 == 4) std::fill(x.begin(), x.end(), 0.0f);
       std::vector<int16_t> a(shape_.columns);
       float s = 0;
@@ -200,7 +205,8 @@ class Case {
 
   void expect(const MatMulArguments& arguments, float* y) const {
     for (uint32_t m = 0; m < shape_.tokens; ++m) {
-      for (uint64_t r = arguments.panel_begin * 16; r < std::min(arguments.panel_end * 16, shape_.rows); ++r) {
+      for (uint64_t r = arguments.panel_begin * 16; r < std::min(arguments.panel_end * 16, shape_.rows);
+           ++r) {
         int64_t sum = 0;
         for (uint64_t k = 0; k < shape_.columns; ++k) sum += int64_t{w_[r][k]} * a_[m][k];
         float value = numerics::f32(sum) * (scales_[r] * s_[m]);
@@ -249,7 +255,8 @@ TEST(MatMul, EveryWidthAndTokenCount) {
   for (const Code& code : kCodes) {
     for (uint64_t columns = 1; columns <= 200; columns += 1 + columns / 40) {
       Case one(code, {18, columns, 1 + static_cast<uint32_t>(columns % 9)}, Values::Random, seed++);
-      for (const KernelTable* table : vector_tables()) one.check(*table, columns % 2 == 0, columns % 3 == 0, 0, 2);
+      for (const KernelTable* table : vector_tables())
+        one.check(*table, columns % 2 == 0, columns % 3 == 0, 0, 2);
     }
   }
 }

@@ -11,9 +11,9 @@ namespace lockstep::targets::host {
 namespace {
 
 using numerics::f32;
-using program::isa::KvLayout;
 using program::isa::kPagePositions;
 using program::isa::kPanelRows;
+using program::isa::KvLayout;
 using program::isa::PanelKind;
 using program::isa::PanelLayout;
 
@@ -52,8 +52,7 @@ bool quantise(const float* x, uint64_t n, std::byte* out) {
   for (uint64_t block = 0; block < layout.padded; block += 16) {
     int32_t hi_sum = 0, lo_sum = 0;
     for (uint64_t i = block; i < block + 16; ++i) {
-      const int32_t a =
-          i < n && scale.r != 0 ? static_cast<int32_t>(numerics::rint32(x[i] * scale.r)) : 0;
+      const int32_t a = i < n && scale.r != 0 ? static_cast<int32_t>(numerics::rint32(x[i] * scale.r)) : 0;
       hi[i] = static_cast<int8_t>(numerics::plane_hi(a));
       lo[i] = static_cast<int8_t>(numerics::plane_lo(a));
       hi_sum += hi[i];
@@ -124,8 +123,12 @@ void decode_block(const PanelLayout& layout, const std::byte* block, int16_t* w)
           value = int16_at(group * 16 + r * 2) * (byte_at(i) - 128);
           if (layout.has_offsets) value += int16_at(group * 16 + 32 + r * 2);
           break;
-        case PanelKind::Plain8: value = byte_at(i) - 128; break;
-        case PanelKind::Plain16: value = 255 * (byte_at(i) - 128) + (byte_at(i + group) - 128); break;
+        case PanelKind::Plain8:
+          value = byte_at(i) - 128;
+          break;
+        case PanelKind::Plain16:
+          value = 255 * (byte_at(i) - 128) + (byte_at(i + group) - 128);
+          break;
       }
       w[r * group + i] = static_cast<int16_t>(value);
     }

@@ -50,8 +50,9 @@ struct AttentionPlanes {
 // Adds, for kVectors vectors of lanes, the products of `pairs` rows of pairs (row_elements apart) with the
 // pairs of the planes into sums.
 template <class V, class T, uint32_t kVectors>
-LOCKSTEP_FORCE_INLINE void add_products(const T* rows, uint64_t row_elements, uint32_t pairs, const int16_t* high,
-                                        const int16_t* low, typename V::Ints (&high_sums)[kVectors],
+LOCKSTEP_FORCE_INLINE void add_products(const T* rows, uint64_t row_elements, uint32_t pairs,
+                                        const int16_t* high, const int16_t* low,
+                                        typename V::Ints (&high_sums)[kVectors],
                                         typename V::Ints (&low_sums)[kVectors]) {
   for (uint32_t pair = 0; pair < pairs; ++pair) {
     const T* row = rows + pair * row_elements;
@@ -98,7 +99,9 @@ class Attention {
   static constexpr uint32_t kVectors = 4;  // at once
   static constexpr uint32_t kBlock = kVectors * V::kLanes;
 
-  LOCKSTEP_FORCE_INLINE const std::byte* page(uint32_t first) const { return arguments_.pages[first / kPage]; }
+  LOCKSTEP_FORCE_INLINE const std::byte* page(uint32_t first) const {
+    return arguments_.pages[first / kPage];
+  }
   // The lanes of the vector at position t that the query sees.
   LOCKSTEP_FORCE_INLINE typename V::Mask seen(uint32_t t) const {
     return V::first(t < arguments_.positions ? arguments_.positions - t : 0);
@@ -118,8 +121,8 @@ class Attention {
         for (uint32_t d = 0; d < kv_.head_width; d += kExactProducts) {
           const uint32_t width = kv_.head_width - d < kExactProducts ? kv_.head_width - d : kExactProducts;
           Ints high[kVectors] = {}, low[kVectors] = {};
-          add_products<V, T, kVectors>(k + (d / 2 * kPage + slot) * 2, 2 * kPage, width / 2, q.high + d, q.low + d,
-                                       high, low);
+          add_products<V, T, kVectors>(k + (d / 2 * kPage + slot) * 2, 2 * kPage, width / 2, q.high + d,
+                                       q.low + d, high, low);
           for (uint32_t v = 0; v < kVectors; ++v) V::add_planes(sums + v * V::kLanes, high[v], low[v]);
         }
         for (uint32_t v = 0; v < kVectors; ++v) {
@@ -164,7 +167,8 @@ class Attention {
     const Floats r = V::set(weights_scale_.r);
     for (uint32_t i = 0; i < count; i += V::kLanes) {
       const Floats dither = V::load(kDither.values + (first + i) % 256);
-      V::store_int16(weights.low + i, V::to_ints(V::add(V::mul(V::load(arguments_.weights + first + i), r), dither)));
+      V::store_int16(weights.low + i,
+                     V::to_ints(V::add(V::mul(V::load(arguments_.weights + first + i), r), dither)));
     }
     weights.cut(count);
   }
@@ -179,8 +183,10 @@ class Attention {
       AttentionPlanes<T, kExactProducts> weights;
       quantise_weights(first, count, weights);
       uint32_t lane = 0;
-      for (; lane + kBlock <= lanes; lane += kBlock) add_value_block<kVectors>(first, count, lane, weights, sums);
-      for (; lane + V::kLanes <= lanes; lane += V::kLanes) add_value_block<1>(first, count, lane, weights, sums);
+      for (; lane + kBlock <= lanes; lane += kBlock)
+        add_value_block<kVectors>(first, count, lane, weights, sums);
+      for (; lane + V::kLanes <= lanes; lane += V::kLanes)
+        add_value_block<1>(first, count, lane, weights, sums);
     }
     const Floats scale = V::set(weights_scale_.s / (static_cast<float>(total_) * 0x1p-24f));
     for_each_vector<V>(kv_.value_width, [&](uint64_t d, typename V::Mask mask) {
@@ -190,7 +196,8 @@ class Attention {
 
   template <uint32_t kCount>
   LOCKSTEP_FORCE_INLINE void add_value_block(uint32_t first, uint32_t count, uint32_t lane,
-                                             const AttentionPlanes<T, kExactProducts>& weights, double* sums) const {
+                                             const AttentionPlanes<T, kExactProducts>& weights,
+                                             double* sums) const {
     const uint64_t values = kv_.values(arguments_.layer, arguments_.kv_head);
     const uint64_t row_elements = kv_.value_lanes() * 2;
     Ints high[kCount] = {}, low[kCount] = {};

@@ -25,9 +25,13 @@ struct Avx2 {
   }
 
   LOCKSTEP_FORCE_INLINE static Floats load(const float* p) { return _mm256_loadu_ps(p); }
-  LOCKSTEP_FORCE_INLINE static Floats load(const float* p, Mask lanes) { return _mm256_maskload_ps(p, lanes); }
+  LOCKSTEP_FORCE_INLINE static Floats load(const float* p, Mask lanes) {
+    return _mm256_maskload_ps(p, lanes);
+  }
   LOCKSTEP_FORCE_INLINE static void store(float* p, Floats x) { _mm256_storeu_ps(p, x); }
-  LOCKSTEP_FORCE_INLINE static void store(float* p, Floats x, Mask lanes) { _mm256_maskstore_ps(p, lanes, x); }
+  LOCKSTEP_FORCE_INLINE static void store(float* p, Floats x, Mask lanes) {
+    _mm256_maskstore_ps(p, lanes, x);
+  }
   LOCKSTEP_FORCE_INLINE static Ints load(const int32_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
@@ -134,11 +138,11 @@ struct Avx2 {
 
   // 255*high + low of every lane in binary64, exact.
   LOCKSTEP_FORCE_INLINE static void add_planes(double* sums, Ints high, Ints low) {
-    _mm256_storeu_pd(sums, _mm256_add_pd(_mm256_loadu_pd(sums), planes(_mm256_castsi256_si128(high),
-                                                                       _mm256_castsi256_si128(low))));
-    _mm256_storeu_pd(sums + 4,
-                     _mm256_add_pd(_mm256_loadu_pd(sums + 4), planes(_mm256_extracti128_si256(high, 1),
-                                                                     _mm256_extracti128_si256(low, 1))));
+    _mm256_storeu_pd(sums, _mm256_add_pd(_mm256_loadu_pd(sums),
+                                         planes(_mm256_castsi256_si128(high), _mm256_castsi256_si128(low))));
+    _mm256_storeu_pd(
+        sums + 4, _mm256_add_pd(_mm256_loadu_pd(sums + 4),
+                                planes(_mm256_extracti128_si256(high, 1), _mm256_extracti128_si256(low, 1))));
   }
   // 8 binary64 rounded to binary32.
   LOCKSTEP_FORCE_INLINE static Floats to_floats(const double* p) {

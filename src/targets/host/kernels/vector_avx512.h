@@ -23,9 +23,13 @@ struct Avx512 {
   }
 
   LOCKSTEP_FORCE_INLINE static Floats load(const float* p) { return _mm512_loadu_ps(p); }
-  LOCKSTEP_FORCE_INLINE static Floats load(const float* p, Mask lanes) { return _mm512_maskz_loadu_ps(lanes, p); }
+  LOCKSTEP_FORCE_INLINE static Floats load(const float* p, Mask lanes) {
+    return _mm512_maskz_loadu_ps(lanes, p);
+  }
   LOCKSTEP_FORCE_INLINE static void store(float* p, Floats x) { _mm512_storeu_ps(p, x); }
-  LOCKSTEP_FORCE_INLINE static void store(float* p, Floats x, Mask lanes) { _mm512_mask_storeu_ps(p, lanes, x); }
+  LOCKSTEP_FORCE_INLINE static void store(float* p, Floats x, Mask lanes) {
+    _mm512_mask_storeu_ps(p, lanes, x);
+  }
   LOCKSTEP_FORCE_INLINE static Ints load(const int32_t* p) { return _mm512_loadu_si512(p); }
   LOCKSTEP_FORCE_INLINE static Ints load(const int32_t* p, Mask lanes) {
     return _mm512_maskz_loadu_epi32(lanes, p);

@@ -58,7 +58,8 @@ LOCKSTEP_FORCE_INLINE typename V::Ints low_plane(typename V::Ints a, typename V:
 
 // The sum of 16 int8.
 LOCKSTEP_FORCE_INLINE int16_t sum_of_16(const int8_t* p) {
-  const __m128i biased = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), _mm_set1_epi8(-128));
+  const __m128i biased =
+      _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), _mm_set1_epi8(-128));
   const __m128i halves = _mm_sad_epu8(biased, _mm_setzero_si128());
   return static_cast<int16_t>(_mm_cvtsi128_si32(halves) + _mm_extract_epi16(halves, 4) - 16 * 128);
 }
@@ -185,8 +186,8 @@ void rope(float* head, const float* cos, const float* sin, uint32_t pairs, bool 
   for (uint64_t i = 0; i < pairs; i += kPairs) {
     const uint64_t count = pairs - i < kPairs ? pairs - i : kPairs;
     const auto lanes = V::first(2 * count), angle_lanes = V::first(count);
-    const typename V::Floats turned = V::turn_neighbours(V::load(head + 2 * i, lanes), V::load(cos + i, angle_lanes),
-                                                         V::load(sin + i, angle_lanes));
+    const typename V::Floats turned = V::turn_neighbours(
+        V::load(head + 2 * i, lanes), V::load(cos + i, angle_lanes), V::load(sin + i, angle_lanes));
     V::store(head + 2 * i, turned, lanes);
   }
 }

@@ -66,7 +66,8 @@ LOCKSTEP_FORCE_INLINE typename V::Floats vector_ln1m(typename V::Floats v) {
 }
 
 template <class V>
-LOCKSTEP_FORCE_INLINE void vector_cos_sin(typename V::Ints h, typename V::Floats& cos, typename V::Floats& sin) {
+LOCKSTEP_FORCE_INLINE void vector_cos_sin(typename V::Ints h, typename V::Floats& cos,
+                                          typename V::Floats& sin) {
   const typename V::Ints k = V::template shift_right<30>(V::add(h, V::set(int32_t{0x20000000})));
   const typename V::Ints rest = V::sub(h, V::template shift_left<30>(k));
   const typename V::Floats z = V::mul(V::to_floats(rest), V::from_bits(0x30c90fdbu));

@@ -1,0 +1,223 @@
+// How near the host's kernels come to the machine's limits: one token's matrix products against the plain
+// reading of memory, a prefill's products in multiply-adds a second, attention in cached bytes a second.
+// Weights are read from buffers larger than the last cache. Compare rows of one run: the machine may be
+// shared.
+#include <benchmark/benchmark.h>
+
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/cpu_features.h"
+#include "base/memory.h"
+#include "targets/host/kernels/kernels.h"
+
+namespace lockstep::targets::host {
+namespace {
+
+using program::isa::KvLayout;
+using program::isa::PanelKind;
+using program::isa::PanelLayout;
+
+constexpr uint64_t kPastCaches = uint64_t{256} << 20;  // bytes
+
+// The memory that all benchmarks read: any bytes are valid codes.
+const AlignedBuffer& weights_memory() {
+  static const AlignedBuffer buffer = [] {
+    AlignedBuffer memory(kPastCaches);
+    uint64_t state = 88172645463325252u;
+    for (uint64_t i = 0; i < memory.size(); i += sizeof(state)) {
+      state ^= state << 13;
+      state ^= state >> 7;
+      state ^= state << 17;
+      std::memcpy(memory.data() + i, &state, sizeof(state));
+    }
+    return memory;
+  }();
+  return buffer;
+}
+
+void count_bytes(benchmark::State& state, uint64_t bytes_an_iteration) {
+  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * bytes_an_iteration));
+}
+
+// Reads each thread's part of the memory and adds it up.
+void read_memory(benchmark::State& state) {
+  const AlignedBuffer& memory = weights_memory();
+  const uint64_t share = memory.size() / static_cast<uint64_t>(state.threads());
+  const std::byte* begin = memory.data() + share * static_cast<uint64_t>(state.thread_index());
+  for (auto _ : state) {
+    uint64_t sums[8] = {};
+    for (uint64_t i = 0; i < share; i += 64) {
+      uint64_t words[8];
+      std::memcpy(words, begin + i, sizeof(words));
+      for (int k = 0; k < 8; ++k) sums[k] += words[k];
+    }
+    benchmark::DoNotOptimize(sums);
+  }
+  count_bytes(state, share);
+}
+
+PanelLayout layout_of(PanelKind kind, uint64_t rows, uint64_t columns) {
+  PanelLayout layout;
+  layout.kind = kind;
+  layout.rows = rows;
+  layout.columns = columns;
+  layout.has_offsets = kind == PanelKind::Nibble;
+  return layout;
+}
+
+// Quantised rows of normal numbers.
+std::vector<std::byte> make_rows(uint64_t columns, uint32_t rows) {
+  const Q16Layout layout(columns);
+  std::vector<std::byte> out(layout.row_bytes() * rows);
+  std::mt19937 engine(7);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(columns);
+  for (uint32_t m = 0; m < rows; ++m) {
+    for (float& value : x) value = normal(engine);
+    scalar_kernels().quantise(x.data(), columns, out.data() + m * layout.row_bytes());
+  }
+  return out;
+}
+
+// Products of `tokens` rows with as many copies of a matrix as the memory holds, one copy an iteration; with
+// several threads each has its share of the panels.
+void matmul(benchmark::State& state, const KernelTable* table, PanelLayout layout, uint32_t tokens) {
+  const AlignedBuffer& memory = weights_memory();
+  const uint64_t copies = memory.size() / layout.bytes();
+  const std::vector<std::byte> x = make_rows(layout.columns, tokens);
+  const std::vector<float> scales(layout.panels() * program::isa::kPanelRows, 1e-4f);
+  std::vector<float> y(layout.rows * tokens);
+  const auto threads = static_cast<uint64_t>(state.threads()),
+             thread = static_cast<uint64_t>(state.thread_index());
+  MatMulArguments arguments;
+  arguments.x = x.data();
+  arguments.x_row_bytes = Q16Layout(layout.columns).row_bytes();
+  arguments.y = y.data();
+  arguments.y_row_floats = layout.rows;
+  arguments.rows = tokens;
+  arguments.layout = layout;
+  arguments.scales = scales.data();
+  arguments.panel_begin = layout.panels() * thread / threads;
+  arguments.panel_end = layout.panels() * (thread + 1) / threads;
+  uint64_t copy = 0;
+  for (auto _ : state) {
+    arguments.panels = memory.data() + copy * layout.bytes();
+    copy = copy + 1 == copies ? 0 : copy + 1;
+    table->matmul(arguments);
+    benchmark::ClobberMemory();
+  }
+  const uint64_t panels = arguments.panel_end - arguments.panel_begin;
+  count_bytes(state, panels * layout.panel_bytes());
+  state.counters["MAC/s"] =
+      benchmark::Counter(static_cast<double>(panels * program::isa::kPanelRows * layout.columns * tokens),
+                         benchmark::Counter::kIsIterationInvariantRate);
+}
+
+// One head over 2048 positions of a cache that stays in the caches.
+void attention(benchmark::State& state, const KernelTable* table, uint32_t kv_bits) {
+  constexpr uint32_t kPositions = 2048, kWidth = 64;
+  program::StateLayout layout;
+  layout.layers = layout.kv_heads = 1;
+  layout.head_width = layout.value_width = kWidth;
+  layout.kv_bits = kv_bits;
+  const KvLayout kv(layout);
+  std::vector<std::byte> cache(kv.page_bytes() * kPositions / program::isa::kPagePositions);
+  std::vector<const std::byte*> pages;
+  for (uint64_t at = 0; at < cache.size(); at += kv.page_bytes()) {
+    std::memcpy(cache.data() + at, weights_memory().data() + at, kv.key_bytes() + kv.value_bytes());
+    for (uint64_t slot = 0; slot < 2 * program::isa::kPagePositions; ++slot) {
+      const float scale = 1e-6f;
+      std::memcpy(cache.data() + at + kv.key_scales(0, 0) + slot * sizeof(float), &scale, sizeof(scale));
+    }
+    pages.push_back(cache.data() + at);
+  }
+  std::vector<float> q(kWidth, 1.0f), out(kWidth), weights(kPositions);
+  AttentionArguments arguments;
+  arguments.q = q.data();
+  arguments.out = out.data();
+  arguments.pages = pages.data();
+  arguments.kv = &kv;
+  arguments.positions = kPositions;
+  arguments.scale_log2 = 0.18f;
+  arguments.weights = weights.data();
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(table->attention(arguments));
+    benchmark::ClobberMemory();
+  }
+  count_bytes(state, cache.size());
+  state.counters["positions/s"] =
+      benchmark::Counter(kPositions, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+// The steps between matrix products, on vectors of the default model's widths.
+void norm_quantise(benchmark::State& state, const KernelTable* table) {
+  const uint64_t n = 576;
+  std::vector<float> x(n, 0.5f), gain(n, 1.0f), scratch(n);
+  std::vector<std::byte> out(Q16Layout(n).row_bytes());
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(
+        table->norm_quantise(x.data(), gain.data(), 1e-5f, n, scratch.data(), out.data()));
+  }
+}
+void gate_quantise(benchmark::State& state, const KernelTable* table) {
+  const uint64_t n = 1536;
+  std::vector<float> gate(n, 0.5f), up(n, 1.0f), scratch(n);
+  std::vector<std::byte> out(Q16Layout(n).row_bytes());
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(table->gate_quantise(gate.data(), up.data(), n, scratch.data(), out.data()));
+  }
+}
+
+void register_all() {
+  std::vector<const KernelTable*> tables;
+#if defined(__x86_64__)
+  if (cpu_features().avx512_vnni) tables.push_back(&avx512_kernels());
+  if (cpu_features().avx2) tables.push_back(&avx2_kernels());
+#endif
+  const PanelLayout nibbles = layout_of(PanelKind::Nibble, 576, 1536);
+  const PanelLayout head = layout_of(PanelKind::Byte, 49152, 576);
+  for (int threads : {1, 2}) {
+    benchmark::RegisterBenchmark("read_memory", read_memory)->Threads(threads)->UseRealTime();
+    for (const KernelTable* table : tables) {
+      const std::string name = table->name;
+      benchmark::RegisterBenchmark((name + "/matmul_576x1536_nibble/1_token").c_str(), matmul, table, nibbles,
+                                   1)
+          ->Threads(threads)
+          ->UseRealTime();
+      benchmark::RegisterBenchmark((name + "/matmul_49152x576_byte/1_token").c_str(), matmul, table, head, 1)
+          ->Threads(threads)
+          ->UseRealTime();
+    }
+  }
+  for (const KernelTable* table : tables) {
+    const std::string name = table->name;
+    for (uint32_t tokens : {2u, 4u, 8u, 64u}) {
+      const std::string count = std::to_string(tokens) + "_tokens";
+      benchmark::RegisterBenchmark((name + "/matmul_576x1536_nibble/" + count).c_str(), matmul, table,
+                                   nibbles, tokens);
+    }
+    for (PanelKind kind : {PanelKind::Byte, PanelKind::Plain8, PanelKind::Plain16}) {
+      benchmark::RegisterBenchmark(
+          (name + "/matmul_576x1536_kind_" + std::to_string(int(kind)) + "/64_tokens").c_str(), matmul, table,
+          layout_of(kind, 576, 1536), 64);
+    }
+    benchmark::RegisterBenchmark((name + "/attention_2048/16_bits").c_str(), attention, table, 16);
+    benchmark::RegisterBenchmark((name + "/attention_2048/8_bits").c_str(), attention, table, 8);
+    benchmark::RegisterBenchmark((name + "/norm_quantise_576").c_str(), norm_quantise, table);
+    benchmark::RegisterBenchmark((name + "/gate_quantise_1536").c_str(), gate_quantise, table);
+  }
+}
+
+}  // namespace
+}  // namespace lockstep::targets::host
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  lockstep::targets::host::register_all();
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

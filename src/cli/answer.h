@@ -1,0 +1,46 @@
+// One answer through the C interface, and what is told of it.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lockstep/lockstep.h"
+
+namespace lockstep::cli {
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+struct Answer {
+  std::string text;
+  std::vector<int32_t> tokens;
+  std::string finish_reason;
+  std::string digest;
+  bool context_full = false;
+  int signal = 0;  // SIGINT or SIGTERM, when one ended it
+  double prefill_s = 0, decode_s = 0;
+  std::vector<double> token_s;
+};
+
+// Runs a request to its end and gives new text to `show` as it comes. SIGINT and SIGTERM end the answer, not
+// the process. Throws the error that the request fails with.
+Answer generate(lockstep_model* model, std::span<const int32_t> prompt, const lockstep_request_options& options,
+                const std::function<void(std::string_view)>& show);
+
+std::string apply_template(lockstep_model* model, const std::vector<lockstep_message>& messages);
+std::vector<int32_t> tokenize(lockstep_model* model, const std::string& text, bool special);
+
+// load_s, prefill_s, decode_s, prefill_tok_s, decode_tok_s, token_s_p50, token_s_p99.
+nlohmann::ordered_json timing_json(const Answer& answer, size_t prompt_tokens, double load_s);
+
+}  // namespace lockstep::cli

@@ -1,0 +1,42 @@
+// What the commands share of the terminal: progress, output, interrupts.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace lockstep::cli {
+
+// Shows long work on standard error: one changing line on a terminal; elsewhere one line for each new `what`
+// that takes more than two seconds.
+void show_progress(const std::string& what, uint64_t done, uint64_t total);
+// Clears the line; call before anything else is written.
+void end_progress();
+void show_warning(const std::string& message);
+
+// Standard output. flush_output throws a machine's error when something could not be written.
+void print_text(std::string_view text);
+void print_json(const nlohmann::ordered_json& json);
+void flush_output();
+
+// SIGINT and SIGTERM end the process with one sentence and the code 128 + signal, unless a
+// DeferredInterrupt lives: then they only set its flag.
+void install_interrupt_handler();
+
+class DeferredInterrupt {
+ public:
+  DeferredInterrupt();
+  ~DeferredInterrupt();
+  // The signal that came since the last reset, or 0.
+  int signal() const;
+  void reset();
+};
+
+// The exit code of a command that ends without an error: 0 unless set.
+void set_exit_code(int code);
+int exit_code();
+
+}  // namespace lockstep::cli

@@ -1,0 +1,149 @@
+// What the vector versions of the matrix product share: the way through tokens and panels, and the end of a
+// row. An instruction set (matmul_avx2.h, matmul_avx512.h) gives a `Kind` for every kind of panel:
+//
+//   kColumns, kBytes          of a group, or of a block of 32 columns where there are no groups
+//   kTokensMax                tokens of a tile, which share every load of a panel
+//   kGroupsAtOnce             groups for which Prepared has room
+//   Prepared, prepare(...)    what a tile needs of its tokens besides their planes, made once for many panels
+//   Totals<kTokens>           sums of 16 rows for every token, zero at first
+//   add<kTokens>(...)         adds a run of groups of one panel
+//   finish<kTokens>(...)      writes 16 rows of y of every token
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "targets/host/kernels/force_inline.h"
+#include "targets/host/kernels/kernels.h"
+
+namespace lockstep::targets::host {
+
+// A run of groups of one panel, and where the planes of the tile's tokens stand at its first column.
+template <uint32_t kTokens>
+struct MatMulRun {
+  const std::byte* panel;
+  const int8_t* hi[kTokens];
+  const int8_t* lo[kTokens];
+  uint64_t groups;
+};
+
+LOCKSTEP_FORCE_INLINE const std::byte* matmul_row(const MatMulArguments& arguments, uint32_t token) {
+  return arguments.x + token * arguments.x_row_bytes;
+}
+
+// Sums of the planes of kTokens tokens over the groups of a run.
+template <uint32_t kTokens, uint64_t kGroups>
+struct GroupSums {
+  alignas(64) int32_t hi[kTokens][kGroups];
+  alignas(64) int32_t lo[kTokens][kGroups];
+};
+
+// Reads the sums of `groups` groups of kColumns columns from group `first` on.
+template <class Kind>
+LOCKSTEP_FORCE_INLINE void read_group_sums(const std::byte* sums_of_16, uint64_t first, uint64_t groups,
+                                           int32_t* sums) {
+  const auto* of_16 = reinterpret_cast<const int16_t*>(sums_of_16) + first * (Kind::kColumns / 16);
+  for (uint64_t g = 0; g < groups; ++g) {
+    sums[g] = Kind::kColumns == 32 ? of_16[2 * g] + of_16[2 * g + 1] : of_16[g];
+  }
+}
+
+// y of the V::kLanes rows from `row` on, whose exact sums were rounded to binary32; rows past the matrix are
+// left alone.
+template <class V>
+LOCKSTEP_FORCE_INLINE void finish_rows(const MatMulArguments& arguments, uint32_t token, uint64_t row,
+                                       typename V::Floats sums) {
+  const auto rows = V::first(row < arguments.layout.rows ? arguments.layout.rows - row : 0);
+  float scale;
+  std::memcpy(&scale, matmul_row(arguments, token) + Q16Layout(arguments.layout.columns).scale(),
+              sizeof(scale));
+  float* y = arguments.y + token * arguments.y_row_floats + row;
+  typename V::Floats value = V::mul(sums, V::mul(V::load(arguments.scales + row), V::set(scale)));
+  if (arguments.bias != nullptr) value = V::add(value, V::load(arguments.bias + row, rows));
+  if (arguments.add) value = V::add(V::load(y, rows), value);
+  V::store(y, value, rows);
+}
+
+// The tile of kTokens tokens from `token` on against the panels [begin, end).
+template <class Kind, uint32_t kTokens>
+void matmul_tile(const MatMulArguments& arguments, uint32_t token, uint64_t begin, uint64_t end) {
+  const Q16Layout layout(arguments.layout.columns);
+  const uint64_t groups = (arguments.layout.columns + Kind::kColumns - 1) / Kind::kColumns;
+  const uint64_t step = groups < Kind::kGroupsAtOnce ? groups : Kind::kGroupsAtOnce;
+  typename Kind::Prepared prepared;
+  for (uint64_t panel = begin; panel < end; ++panel) {
+    typename Kind::template Totals<kTokens> totals;
+    for (uint64_t first = 0; first < groups; first += step) {
+      MatMulRun<kTokens> run;
+      run.panel = arguments.panels + (panel * groups + first) * Kind::kBytes;
+      run.groups = groups - first < step ? groups - first : step;
+      for (uint32_t t = 0; t < kTokens; ++t) {
+        run.hi[t] =
+            reinterpret_cast<const int8_t*>(matmul_row(arguments, token + t)) + first * Kind::kColumns;
+        run.lo[t] = run.hi[t] + layout.lo();
+      }
+      if (panel == begin || groups > step) {
+        for (uint32_t t = 0; t < kTokens; ++t) {
+          Kind::prepare(matmul_row(arguments, token + t), layout, first, run.groups, t, prepared);
+        }
+      }
+      Kind::template add<kTokens>(run, prepared, totals);
+    }
+    Kind::template finish<kTokens>(arguments, token, panel * program::isa::kPanelRows, totals);
+  }
+}
+
+// The last tokens, fewer than a tile.
+template <class Kind, uint32_t kTokens>
+LOCKSTEP_FORCE_INLINE void matmul_rest(const MatMulArguments& arguments, uint32_t token, uint64_t begin,
+                                       uint64_t end) {
+  if constexpr (kTokens > 0) {
+    if (arguments.rows - token == kTokens) {
+      matmul_tile<Kind, kTokens>(arguments, token, begin, end);
+    } else {
+      matmul_rest<Kind, kTokens - 1>(arguments, token, begin, end);
+    }
+  }
+}
+
+// All tokens against a block of panels, which stays in cache meanwhile; then the next block.
+template <class Kind>
+void matmul_blocks(const MatMulArguments& arguments) {
+  constexpr uint64_t kBlockBytes = 192 << 10;
+  const uint64_t in_cache = kBlockBytes / (arguments.layout.panel_bytes() + 1) + 1;
+  const uint64_t all = arguments.panel_end - arguments.panel_begin;
+  const uint64_t block = arguments.rows <= Kind::kTokensMax || all < in_cache ? all : in_cache;
+  for (uint64_t begin = arguments.panel_begin; begin < arguments.panel_end; begin += block) {
+    const uint64_t end = arguments.panel_end - begin < block ? arguments.panel_end : begin + block;
+    uint32_t token = 0;
+    for (; token + Kind::kTokensMax <= arguments.rows; token += Kind::kTokensMax) {
+      matmul_tile<Kind, Kind::kTokensMax>(arguments, token, begin, end);
+    }
+    matmul_rest<Kind, Kind::kTokensMax - 1>(arguments, token, begin, end);
+  }
+}
+
+template <class Isa>
+void matmul(const MatMulArguments& arguments) {
+  using program::isa::PanelKind;
+  const bool wide = arguments.layout.group_columns == 32;
+  const bool offsets = arguments.layout.has_offsets;
+  switch (arguments.layout.kind) {
+    case PanelKind::Nibble:
+      return wide ? matmul_blocks<typename Isa::template Nibble<32>>(arguments)
+                  : matmul_blocks<typename Isa::template Nibble<16>>(arguments);
+    case PanelKind::Byte:
+      if (offsets) {
+        return wide ? matmul_blocks<typename Isa::template Byte<32, true>>(arguments)
+                    : matmul_blocks<typename Isa::template Byte<16, true>>(arguments);
+      }
+      return wide ? matmul_blocks<typename Isa::template Byte<32, false>>(arguments)
+                  : matmul_blocks<typename Isa::template Byte<16, false>>(arguments);
+    case PanelKind::Plain8:
+      return matmul_blocks<typename Isa::Plain8>(arguments);
+    case PanelKind::Plain16:
+      return matmul_blocks<typename Isa::Plain16>(arguments);
+  }
+}
+
+}  // namespace lockstep::targets::host
