@@ -45,7 +45,9 @@ text::Vocabulary import_vocabulary(const importer::Metadata& metadata) {
   if (spm) {
     for (double score : metadata.require_floats("tokenizer.ggml.scores")) vocabulary.scores.push_back(static_cast<float>(score));
   } else {
-    vocabulary.merges = metadata.require_strings("tokenizer.ggml.merges");
+    // A tokenizer without merges is written without the key.
+    const std::vector<std::string>* merges = metadata.find_strings("tokenizer.ggml.merges");
+    if (merges != nullptr) vocabulary.merges = *merges;
   }
   vocabulary.bos_id = find_id(metadata, "tokenizer.ggml.bos_token_id");
   vocabulary.eos_id = find_id(metadata, "tokenizer.ggml.eos_token_id");

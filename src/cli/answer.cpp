@@ -48,6 +48,8 @@ Answer generate(lockstep_model* model, std::span<const int32_t> prompt, const lo
     answer.text.append(event.text, event.text_bytes);
     if (event.text_bytes != 0) show({event.text, event.text_bytes});
   }
+  // One that came during the last step has nothing to end, but is not lost.
+  if (answer.signal == 0) answer.signal = interrupt.signal();
   answer.tokens.assign(event.tokens, event.tokens + event.token_count);
   answer.finish_reason = event.finish_reason;
   answer.digest = event.digest;

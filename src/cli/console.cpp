@@ -8,18 +8,20 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "text/utf8.h"
 
 namespace lockstep::cli {
 
 namespace {
 
 bool line_open = false;
-std::atomic<bool> deferred{false};
+std::atomic<int> deferred{0};
 volatile std::sig_atomic_t pending_signal = 0;
 int chosen_exit_code = 0;
+int output_error = 0;  // errno of the first write to standard output that failed
 
 void on_interrupt(int signal) {
-  if (deferred) {
+  if (deferred > 0) {
     pending_signal = signal;
     return;
   }
@@ -72,7 +74,21 @@ void show_warning(const std::string& message) {
 }
 
 void print_text(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() && output_error == 0) output_error = errno;
+}
+
+void print_model_text(std::string_view text) {
+  static const bool terminal = ::isatty(1) != 0;
+  if (!terminal) return print_text(text);
+  std::string shown;
+  for (size_t at = 0; at < text.size();) {
+    const text::Utf8Step step = text::decode_utf8(text, at);
+    const bool control = step.code_point < 0x20 || (step.code_point >= 0x7f && step.code_point < 0xa0);
+    const bool plain = !control || step.code_point == '\n' || step.code_point == '\t';
+    text::append_utf8(shown, plain ? step.code_point : text::kReplacementCharacter);
+    at += step.length;
+  }
+  print_text(shown);
 }
 
 void print_json(const nlohmann::ordered_json& json) {
@@ -80,9 +96,8 @@ void print_json(const nlohmann::ordered_json& json) {
 }
 
 void flush_output() {
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-    machine_error("standard output cannot be written: {}", errno_text(errno));
-  }
+  if (std::fflush(stdout) != 0 && output_error == 0) output_error = errno;
+  if (output_error != 0) machine_error("standard output cannot be written: {}", errno_text(output_error));
 }
 
 void install_interrupt_handler() {
@@ -93,11 +108,11 @@ void install_interrupt_handler() {
 }
 
 DeferredInterrupt::DeferredInterrupt() {
-  pending_signal = 0;
-  deferred = true;
+  if (deferred == 0) pending_signal = 0;
+  ++deferred;
 }
 DeferredInterrupt::~DeferredInterrupt() {
-  deferred = false;
+  --deferred;
 }
 int DeferredInterrupt::signal() const {
   return pending_signal;

@@ -17,8 +17,10 @@ void show_progress(const std::string& what, uint64_t done, uint64_t total);
 void end_progress();
 void show_warning(const std::string& message);
 
-// Standard output. flush_output throws a machine's error when something could not be written.
+// Standard output; print_model_text is for what a model wrote: on a terminal its control characters other than
+// newline and tab, which could command the terminal, are shown as U+FFFD. flush_output throws a machine's error when something could not be written.
 void print_text(std::string_view text);
+void print_model_text(std::string_view text);
 void print_json(const nlohmann::ordered_json& json);
 void flush_output();
 
@@ -28,6 +30,7 @@ void install_interrupt_handler();
 
 class DeferredInterrupt {
  public:
+  // May nest: the signal is one for all, and only the outermost forgets what came before it.
   DeferredInterrupt();
   ~DeferredInterrupt();
   // The signal that came since the last reset, or 0.

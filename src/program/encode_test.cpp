@@ -247,6 +247,15 @@ TEST(Decode, NamesWhatIsWrong) {
   }
 }
 
+TEST(Decode, SaysThatAFileWasCutOffOrAddedTo) {
+  const TinyProgram tiny = tiny_host_program();
+  std::vector<std::byte> file = encode(tiny.program);
+  const std::string wanted = fmt::format("should have {}: it was cut off or added to", file.size());
+  EXPECT_NE(refusal(Bytes(file).first(file.size() - 1)).find(wanted), std::string::npos);
+  file.push_back({});
+  EXPECT_NE(refusal(file).find(wanted), std::string::npos);
+}
+
 TEST(Decode, IgnoresUnknownOptionalSections) {
   const TinyProgram tiny = tiny_host_program();
   std::vector<std::byte> file = encode(tiny.program);

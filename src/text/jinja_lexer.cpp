@@ -220,7 +220,8 @@ class Lexer {
     while (size < text.size()) {
       auto byte = static_cast<unsigned char>(text[size]);
       if (byte < 0x80) {
-        if (byte != '_' && !belongs_to(text.substr(size, 1), CharacterClass::Alphanumeric)) break;
+        bool is_letter = (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z';
+        if (byte != '_' && !is_letter && !is_digit(text[size])) break;
         ++size;
         continue;
       }
