@@ -17,15 +17,16 @@ struct RequestDeleter {
 // Of sorted or unsorted seconds; 0 when there are none.
 double percentile(std::vector<double> values, double fraction) {
   if (values.empty()) return 0;
-  const size_t index = std::min(values.size() - 1, static_cast<size_t>(fraction * static_cast<double>(values.size())));
+  const size_t index =
+      std::min(values.size() - 1, static_cast<size_t>(fraction * static_cast<double>(values.size())));
   std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(index), values.end());
   return values[index];
 }
 
 }  // namespace
 
-Answer generate(lockstep_model* model, std::span<const int32_t> prompt, const lockstep_request_options& options,
-                const std::function<void(std::string_view)>& show) {
+Answer generate(lockstep_model* model, std::span<const int32_t> prompt,
+                const lockstep_request_options& options, const std::function<void(std::string_view)>& show) {
   DeferredInterrupt interrupt;
   lockstep_request* raw = nullptr;
   require_ok(lockstep_submit(model, prompt.data(), prompt.size(), &options, &raw));
@@ -43,7 +44,8 @@ Answer generate(lockstep_model* model, std::span<const int32_t> prompt, const lo
     if (status != LOCKSTEP_OK) end_progress();
     require_ok(status);
     const bool reading = event.prompt_tokens_done < prompt.size();
-    if (reading && watch.seconds() > 1.0) show_progress("read the prompt", event.prompt_tokens_done, prompt.size());
+    if (reading && watch.seconds() > 1.0)
+      show_progress("read the prompt", event.prompt_tokens_done, prompt.size());
     if (!reading) end_progress();
     answer.text.append(event.text, event.text_bytes);
     if (event.text_bytes != 0) show({event.text, event.text_bytes});

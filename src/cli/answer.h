@@ -15,7 +15,9 @@ namespace lockstep::cli {
 
 class Stopwatch {
  public:
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
 
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -34,8 +36,8 @@ struct Answer {
 
 // Runs a request to its end and gives new text to `show` as it comes. SIGINT and SIGTERM end the answer, not
 // the process. Throws the error that the request fails with.
-Answer generate(lockstep_model* model, std::span<const int32_t> prompt, const lockstep_request_options& options,
-                const std::function<void(std::string_view)>& show);
+Answer generate(lockstep_model* model, std::span<const int32_t> prompt,
+                const lockstep_request_options& options, const std::function<void(std::string_view)>& show);
 
 std::string apply_template(lockstep_model* model, const std::vector<lockstep_message>& messages);
 std::vector<int32_t> tokenize(lockstep_model* model, const std::string& text, bool special);

@@ -74,7 +74,8 @@ void show_warning(const std::string& message) {
 }
 
 void print_text(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() && output_error == 0) output_error = errno;
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() && output_error == 0)
+    output_error = errno;
 }
 
 void print_model_text(std::string_view text) {

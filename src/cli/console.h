@@ -1,10 +1,9 @@
 // What the commands share of the terminal: progress, output, interrupts.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include <atomic>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
@@ -17,8 +16,9 @@ void show_progress(const std::string& what, uint64_t done, uint64_t total);
 void end_progress();
 void show_warning(const std::string& message);
 
-// Standard output; print_model_text is for what a model wrote: on a terminal its control characters other than
-// newline and tab, which could command the terminal, are shown as U+FFFD. flush_output throws a machine's error when something could not be written.
+// Standard output; print_model_text is for what a model wrote: on a terminal its control characters other
+// than newline and tab, which could command the terminal, are shown as U+FFFD. flush_output throws a
+// machine's error when something could not be written.
 void print_text(std::string_view text);
 void print_model_text(std::string_view text);
 void print_json(const nlohmann::ordered_json& json);

@@ -56,7 +56,8 @@ void write_conversation(const std::string& path, const Conversation& conversatio
   for (const Message& message : conversation.messages) {
     json["messages"].push_back({{"role", message.role}, {"content", message.content}});
   }
-  store::write_file(path, lockstep::as_bytes(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));
+  store::write_file(path,
+                    lockstep::as_bytes(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));
 }
 
 Conversation read_conversation(const std::string& path) {

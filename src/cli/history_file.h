@@ -9,7 +9,8 @@
 
 namespace lockstep::cli {
 
-// A history that cannot be read or written is no error: it is then not kept. Only its owner may read the file.
+// A history that cannot be read or written is no error: it is then not kept. Only its owner may read the
+// file.
 class HistoryFile {
  public:
   static constexpr size_t kMostLines = 1000;

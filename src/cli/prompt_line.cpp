@@ -18,8 +18,8 @@ namespace lockstep::cli {
 
 namespace {
 
-// Waits until standard input has bytes or is at its end; gives false when a signal came first. `look` is called
-// now and then, as is the interrupt: a signal may be delivered to another thread and not end the wait.
+// Waits until standard input has bytes or is at its end; gives false when a signal came first. `look` is
+// called now and then, as is the interrupt: a signal may be delivered to another thread and not end the wait.
 template <class Look>
 bool wait_for_input(const DeferredInterrupt& interrupt, Look look) {
   while (interrupt.signal() == 0) {
@@ -98,7 +98,9 @@ class PromptLine::Editor {
   }
   static char* show_prompt(EditLine* editor) { return of(editor).prompt_.data(); }
   // libedit asks for one character: 1 when there is one, 0 at the end, -1 to give up the line.
-  static int read_character(EditLine* editor, wchar_t* character) { return of(editor).next_character(character); }
+  static int read_character(EditLine* editor, wchar_t* character) {
+    return of(editor).next_character(character);
+  }
 
   // The next byte of the terminal, or nothing at its end or when a signal came.
   std::optional<char> next_byte() {

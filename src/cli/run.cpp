@@ -5,6 +5,7 @@
 #include "cli/answer.h"
 #include "cli/command.h"
 #include "cli/console.h"
+#include "cli/conversation.h"
 #include "cli/options.h"
 #include "cli/record.h"
 
@@ -23,6 +24,7 @@ struct RunOptions {
 std::string prompt_text(lockstep_model* model, const RunOptions& options) {
   const std::string text = read_prompt(options.prompt, options.file);
   if (options.raw) return text;
+  check_message_text(text, "the prompt");
   std::vector<lockstep_message> messages;
   if (!options.system.empty()) messages.push_back({"system", options.system.c_str()});
   messages.push_back({"user", text.c_str()});
@@ -54,8 +56,8 @@ void run(const RunOptions& options) {
   const RequestOptions request(options.sampling, options.model.chunk);
   const Answer answer = generate(model.get(), prompt, request.options, [&](std::string_view text) {
     if (options.json) return;
-    print_text(text);
-    std::fflush(stdout);
+    print_model_text(text);
+    flush_output();
   });
   if (!options.record.empty()) write_record(options.record, model.get(), prompt, options.sampling, answer);
   if (options.json) {

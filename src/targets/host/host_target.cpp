@@ -184,7 +184,7 @@ void HostTargetImpl::allocate() {
       allocated_bytes_ += worker.memory.size() + worker.scratch.size();
     }
   }
-  for (uint64_t page = 0; page < pages; ++page) {
+  for (uint64_t page = 0; page < pages && program_.state.memory != program::kNone; ++page) {
     pages_.push_back(memories_[program_.state.memory].data() + page * kv_.page_bytes());
   }
   for (uint32_t i = 0; i < program_.regions.size(); ++i) {

@@ -13,10 +13,8 @@ namespace {
 // Kernels of this build that this CPU can run, the plainest first.
 std::vector<const KernelTable*> available_kernels() {
   std::vector<const KernelTable*> tables = {&scalar_kernels()};
-#if defined(__x86_64__) && !defined(LOCKSTEP_SCALAR_ONLY)
-#if defined(LOCKSTEP_HAS_AVX2)
+#if defined(__x86_64__)
   if (cpu_features().avx2) tables.push_back(&avx2_kernels());
-#endif
   if (cpu_features().avx512_vnni) tables.push_back(&avx512_kernels());
 #endif
   return tables;

@@ -1,0 +1,141 @@
+// The engine on a small model: streams, stops, cancels, reuses what the state holds. Also run under the thread
+// sanitizer.
+#include "engine/engine.h"
+
+#include <gtest/gtest.h>
+
+#include "small_model.h"
+#include "targets/host/host_target.h"
+
+namespace lockstep::tests {
+namespace {
+
+using engine::Event;
+using engine::FinishReason;
+using engine::Request;
+
+class EngineTest : public testing::Test {
+ protected:
+  EngineTest()
+      : model_(make_small_model()),
+        target_(targets::host::load(model_->compiled.program, {"", 2, 96})),
+        engine_(*target_, *model_->tokenizer, model_->graph.vocabulary) {}
+
+  // Polls to the end; `text` collects what was streamed.
+  Event finish(engine::Ticket& ticket, std::string* text = nullptr) {
+    while (true) {
+      std::optional<Event> event = ticket.poll(std::chrono::milliseconds(10000));
+      if (!event) {
+        ADD_FAILURE() << "the engine is silent";
+        return {};
+      }
+      if (text != nullptr) *text += event->text;
+      if (event->finished) return *event;
+    }
+  }
+
+  static Request request(uint32_t tokens_max, uint32_t prompt = 12) {
+    Request r;
+    r.prompt = small_tokens(prompt);
+    r.tokens_max = tokens_max;
+    r.ignore_end = true;
+    return r;
+  }
+
+  std::unique_ptr<SmallModel> model_;
+  std::unique_ptr<targets::host::HostTarget> target_;
+  engine::Engine engine_;
+};
+
+TEST_F(EngineTest, SameRequestSameAnswerWhateverCameBefore) {
+  const Event first = finish(*engine_.submit(request(20)));
+  EXPECT_EQ(first.reason, FinishReason::Length);
+  EXPECT_EQ(first.tokens.size(), 20u);
+  finish(*engine_.submit(request(5, 30)));
+  for (uint32_t chunk : {1u, 5u, 64u}) {
+    Request again = request(20);
+    again.chunk = chunk;
+    const Event event = finish(*engine_.submit(std::move(again)));
+    EXPECT_EQ(event.tokens, first.tokens);
+    EXPECT_EQ(event.digest, first.digest);
+  }
+}
+
+TEST_F(EngineTest, SamplingDependsOnSeedAndPosition) {
+  auto sampled = [&](uint64_t seed) {
+    Request r = request(30);
+    r.sampling.temperature = 1.5f;
+    r.sampling.seed = seed;
+    return finish(*engine_.submit(std::move(r))).tokens;
+  };
+  EXPECT_EQ(sampled(1), sampled(1));
+  EXPECT_NE(sampled(1), sampled(2));
+}
+
+TEST_F(EngineTest, ContinuingAConversationGivesTheBitsOfAFreshOne) {
+  const Event first = finish(*engine_.submit(request(10)));
+  Request longer = request(10);
+  longer.prompt.insert(longer.prompt.end(), first.tokens.begin(), first.tokens.end());
+  longer.prompt.push_back(65);
+  const Event reused = finish(*engine_.submit(longer));
+  const auto other_target = targets::host::load(model_->compiled.program, {"scalar", 1, 96});
+  engine::Engine other(*other_target, *model_->tokenizer, model_->graph.vocabulary);
+  EXPECT_EQ(finish(*other.submit(longer)).digest, reused.digest);
+}
+
+TEST_F(EngineTest, StopsBeforeAStopString) {
+  std::string all;
+  finish(*engine_.submit(request(24)), &all);
+  ASSERT_GT(all.size(), 12u);
+  // A piece from the middle that does not occur earlier.
+  size_t at = all.size() / 2;
+  while (at < all.size() && (static_cast<unsigned char>(all[at]) & 0xc0) == 0x80) ++at;
+  const std::string stop = all.substr(at, 6);
+  Request r = request(24);
+  r.stop = {stop};
+  std::string text;
+  const Event event = finish(*engine_.submit(std::move(r)), &text);
+  EXPECT_EQ(event.reason, FinishReason::Stop);
+  EXPECT_EQ(text, all.substr(0, all.find(stop)));
+}
+
+TEST_F(EngineTest, EndsAtTheContextsEnd) {
+  const Event event = finish(*engine_.submit(request(0, 90)));
+  EXPECT_EQ(event.reason, FinishReason::ContextFull);
+  EXPECT_EQ(event.tokens.size(), 7u);  // 96 positions hold 90 + 6, and the last logits give one more
+  EXPECT_THROW(engine_.submit(request(0, 97)), Error);
+}
+
+TEST_F(EngineTest, CancelsAtOnceAndGoesOn) {
+  auto ticket = engine_.submit(request(0, 2));
+  ticket->cancel();
+  EXPECT_EQ(finish(*ticket).reason, FinishReason::Cancelled);
+  EXPECT_EQ(finish(*engine_.submit(request(3))).tokens.size(), 3u);
+}
+
+TEST_F(EngineTest, RefusesWhatIsOutOfRange) {
+  auto refused = [&](auto change) {
+    Request r = request(1);
+    change(r);
+    EXPECT_THROW(engine_.submit(r), Error);
+  };
+  refused([](Request& r) { r.prompt.clear(); });
+  refused([](Request& r) { r.prompt[0] = 260; });
+  refused([](Request& r) { r.prompt[0] = -1; });
+  refused([](Request& r) { r.sampling.temperature = -1; });
+  refused([](Request& r) { r.sampling.temperature = std::numeric_limits<float>::quiet_NaN(); });
+  refused([](Request& r) { r.sampling.top_p = 1.5f; });
+  refused([](Request& r) { r.sampling.logit_bias = {{1000, 1.0f}}; });
+  refused([](Request& r) { r.chunk = 0; });
+}
+
+TEST_F(EngineTest, ManyOwnersAtOnce) {
+  const Event alone = finish(*engine_.submit(request(15)));
+  std::vector<std::jthread> owners;
+  for (int i = 0; i < 4; ++i) {
+    owners.emplace_back([&] { EXPECT_EQ(finish(*engine_.submit(request(15))).digest, alone.digest); });
+  }
+}
+
+}  // namespace
+}  // namespace lockstep::tests
