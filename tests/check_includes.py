@@ -38,7 +38,7 @@ def check_file(root, path, folder):
         if not match:
             continue
         included = match[1]
-        if not any((base / included).is_file() for base in (root / "src", root / "include")):
+        if not any((base / included).is_file() for base in (root / "src", root / "include", path.parent)):
             yield f'{name}:{number}: "{included}" is neither in src/ nor in include/'
             continue
         other = included.split("/")[0]

@@ -45,7 +45,7 @@ def main():
     failed = 0
     for what, result, bound in checks:
         print(f"against {what}: {json.dumps(result)}, bound {bound}")
-        failed += result["mean_kl"] > bound
+        failed += result["mean_kl_nats"] > bound
     print(f"{len(checks) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
