@@ -70,8 +70,8 @@ typedef struct lockstep_message {
 
 /* Writes the model's chat template over the messages, ready for an answer. The text is freed with
  * lockstep_free_text. A model without a template is a user's error. */
-lockstep_status lockstep_apply_template(const lockstep_model* model, const lockstep_message* messages, size_t count,
-                                        char** text);
+lockstep_status lockstep_apply_template(const lockstep_model* model, const lockstep_message* messages,
+                                        size_t count, char** text);
 /* Text to token ids, freed with lockstep_free_tokens. `special`: special tokens spelled in the text are read
  * as such, and the model's begin mark is added where it asks for one and the text does not start with it. */
 lockstep_status lockstep_tokenize(const lockstep_model* model, const char* text, size_t bytes, int special,
@@ -85,18 +85,18 @@ typedef struct lockstep_logit_bias {
 } lockstep_logit_bias;
 
 typedef struct lockstep_request_options {
-  uint32_t tokens_max;       /* 0: as many as the context holds */
-  uint32_t chunk;            /* prompt tokens a step; 0: 64 */
-  float temperature;         /* 0: the most likely token */
-  int32_t top_k;             /* 0: all */
-  float top_p;               /* 1: all */
-  float min_p;               /* 0: all */
-  float repetition_penalty;  /* 1: none */
-  float frequency_penalty;   /* 0: none */
-  float presence_penalty;    /* 0: none */
+  uint32_t tokens_max;      /* 0: as many as the context holds */
+  uint32_t chunk;           /* prompt tokens a step; 0: 64 */
+  float temperature;        /* 0: the most likely token */
+  int32_t top_k;            /* 0: all */
+  float top_p;              /* 1: all */
+  float min_p;              /* 0: all */
+  float repetition_penalty; /* 1: none */
+  float frequency_penalty;  /* 0: none */
+  float presence_penalty;   /* 0: none */
   uint64_t seed;
-  uint32_t ignore_end;       /* 1: go on past the model's end of answer */
-  const char* const* stop;   /* stop strings */
+  uint32_t ignore_end;     /* 1: go on past the model's end of answer */
+  const char* const* stop; /* stop strings */
   size_t stop_count;
   const lockstep_logit_bias* logit_bias;
   size_t logit_bias_count;
@@ -113,7 +113,7 @@ typedef struct lockstep_event {
   const char* text; /* new text of the answer, perhaps empty; valid until the next poll */
   size_t text_bytes;
   uint32_t prompt_tokens_done;
-  uint32_t finished; /* 1: the last event; the fields below are set */
+  uint32_t finished;         /* 1: the last event; the fields below are set */
   const char* finish_reason; /* "stop", "length", "cancelled"; valid until the request is freed, as are: */
   uint32_t context_full;     /* 1: the answer ended because the context was full */
   const int32_t* tokens;

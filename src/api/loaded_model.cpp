@@ -35,12 +35,12 @@ compiler::CompileOptions compile_options(const LoadOptions& options) {
 // Refuses options that a compiled program cannot take on any more.
 void require_variant(const program::Program& program, const LoadOptions& options, const std::string& path) {
   if (options.weights && numerics::weight_variant_name(*options.weights) != program.weight_variant) {
-    user_error("{}: was compiled with --weights {}; compile the model file again for --weights {}", path, program.weight_variant,
-               numerics::weight_variant_name(*options.weights));
+    user_error("{}: was compiled with --weights {}; compile the model file again for --weights {}", path,
+               program.weight_variant, numerics::weight_variant_name(*options.weights));
   }
   if (options.kv_bits && *options.kv_bits != program.state.kv_bits) {
-    user_error("{}: was compiled with --kv {}; compile the model file again for --kv {}", path, program.state.kv_bits,
-               *options.kv_bits);
+    user_error("{}: was compiled with --kv {}; compile the model file again for --kv {}", path,
+               program.state.kv_bits, *options.kv_bits);
   }
 }
 
@@ -49,7 +49,8 @@ LoadedProgram open_program(MappedFile file, const LoadOptions& options) {
   loaded.path = file.path().string();
   loaded.program = program::decode(file.bytes(), loaded.path);
   if (loaded.program.isa != program::isa::host().name) {
-    user_error("{}: was compiled for {}; this command runs programs for the host", loaded.path, loaded.program.isa);
+    user_error("{}: was compiled for {}; this command runs programs for the host", loaded.path,
+               loaded.program.isa);
   }
   require_variant(loaded.program, options, loaded.path);
   program::check_leaves(file.bytes(), loaded.path, targets::host::default_workers());
@@ -63,12 +64,14 @@ LoadedProgram open_program(MappedFile file, const LoadOptions& options) {
 // Names what a compiled form depends on: the file as it stands on disk, the options and the compiler.
 std::string cache_key(const std::filesystem::path& path, const LoadOptions& options) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) user_error("{}: cannot be read: {}", path.string(), errno_text(errno));
+  if (::stat(path.c_str(), &status) != 0)
+    user_error("{}: cannot be read: {}", path.string(), errno_text(errno));
   const graph::NumericOptions numeric = numeric_options(options);
-  const std::string text = fmt::format(
-      "{}|{}|{}.{:09}|{}|{}|kv{}|{}|{}|{}", std::filesystem::canonical(path).string(), status.st_size,
-      status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ino, numerics::weight_variant_name(numeric.weights),
-      numeric.kv_bits, compiler::kCompilerVersion, program::isa::host().version, program::kContainerVersion);
+  const std::string text =
+      fmt::format("{}|{}|{}.{:09}|{}|{}|kv{}|{}|{}|{}", std::filesystem::canonical(path).string(),
+                  status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ino,
+                  numerics::weight_variant_name(numeric.weights), numeric.kv_bits, compiler::kCompilerVersion,
+                  program::isa::host().version, program::kContainerVersion);
   return hex(blake2b(lockstep::as_bytes(text)));
 }
 
@@ -81,8 +84,8 @@ LoadedProgram compile_in_memory(const std::filesystem::path& path, const LoadOpt
   const std::unique_ptr<LoadedGraph> source = load_graph(path, options);
   LoadedProgram loaded;
   loaded.path = path.string();
-  loaded.compiled =
-      compiler::compile_for_host(source->graph, import_assets(source->checkpoint.metadata), compile_options(options));
+  loaded.compiled = compiler::compile_for_host(source->graph, import_assets(source->checkpoint.metadata),
+                                               compile_options(options));
   loaded.program = loaded.compiled.program;
   const std::vector<std::byte> bytes = program::encode(loaded.program);
   loaded.program_hash = program::program_hash(bytes);
@@ -108,7 +111,9 @@ LoadedProgram load_through_cache(const store::CacheFolder& folder, const std::fi
   const std::string key = cache_key(path, options);
   if (auto loaded = open_cached(folder, key, options)) return std::move(*loaded);
   const store::LockFile lock = folder.lock(key, [&](std::chrono::milliseconds waited) {
-    if (options.progress) options.progress("wait for another lockstep that compiles this model", static_cast<uint64_t>(waited.count() / 1000), 0);
+    if (options.progress)
+      options.progress("wait for another lockstep that compiles this model",
+                       static_cast<uint64_t>(waited.count() / 1000), 0);
   });
   if (auto loaded = open_cached(folder, key, options)) return std::move(*loaded);
   folder.put(key, compile_file(path, options));
@@ -127,8 +132,8 @@ std::unique_ptr<LoadedGraph> load_graph(const std::filesystem::path& path, const
 
 std::vector<std::byte> compile_file(const std::filesystem::path& path, const LoadOptions& options) {
   const std::unique_ptr<LoadedGraph> source = load_graph(path, options);
-  const compiler::CompiledProgram compiled =
-      compiler::compile_for_host(source->graph, import_assets(source->checkpoint.metadata), compile_options(options));
+  const compiler::CompiledProgram compiled = compiler::compile_for_host(
+      source->graph, import_assets(source->checkpoint.metadata), compile_options(options));
   program::verify_weights(compiled.program, path.string());
   return program::encode(compiled.program);
 }
@@ -161,7 +166,8 @@ std::unique_ptr<targets::host::HostTarget> load_target(const program::Program& p
                                                        const targets::host::HostOptions& options) {
   targets::host::HostOptions chosen = options;
   if (chosen.context > program.context_max) {
-    user_error("--context {}: {} was made for up to {} positions", chosen.context, program.model_name, program.context_max);
+    user_error("--context {}: {} was made for up to {} positions", chosen.context, program.model_name,
+               program.context_max);
   }
   if (chosen.context == 0) chosen.context = std::min(program.context_max, kDefaultContext);
   if (chosen.workers > 256) user_error("--threads {}: up to 256 are possible", chosen.workers);
@@ -216,7 +222,8 @@ std::string render_chat(const text::ChatTemplate& chat_template, const text::Tok
                         std::span<const text::ChatMessage> messages) {
   const text::Vocabulary& vocabulary = tokenizer.vocabulary();
   std::vector<text::ChatMessage> guarded(messages.begin(), messages.end());
-  for (text::ChatMessage& message : guarded) message.content = guard_control_tokens(message.content, vocabulary);
+  for (text::ChatMessage& message : guarded)
+    message.content = guard_control_tokens(message.content, vocabulary);
   text::ChatOptions options;
   if (vocabulary.bos_id) options.bos_token = vocabulary.tokens[static_cast<size_t>(*vocabulary.bos_id)];
   if (vocabulary.eos_id) options.eos_token = vocabulary.tokens[static_cast<size_t>(*vocabulary.eos_id)];

@@ -30,9 +30,9 @@ struct LoadOptions {
 
 // A program with the memory behind it. OWNS both; movable.
 struct LoadedProgram {
-  std::string path;                     // what the user named
-  MappedFile file;                      // behind a program read from a file
-  compiler::CompiledProgram compiled;   // behind one compiled just now
+  std::string path;                    // what the user named
+  MappedFile file;                     // behind a program read from a file
+  compiler::CompiledProgram compiled;  // behind one compiled just now
   program::Program program;
   Hash256 program_hash{};
   uint64_t program_bytes = 0;

@@ -33,9 +33,12 @@ thread_local std::string last_error;
 
 lockstep_status status_of(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::User: return LOCKSTEP_USER_ERROR;
-    case ErrorKind::Machine: return LOCKSTEP_MACHINE_ERROR;
-    case ErrorKind::Internal: return LOCKSTEP_INTERNAL_ERROR;
+    case ErrorKind::User:
+      return LOCKSTEP_USER_ERROR;
+    case ErrorKind::Machine:
+      return LOCKSTEP_MACHINE_ERROR;
+    case ErrorKind::Internal:
+      return LOCKSTEP_INTERNAL_ERROR;
   }
   return LOCKSTEP_INTERNAL_ERROR;
 }
@@ -67,17 +70,21 @@ lockstep::api::LoadOptions load_options(const lockstep_load_options& options) {
   result.use_cache = options.no_cache == 0;
   void* context = options.callback_context;
   if (options.progress != nullptr) {
-    result.progress = [progress = options.progress, context](const std::string& what, uint64_t done, uint64_t total) {
+    result.progress = [progress = options.progress, context](const std::string& what, uint64_t done,
+                                                             uint64_t total) {
       progress(context, what.c_str(), done, total);
     };
   }
   if (options.warning != nullptr) {
-    result.warn = [warning = options.warning, context](const std::string& message) { warning(context, message.c_str()); };
+    result.warn = [warning = options.warning, context](const std::string& message) {
+      warning(context, message.c_str());
+    };
   }
   return result;
 }
 
-lockstep::engine::Request make_request(const int32_t* prompt, size_t count, const lockstep_request_options& options) {
+lockstep::engine::Request make_request(const int32_t* prompt, size_t count,
+                                       const lockstep_request_options& options) {
   lockstep::engine::Request request;
   request.prompt.assign(prompt, prompt + count);
   request.tokens_max = options.tokens_max;
@@ -100,22 +107,25 @@ lockstep::engine::Request make_request(const int32_t* prompt, size_t count, cons
 
 }  // namespace
 
-lockstep_status lockstep_load(const char* path, const lockstep_load_options* options, lockstep_model** model) {
+lockstep_status lockstep_load(const char* path, const lockstep_load_options* options,
+                              lockstep_model** model) {
   return guarded([&] {
     const lockstep_load_options defaults{};
     const lockstep_load_options& chosen = options != nullptr ? *options : defaults;
-    const lockstep::targets::host::HostOptions host = {chosen.isa != nullptr ? chosen.isa : "", chosen.threads, chosen.context};
+    const lockstep::targets::host::HostOptions host = {chosen.isa != nullptr ? chosen.isa : "",
+                                                       chosen.threads, chosen.context};
     lockstep::targets::host::select_kernels(host.isa);  // refuses a wrong name before long work
     auto result = std::make_unique<lockstep_model>();
     result->loaded = lockstep::api::load_program(path, load_options(chosen));
-    result->tokenizer = std::make_unique<lockstep::text::Tokenizer>(lockstep::api::load_tokenizer(result->loaded.program));
+    result->tokenizer =
+        std::make_unique<lockstep::text::Tokenizer>(lockstep::api::load_tokenizer(result->loaded.program));
     result->chat_template = lockstep::api::load_chat_template(result->loaded.program);
     result->target = lockstep::api::load_target(result->loaded.program, host);
     result->fingerprint = lockstep::hex(result->loaded.program.fingerprint);
     result->program_hash = lockstep::hex(result->loaded.program_hash);
     result->isa = lockstep::api::kernels_name(*result->target);
     result->engine = std::make_unique<lockstep::engine::Engine>(*result->target, *result->tokenizer,
-                                                                 result->loaded.program.vocabulary);
+                                                                result->loaded.program.vocabulary);
     *model = result.release();
   });
 }
@@ -137,8 +147,8 @@ void lockstep_describe(const lockstep_model* model, lockstep_model_info* info) {
   info->allocated_bytes = model->target->allocated_bytes();
 }
 
-lockstep_status lockstep_apply_template(const lockstep_model* model, const lockstep_message* messages, size_t count,
-                                        char** text) {
+lockstep_status lockstep_apply_template(const lockstep_model* model, const lockstep_message* messages,
+                                        size_t count, char** text) {
   return guarded([&] {
     if (!model->chat_template) {
       lockstep::user_error("{}: the model has no chat template; use --raw to give it plain text",
@@ -182,7 +192,8 @@ lockstep_status lockstep_submit(lockstep_model* model, const int32_t* prompt, si
     lockstep_request_options defaults;
     lockstep_default_request(&defaults);
     auto result = std::make_unique<lockstep_request>();
-    result->ticket = model->engine->submit(make_request(prompt, count, options != nullptr ? *options : defaults));
+    result->ticket =
+        model->engine->submit(make_request(prompt, count, options != nullptr ? *options : defaults));
     *request = result.release();
   });
 }

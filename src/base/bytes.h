@@ -34,8 +34,7 @@ class ByteReader {
   ByteReader(Bytes bytes, std::string what) : bytes_(bytes), what_(std::move(what)) {}
 
   template <class T>
-    requires std::is_arithmetic_v<T>
-  T read() {
+  requires std::is_arithmetic_v<T> T read() {
     T value;
     std::memcpy(&value, take(sizeof(T)).data(), sizeof(T));
     return value;
@@ -77,10 +76,8 @@ class ByteReader {
 class ByteWriter {
  public:
   template <class T>
-    requires std::is_arithmetic_v<T>
-  void write(T value) {
-    append(&value, sizeof(T));
-  }
+  requires std::is_arithmetic_v<T>
+  void write(T value) { append(&value, sizeof(T)); }
   void write_string(std::string_view text) {
     write<uint64_t>(text.size());
     append(text.data(), text.size());

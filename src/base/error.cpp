@@ -6,9 +6,12 @@ namespace lockstep {
 
 int Error::exit_code() const {
   switch (kind_) {
-    case ErrorKind::User: return 2;
-    case ErrorKind::Machine: return 3;
-    case ErrorKind::Internal: return 70;
+    case ErrorKind::User:
+      return 2;
+    case ErrorKind::Machine:
+      return 3;
+    case ErrorKind::Internal:
+      return 70;
   }
   return 70;
 }

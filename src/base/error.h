@@ -46,7 +46,7 @@ std::string errno_text(int code);
 }  // namespace lockstep
 
 // States an invariant of ours. Never used on bytes that came from outside.
-#define LOCKSTEP_CHECK(condition)                                                             \
-  do {                                                                                        \
+#define LOCKSTEP_CHECK(condition)                                                              \
+  do {                                                                                         \
     if (!(condition)) ::lockstep::internal_error("{}:{}: {}", __FILE__, __LINE__, #condition); \
   } while (false)

@@ -11,7 +11,8 @@ namespace lockstep {
 
 AlignedBuffer::AlignedBuffer(uint64_t bytes) : size_(bytes) {
   if (bytes == 0) return;
-  void* map = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* map =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (map == MAP_FAILED) {
     size_ = 0;
     machine_error("{} MB of memory cannot be had: {}", bytes >> 20, errno_text(errno));

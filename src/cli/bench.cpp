@@ -95,7 +95,8 @@ class Bench {
   // Tokens that differ from one another; which they are does not change the work.
   std::vector<int32_t> some_tokens(uint32_t count) const {
     std::vector<int32_t> tokens(count);
-    for (uint32_t i = 0; i < count; ++i) tokens[i] = static_cast<int32_t>((i * 7919u + 13u) % program_.vocabulary);
+    for (uint32_t i = 0; i < count; ++i)
+      tokens[i] = static_cast<int32_t>((i * 7919u + 13u) % program_.vocabulary);
     return tokens;
   }
 
@@ -105,7 +106,9 @@ class Bench {
       const uint32_t count = std::min<uint32_t>(chunk, static_cast<uint32_t>(tokens.size()) - position);
       const int32_t wanted = static_cast<int32_t>(count) - 1;
       const bool last = position + count == tokens.size();
-      target_->step({.tokens = tokens.subspan(position, count), .position = position, .wanted = std::span(&wanted, last ? 1 : 0)});
+      target_->step({.tokens = tokens.subspan(position, count),
+                     .position = position,
+                     .wanted = std::span(&wanted, last ? 1 : 0)});
     }
   }
 
@@ -124,7 +127,8 @@ class Bench {
     bandwidths.push_back(bandwidth());
     // Weights are read once a chunk.
     const double chunks = std::max(1.0, static_cast<double>(options_.prompt) / options_.model.chunk);
-    const auto bytes = static_cast<uint64_t>(static_cast<double>(cost_.weights_bytes) * chunks / options_.prompt);
+    const auto bytes =
+        static_cast<uint64_t>(static_cast<double>(cost_.weights_bytes) * chunks / options_.prompt);
     return {"prefill", options_.prompt, 0, options_.prompt / median(seconds), bytes, median(bandwidths)};
   }
 
@@ -136,7 +140,9 @@ class Bench {
       const Stopwatch watch;
       for (uint32_t i = 0; i < options_.tokens; ++i) {
         const int32_t wanted = 0;
-        target_->step({.tokens = std::span(&tokens[depth + i], 1), .position = depth + i, .wanted = std::span(&wanted, 1)});
+        target_->step({.tokens = std::span(&tokens[depth + i], 1),
+                       .position = depth + i,
+                       .wanted = std::span(&wanted, 1)});
       }
       if (repeat != 0) seconds.push_back(watch.seconds());  // the first warms up
       bandwidths.push_back(bandwidth());
@@ -160,8 +166,8 @@ void run(const BenchOptions& options) {
   end_progress();
   if (!options.json) {
     print_text(fmt::format("{}, {} weights, {} KV bits, {} kernels, {} threads\n", loaded.program.model_name,
-                           loaded.program.weight_variant, loaded.program.state.kv_bits, api::kernels_name(bench.target()),
-                           bench.target().workers()));
+                           loaded.program.weight_variant, loaded.program.state.kv_bits,
+                           api::kernels_name(bench.target()), bench.target().workers()));
     print_text("what     tokens  depth     tok/s  MB a token  GB/s read  bound tok/s  reached\n");
   }
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
@@ -179,9 +185,9 @@ void run(const BenchOptions& options) {
     item["isa"] = api::kernels_name(bench.target());
     json.push_back(std::move(item));
     if (options.json) continue;
-    print_text(fmt::format("{:<8} {:>6} {:>6} {:>9.1f} {:>11.1f} {:>10.1f} {:>12.1f} {:>7.0f}%\n", row.what, row.tokens, row.depth,
-                           row.tok_s, static_cast<double>(row.bytes_per_token) / 1e6, row.bandwidth / 1e9, row.bound_tok_s(),
-                           100 * row.tok_s / row.bound_tok_s()));
+    print_text(fmt::format("{:<8} {:>6} {:>6} {:>9.1f} {:>11.1f} {:>10.1f} {:>12.1f} {:>7.0f}%\n", row.what,
+                           row.tokens, row.depth, row.tok_s, static_cast<double>(row.bytes_per_token) / 1e6,
+                           row.bandwidth / 1e9, row.bound_tok_s(), 100 * row.tok_s / row.bound_tok_s()));
   }
   if (options.json) print_json(json);
 }
@@ -189,12 +195,17 @@ void run(const BenchOptions& options) {
 }  // namespace
 
 void add_bench(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("bench", "Measure prefill and decode beside the memory bound of the same run");
+  CLI::App* command =
+      app.add_subcommand("bench", "Measure prefill and decode beside the memory bound of the same run");
   auto options = std::make_shared<BenchOptions>();
-  command->add_option("-p,--prompt", options->prompt, "prompt tokens of the prefill; 0: none")->capture_default_str();
+  command->add_option("-p,--prompt", options->prompt, "prompt tokens of the prefill; 0: none")
+      ->capture_default_str();
   command->add_option("-n,--tokens", options->tokens, "tokens to decode; 0: none")->capture_default_str();
-  command->add_option("--depth", options->depths, "positions before the decoded tokens, such as 0,2048")->delimiter(',');
-  command->add_option("-r,--repeats", options->repeats, "measurements; the median counts")->capture_default_str()->check(CLI::Range(1, 1000));
+  command->add_option("--depth", options->depths, "positions before the decoded tokens, such as 0,2048")
+      ->delimiter(',');
+  command->add_option("-r,--repeats", options->repeats, "measurements; the median counts")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
   command->add_flag("--json", options->json, "print JSON: a list of rows");
   options->model.add(*command);
   command->footer("\nExample:\n  lockstep bench -p 512 -n 128 --depth 0,2048 --threads 2");

@@ -35,10 +35,12 @@ void list(bool json_wanted) {
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
   for (const store::CacheEntry& entry : cache.programs().list()) {
     const std::string model = model_of(cache.programs(), entry.key);
-    const std::string used = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(entry.last_used)));
+    const std::string used = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                                         fmt::gmtime(std::chrono::system_clock::to_time_t(entry.last_used)));
     json.push_back({{"key", entry.key}, {"bytes", entry.bytes}, {"last_used", used}, {"model", model}});
     if (!json_wanted) {
-      print_text(fmt::format("{}  {:>9.1f} MB  {}  {}\n", entry.key.substr(0, 16), static_cast<double>(entry.bytes) / 1e6, used, model));
+      print_text(fmt::format("{}  {:>9.1f} MB  {}  {}\n", entry.key.substr(0, 16),
+                             static_cast<double>(entry.bytes) / 1e6, used, model));
     }
   }
   if (json_wanted) return print_json(json);
@@ -47,7 +49,8 @@ void list(bool json_wanted) {
 
 void clear() {
   const store::Cache cache = open_cache();
-  print_text(fmt::format("removed {:.1f} MB of compiled programs\n", static_cast<double>(cache.programs().clear()) / 1e6));
+  print_text(fmt::format("removed {:.1f} MB of compiled programs\n",
+                         static_cast<double>(cache.programs().clear()) / 1e6));
 }
 
 }  // namespace
@@ -55,8 +58,9 @@ void clear() {
 void add_cache(CLI::App& app) {
   CLI::App* command = app.add_subcommand("cache", "List or remove the compiled programs that are kept");
   command->require_subcommand(1);
-  command->footer("\nExamples:\n  lockstep cache list\n  lockstep cache clear\n\n$LOCKSTEP_CACHE names the folder, "
-                  "$LOCKSTEP_CACHE_MAX_BYTES its limit.");
+  command->footer(
+      "\nExamples:\n  lockstep cache list\n  lockstep cache clear\n\n$LOCKSTEP_CACHE names the folder, "
+      "$LOCKSTEP_CACHE_MAX_BYTES its limit.");
   auto json = std::make_shared<bool>(false);
   CLI::App* list_command = command->add_subcommand("list", "List compiled programs, the last used first");
   list_command->add_flag("--json", *json, "print JSON");

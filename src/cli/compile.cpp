@@ -65,24 +65,31 @@ void run(const CompileCommand& options) {
     json["program"] = hex(program::program_hash(bytes));
     return print_json(json);
   }
-  print_text(fmt::format("{}: {} bytes\nfingerprint  {}\nprogram      {}\n", options.out, bytes.size(), hex(program.fingerprint),
-                         hex(program::program_hash(bytes))));
+  print_text(fmt::format("{}: {} bytes\nfingerprint  {}\nprogram      {}\n", options.out, bytes.size(),
+                         hex(program.fingerprint), hex(program::program_hash(bytes))));
 }
 
 }  // namespace
 
 void add_compile(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("compile", "Compile a model file into a program file that runs alone");
+  CLI::App* command =
+      app.add_subcommand("compile", "Compile a model file into a program file that runs alone");
   auto options = std::make_shared<CompileCommand>();
   command->add_option("model", options->model.model, "GGUF file (default: SmolLM2-135M-Instruct)");
   command->add_option("-o,--output", options->out, "the program file")->type_name("PROGRAM");
   command->add_option("--weights", options->model.weights, "faithful, or int8: one scale a row")
       ->check(CLI::IsMember({"faithful", "int8"}));
-  command->add_option("--kv", options->model.kv_bits, "bits of the KV cache: 16 or 8")->check(CLI::IsMember({"16", "8"}));
-  command->add_option("--machine", options->model.machine, "what to compile for")->capture_default_str()->check(CLI::IsMember({"host"}));
-  command->add_flag("--dry-run", options->dry_run, "only say what it would take: bytes of each memory, cost of a step");
+  command->add_option("--kv", options->model.kv_bits, "bits of the KV cache: 16 or 8")
+      ->check(CLI::IsMember({"16", "8"}));
+  command->add_option("--machine", options->model.machine, "what to compile for")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"host"}));
+  command->add_flag("--dry-run", options->dry_run,
+                    "only say what it would take: bytes of each memory, cost of a step");
   command->add_flag("--json", options->json, "print JSON");
-  command->footer("\nExample:\n  lockstep compile model.gguf -o model.lockstep && lockstep run -m model.lockstep \"Hello\"");
+  command->footer(
+      "\nExample:\n  lockstep compile model.gguf -o model.lockstep && lockstep run -m model.lockstep "
+      "\"Hello\"");
   command->callback([options] { run(*options); });
 }
 

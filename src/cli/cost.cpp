@@ -20,11 +20,13 @@ StepCost step_cost(const program::Program& program) {
       const program::isa::PanelLayout layout = program::isa::panel_layout(matrix);
       cost.weights_bytes += layout.bytes() + layout.panels() * program::isa::kPanelRows * sizeof(float);
       cost.multiply_accumulates += matrix.rows * matrix.columns;
-    } else if (op == HostOp::Sync && instruction.words[0] == static_cast<uint64_t>(program::isa::SyncWhen::Always)) {
+    } else if (op == HostOp::Sync &&
+               instruction.words[0] == static_cast<uint64_t>(program::isa::SyncWhen::Always)) {
       ++cost.syncs;
     }
   }
-  cost.kv_bytes_per_position = program::isa::KvLayout(program.state).page_bytes() / program::isa::kPagePositions;
+  cost.kv_bytes_per_position =
+      program::isa::KvLayout(program.state).page_bytes() / program::isa::kPagePositions;
   return cost;
 }
 
@@ -39,10 +41,12 @@ nlohmann::ordered_json to_json(const StepCost& cost) {
 }
 
 std::string describe(const StepCost& cost) {
-  return fmt::format("a decode step reads {:.1f} MB of weights and {} bytes of cache a position, multiplies {:.1f} million times, "
-                     "meets {} times\n",
-                     static_cast<double>(cost.weights_bytes) / 1e6, cost.kv_bytes_per_position,
-                     static_cast<double>(cost.multiply_accumulates) / 1e6, cost.syncs);
+  return fmt::format(
+      "a decode step reads {:.1f} MB of weights and {} bytes of cache a position, multiplies {:.1f} million "
+      "times, "
+      "meets {} times\n",
+      static_cast<double>(cost.weights_bytes) / 1e6, cost.kv_bytes_per_position,
+      static_cast<double>(cost.multiply_accumulates) / 1e6, cost.syncs);
 }
 
 }  // namespace lockstep::cli

@@ -21,10 +21,13 @@ std::string default_model_path() {
   const std::filesystem::path place = default_model_place();
   if (!place.empty() && std::filesystem::exists(place)) return place.string();
   const char* home = std::getenv("LOCKSTEP_HOME");
-  const std::filesystem::path script =
-      home == nullptr ? std::filesystem::path() : std::filesystem::path(home) / "scripts" / "fetch-default-model";
+  const std::filesystem::path script = home == nullptr
+                                           ? std::filesystem::path()
+                                           : std::filesystem::path(home) / "scripts" / "fetch-default-model";
   if (home == nullptr || !std::filesystem::exists(script)) {
-    user_error("the default model is not there yet: start ./lockstep, which fetches it, or name a GGUF file with -m");
+    user_error(
+        "the default model is not there yet: start ./lockstep, which fetches it, or name a GGUF file with "
+        "-m");
   }
   // The script prints the model's path on standard output, which is ours: send it to standard error.
   posix_spawn_file_actions_t actions;

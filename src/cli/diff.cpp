@@ -71,11 +71,13 @@ Trace trace_host(const program::Program& program, const std::string& isa, std::s
     const auto line = lines.find(instruction);
     if (line == lines.end() || line->second->region == program::kNone) return;
     const uint32_t region = line->second->region;
-    trace[{position, line->second->node}] = region_bits(program.regions[region], target->region_row(region, 0));
+    trace[{position, line->second->node}] =
+        region_bits(program.regions[region], target->region_row(region, 0));
   };
   const int32_t wanted = 0;
   for (; position < tokens.size(); ++position) {
-    target->step({.tokens = tokens.subspan(position, 1), .position = position, .wanted = std::span(&wanted, 1)});
+    target->step(
+        {.tokens = tokens.subspan(position, 1), .position = position, .wanted = std::span(&wanted, 1)});
   }
   return trace;
 }
@@ -88,8 +90,8 @@ struct Difference {
 };
 
 // In order of position, then of the graph's nodes; nodes that one path does not show are passed over.
-std::optional<Difference> first_difference(const graph::Graph& graph, const Trace& a, const Trace& b, uint32_t positions,
-                                           uint64_t& compared) {
+std::optional<Difference> first_difference(const graph::Graph& graph, const Trace& a, const Trace& b,
+                                           uint32_t positions, uint64_t& compared) {
   for (uint32_t position = 0; position < positions; ++position) {
     for (const graph::Node& node : graph.nodes) {
       const auto in_a = a.find({position, node.name}), in_b = b.find({position, node.name});
@@ -108,7 +110,8 @@ std::optional<Difference> first_difference(const graph::Graph& graph, const Trac
 }
 
 void run(const DiffOptions& options) {
-  if (options.file.empty() == options.tokens.empty()) user_error("one of -f TEXT and --tokens IDS.json is wanted");
+  if (options.file.empty() == options.tokens.empty())
+    user_error("one of -f TEXT and --tokens IDS.json is wanted");
   const std::string path = options.model.path();
   for (const std::string& side : {options.a, options.b}) {
     if (side != "interpreter") targets::host::select_kernels(side);
@@ -120,19 +123,22 @@ void run(const DiffOptions& options) {
   const compiler::CompiledProgram compiled =
       compiler::compile_for_host(source->graph, api::import_assets(source->checkpoint.metadata), compile);
   std::vector<int32_t> tokens =
-      options.tokens.empty() ? api::tokenize_prompt(api::load_tokenizer(compiled.program), read_text_file(options.file), false)
-                             : read_token_file(options.tokens);
+      options.tokens.empty()
+          ? api::tokenize_prompt(api::load_tokenizer(compiled.program), read_text_file(options.file), false)
+          : read_token_file(options.tokens);
   if (tokens.empty()) user_error("there are no tokens to compare");
   tokens.resize(std::min<size_t>({tokens.size(), options.tokens_max, source->graph.context_max}));
   for (int32_t token : tokens) {
-    if (static_cast<uint32_t>(token) >= source->graph.vocabulary) user_error("token {} is not in the vocabulary", token);
+    if (static_cast<uint32_t>(token) >= source->graph.vocabulary)
+      user_error("token {} is not in the vocabulary", token);
   }
   auto trace = [&](const std::string& side) {
-    return side == "interpreter" ? trace_interpreter(source->graph, tokens) : trace_host(compiled.program, side, tokens);
+    return side == "interpreter" ? trace_interpreter(source->graph, tokens)
+                                 : trace_host(compiled.program, side, tokens);
   };
   uint64_t compared = 0;
-  const auto difference =
-      first_difference(source->graph, trace(options.a), trace(options.b), static_cast<uint32_t>(tokens.size()), compared);
+  const auto difference = first_difference(source->graph, trace(options.a), trace(options.b),
+                                           static_cast<uint32_t>(tokens.size()), compared);
   end_progress();
   if (options.json) {
     nlohmann::ordered_json json;
@@ -150,12 +156,13 @@ void run(const DiffOptions& options) {
     }
     print_json(json);
   } else if (difference) {
-    print_text(fmt::format("differs first in {} ({}, layer {}) at position {}, element {}: {} has {:08x}, {} has {:08x}\n",
-                           difference->node->name, graph::op_name(difference->node->op), difference->node->layer,
-                           difference->position, difference->element, options.a, difference->a, options.b, difference->b));
+    print_text(fmt::format(
+        "differs first in {} ({}, layer {}) at position {}, element {}: {} has {:08x}, {} has {:08x}\n",
+        difference->node->name, graph::op_name(difference->node->op), difference->node->layer,
+        difference->position, difference->element, options.a, difference->a, options.b, difference->b));
   } else {
-    print_text(fmt::format("equal: {} values of {} positions have the same bits on {} and {}\n", compared, tokens.size(),
-                           options.a, options.b));
+    print_text(fmt::format("equal: {} values of {} positions have the same bits on {} and {}\n", compared,
+                           tokens.size(), options.a, options.b));
   }
   if (difference) set_exit_code(1);
 }
@@ -163,18 +170,24 @@ void run(const DiffOptions& options) {
 }  // namespace
 
 void add_diff(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("diff", "Run one text on two paths and name the first value whose bits differ");
+  CLI::App* command =
+      app.add_subcommand("diff", "Run one text on two paths and name the first value whose bits differ");
   auto options = std::make_shared<DiffOptions>();
   command->add_option("-m,--model", options->model.model, "GGUF file (default: SmolLM2-135M-Instruct)");
   command->add_option("-f,--file", options->file, "the text")->type_name("TEXT");
   command->add_option("--tokens", options->tokens, "token ids instead of a text")->type_name("IDS.json");
   command->add_option("--a", options->a, "interpreter, scalar, avx2 or avx512")->capture_default_str();
   command->add_option("--b", options->b, "the other path")->required();
-  command->add_option("-n", options->tokens_max, "compare this many positions at the most")->capture_default_str();
-  command->add_option("--weights", options->model.weights, "faithful or int8")->check(CLI::IsMember({"faithful", "int8"}));
-  command->add_option("--kv", options->model.kv_bits, "bits of the KV cache: 16 or 8")->check(CLI::IsMember({"16", "8"}));
+  command->add_option("-n", options->tokens_max, "compare this many positions at the most")
+      ->capture_default_str();
+  command->add_option("--weights", options->model.weights, "faithful or int8")
+      ->check(CLI::IsMember({"faithful", "int8"}));
+  command->add_option("--kv", options->model.kv_bits, "bits of the KV cache: 16 or 8")
+      ->check(CLI::IsMember({"16", "8"}));
   command->add_flag("--json", options->json, "print JSON");
-  command->footer("\nExample:\n  lockstep diff -f README.md -n 16 --a interpreter --b avx2\n\nThe exit code is 0 when the bits are equal and 1 when they differ.");
+  command->footer(
+      "\nExample:\n  lockstep diff -f README.md -n 16 --a interpreter --b avx2\n\nThe exit code is 0 when "
+      "the bits are equal and 1 when they differ.");
   command->callback([options] { run(*options); });
 }
 

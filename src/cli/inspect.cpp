@@ -68,7 +68,11 @@ void inspect_gguf(const InspectOptions& options) {
   for (const auto& [key, value] : checkpoint.metadata.values()) {
     std::visit(
         [&, name = key](const auto& v) {
-          if constexpr (requires { v.size(); v.begin(); } && !std::is_same_v<std::decay_t<decltype(v)>, std::string>) {
+          if constexpr (requires {
+                          v.size();
+                          v.begin();
+                        } &&
+                        !std::is_same_v<std::decay_t<decltype(v)>, std::string>) {
             json["metadata"][name] = fmt::format("{} elements", v.size());
           } else {
             json["metadata"][name] = v;
@@ -90,9 +94,11 @@ void inspect_gguf(const InspectOptions& options) {
     print_text(fmt::format("{:<44} {}\n", key, text.size() > 100 ? text.substr(0, 97) + "..." : text));
   }
   for (const Json& tensor : json["tensors"]) {
-    print_text(fmt::format("{:<44} {:<7} {}\n", tensor["name"].get<std::string>(), tensor["type"].get<std::string>(), tensor["shape"].dump()));
+    print_text(fmt::format("{:<44} {:<7} {}\n", tensor["name"].get<std::string>(),
+                           tensor["type"].get<std::string>(), tensor["shape"].dump()));
   }
-  print_text(fmt::format("{} tensors, {:.1f} million weights\n", checkpoint.tensors.size(), static_cast<double>(elements) / 1e6));
+  print_text(fmt::format("{} tensors, {:.1f} million weights\n", checkpoint.tensors.size(),
+                         static_cast<double>(elements) / 1e6));
 }
 
 Json program_json(const program::Program& program, Bytes bytes, const std::string& path) {
@@ -134,16 +140,23 @@ void inspect_program(const InspectOptions& options, Bytes bytes) {
   if (options.print) return print_text(program::print(program));
   const Json json = program_json(program, bytes, options.path);
   if (options.json) return print_json(json);
-  for (const char* key : {"model", "fingerprint", "program", "isa", "machine", "compiler", "weights", "kv_bits", "vocabulary", "context_max"}) {
-    print_text(fmt::format("{:<14} {}\n", key, json[key].is_string() ? json[key].get<std::string>() : json[key].dump()));
+  for (const char* key : {"model", "fingerprint", "program", "isa", "machine", "compiler", "weights",
+                          "kv_bits", "vocabulary", "context_max"}) {
+    print_text(fmt::format("{:<14} {}\n", key,
+                           json[key].is_string() ? json[key].get<std::string>() : json[key].dump()));
   }
-  for (const auto& [name, size] : json["memories"].items()) print_text(fmt::format("memory {:<12} {:>12} bytes\n", name, size.get<uint64_t>()));
-  for (const auto& [name, size] : json["assets"].items()) print_text(fmt::format("asset  {:<16} {:>8} bytes\n", name, size.get<uint64_t>()));
-  print_text("\nmatrix                          shape            layout   error: relative  worst      at row, column\n");
+  for (const auto& [name, size] : json["memories"].items())
+    print_text(fmt::format("memory {:<12} {:>12} bytes\n", name, size.get<uint64_t>()));
+  for (const auto& [name, size] : json["assets"].items())
+    print_text(fmt::format("asset  {:<16} {:>8} bytes\n", name, size.get<uint64_t>()));
+  print_text(
+      "\nmatrix                          shape            layout   error: relative  worst      at row, "
+      "column\n");
   for (const program::Matrix& matrix : program.matrices) {
     static constexpr const char* kLayouts[] = {"nibble", "byte", "plain8", "plain16"};
-    print_text(fmt::format("{:<31} {:>7} x {:<6} {:<8}       {:.2e}   {:.2e}   {}, {}\n", matrix.name, matrix.rows, matrix.columns,
-                           kLayouts[matrix.layout], matrix.error_relative, matrix.error_worst, matrix.error_row, matrix.error_column));
+    print_text(fmt::format("{:<31} {:>7} x {:<6} {:<8}       {:.2e}   {:.2e}   {}, {}\n", matrix.name,
+                           matrix.rows, matrix.columns, kLayouts[matrix.layout], matrix.error_relative,
+                           matrix.error_worst, matrix.error_row, matrix.error_column));
   }
   if (program.isa == "host") print_text("\n" + describe(step_cost(program)));
 }
@@ -165,13 +178,16 @@ void add_inspect(CLI::App& app) {
   CLI::App* command = app.add_subcommand("inspect", "Show what is in a model file or a program");
   auto options = std::make_shared<InspectOptions>();
   command->add_option("file", options->path, "GGUF file or program (default: SmolLM2-135M-Instruct)");
-  command->add_option("--tensor", options->tensor,
-                      "export one tensor as float32: of a GGUF file its values, of a program its integers times their scale");
+  command->add_option(
+      "--tensor", options->tensor,
+      "export one tensor as float32: of a GGUF file its values, of a program its integers times their scale");
   command->add_option("-o,--output", options->out, "where to")->type_name("X.npy");
   command->add_flag("--print", options->print, "print a program's regions and instructions");
   command->add_flag("--graph", options->graph, "print the graph of a GGUF file");
   command->add_flag("--json", options->json, "print JSON");
-  command->footer("\nExamples:\n  lockstep inspect model.lockstep\n  lockstep inspect model.gguf --tensor token_embd.weight -o embedding.npy");
+  command->footer(
+      "\nExamples:\n  lockstep inspect model.lockstep\n  lockstep inspect model.gguf --tensor "
+      "token_embd.weight -o embedding.npy");
   command->callback([options] { run(*options); });
 }
 

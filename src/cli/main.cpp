@@ -18,12 +18,15 @@ int report(const std::string& message, int code) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"An open LPU: compiles a language model once into a static program and runs it with the same bits everywhere.",
-               "lockstep"};
+  CLI::App app{
+      "An open LPU: compiles a language model once into a static program and runs it with the same bits "
+      "everywhere.",
+      "lockstep"};
   app.set_version_flag("--version", fmt::format("lockstep {} (numerics contract 1)", lockstep_version()));
   app.require_subcommand(1);
-  app.footer("\nExamples:\n  lockstep run \"Why is the sky blue?\"\n  lockstep chat\n  lockstep bench\n\n"
-             "'lockstep COMMAND --help' explains a command.");
+  app.footer(
+      "\nExamples:\n  lockstep run \"Why is the sky blue?\"\n  lockstep chat\n  lockstep bench\n\n"
+      "'lockstep COMMAND --help' explains a command.");
   lockstep::cli::add_run(app);
   lockstep::cli::add_chat(app);
   lockstep::cli::add_compile(app);
@@ -56,7 +59,8 @@ int main(int argc, char** argv) {
     return run(argc, argv);
   } catch (const lockstep::Error& error) {
     const bool ours = error.kind() == lockstep::ErrorKind::Internal;
-    return report(ours ? fmt::format("a bug of ours, please report it: {}", error.what()) : error.what(), error.exit_code());
+    return report(ours ? fmt::format("a bug of ours, please report it: {}", error.what()) : error.what(),
+                  error.exit_code());
   } catch (const std::bad_alloc&) {
     return report("out of memory", 3);
   } catch (const std::exception& error) {

@@ -35,13 +35,15 @@ void run(bool json_wanted) {
   }
   if (json_wanted) return print_json(json);
   if (json.empty()) {
-    return print_text(fmt::format("no models in {} yet; 'lockstep run' fetches {}; -m FILE.gguf takes any other\n",
-                                  folder.string(), kDefaultModelName));
+    return print_text(
+        fmt::format("no models in {} yet; 'lockstep run' fetches {}; -m FILE.gguf takes any other\n",
+                    folder.string(), kDefaultModelName));
   }
   for (const auto& row : json) {
-    print_text(fmt::format("{}{}  {:.1f} MB  {}\n", row["path"].get<std::string>(), row["default"].get<bool>() ? " (default)" : "",
-                           row["bytes"].get<double>() / 1e6,
-                           row.contains("error") ? row["error"].get<std::string>() : row["name"].get<std::string>()));
+    print_text(fmt::format(
+        "{}{}  {:.1f} MB  {}\n", row["path"].get<std::string>(),
+        row["default"].get<bool>() ? " (default)" : "", row["bytes"].get<double>() / 1e6,
+        row.contains("error") ? row["error"].get<std::string>() : row["name"].get<std::string>()));
   }
 }
 

@@ -5,7 +5,8 @@
 namespace lockstep::cli {
 
 NpyWriter::NpyWriter(const std::string& path, const std::vector<uint64_t>& shape) : file_(path) {
-  std::string header = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({},), }}", fmt::join(shape, ", "));
+  std::string header =
+      fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({},), }}", fmt::join(shape, ", "));
   // Magic, version and length take 10 bytes; the header is padded to 64 and ends with a newline.
   const size_t padded = (10 + header.size() + 1 + 63) / 64 * 64;
   header.append(padded - 10 - header.size() - 1, ' ');

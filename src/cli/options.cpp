@@ -14,14 +14,20 @@ namespace lockstep::cli {
 
 void ModelOptions::add(CLI::App& command) {
   command.add_option("-m,--model", model, "GGUF file or compiled program (default: SmolLM2-135M-Instruct)");
-  command.add_option("--threads", threads, "worker threads (default: one for each core)")->check(CLI::Range(1, 256));
+  command.add_option("--threads", threads, "worker threads (default: one for each core)")
+      ->check(CLI::Range(1, 256));
   command.add_option("--isa", isa, "kernels: scalar, avx2, avx512, amx (default: the best this CPU has)");
   command.add_option("--context", context, "positions to make room for (default: the model's, at most 8192)")
       ->check(CLI::Range(1u, 1u << 24));
-  command.add_option("--chunk", chunk, "prompt tokens a step")->capture_default_str()->check(CLI::Range(1u, 65536u));
-  command.add_option("--weights", weights, "faithful, or int8: one scale a row")->check(CLI::IsMember({"faithful", "int8"}));
+  command.add_option("--chunk", chunk, "prompt tokens a step")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 65536u));
+  command.add_option("--weights", weights, "faithful, or int8: one scale a row")
+      ->check(CLI::IsMember({"faithful", "int8"}));
   command.add_option("--kv", kv_bits, "bits of the KV cache: 16 or 8")->check(CLI::IsMember({"16", "8"}));
-  command.add_option("--machine", machine, "what to run on")->capture_default_str()->check(CLI::IsMember({"host"}));
+  command.add_option("--machine", machine, "what to run on")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"host"}));
   command.add_flag("--no-cache", no_cache, "neither read nor write the cache of compiled programs");
 }
 
@@ -40,17 +46,25 @@ api::LoadOptions ModelOptions::load_options() const {
 }
 
 void SamplingOptions::add(CLI::App& command) {
-  command.add_option("-n,--tokens", tokens_max, "most tokens to answer with; 0: as many as the context holds")->capture_default_str();
-  command.add_option("--temperature,--temp", temperature, "0: always the most likely token")->capture_default_str();
+  command
+      .add_option("-n,--tokens", tokens_max, "most tokens to answer with; 0: as many as the context holds")
+      ->capture_default_str();
+  command.add_option("--temperature,--temp", temperature, "0: always the most likely token")
+      ->capture_default_str();
   command.add_option("--top-k", top_k, "only the k most likely; 0: all")->capture_default_str();
-  command.add_option("--top-p", top_p, "only the most likely that together have this probability")->capture_default_str();
-  command.add_option("--min-p", min_p, "only those at least this likely, relative to the most likely")->capture_default_str();
+  command.add_option("--top-p", top_p, "only the most likely that together have this probability")
+      ->capture_default_str();
+  command.add_option("--min-p", min_p, "only those at least this likely, relative to the most likely")
+      ->capture_default_str();
   command.add_option("--seed", seed, "same seed, same answer, on every machine")->capture_default_str();
   command.add_option("--repetition-penalty", repetition_penalty, "1: none")->capture_default_str();
   command.add_option("--frequency-penalty", frequency_penalty, "0: none")->capture_default_str();
   command.add_option("--presence-penalty", presence_penalty, "0: none")->capture_default_str();
-  command.add_option("--stop", stop, "end the answer before this text; may be given several times")->allow_extra_args(false);
-  command.add_option("--logit-bias", logit_bias, "ID=BIAS, added to a token's logit; may be given several times")->allow_extra_args(false);
+  command.add_option("--stop", stop, "end the answer before this text; may be given several times")
+      ->allow_extra_args(false);
+  command
+      .add_option("--logit-bias", logit_bias, "ID=BIAS, added to a token's logit; may be given several times")
+      ->allow_extra_args(false);
   command.add_flag("--ignore-eos", ignore_end, "go on past the model's end of answer");
 }
 
@@ -90,10 +104,14 @@ RequestOptions::RequestOptions(const SamplingOptions& sampling, uint32_t chunk) 
 void require_ok(lockstep_status status) {
   switch (status) {
     case LOCKSTEP_OK:
-    case LOCKSTEP_PENDING: return;
-    case LOCKSTEP_USER_ERROR: throw Error(ErrorKind::User, lockstep_error());
-    case LOCKSTEP_MACHINE_ERROR: throw Error(ErrorKind::Machine, lockstep_error());
-    case LOCKSTEP_INTERNAL_ERROR: throw Error(ErrorKind::Internal, lockstep_error());
+    case LOCKSTEP_PENDING:
+      return;
+    case LOCKSTEP_USER_ERROR:
+      throw Error(ErrorKind::User, lockstep_error());
+    case LOCKSTEP_MACHINE_ERROR:
+      throw Error(ErrorKind::Machine, lockstep_error());
+    case LOCKSTEP_INTERNAL_ERROR:
+      throw Error(ErrorKind::Internal, lockstep_error());
   }
 }
 
@@ -106,7 +124,9 @@ ModelHandle load_model(const ModelOptions& options) {
   load.weights = options.weights.empty() ? nullptr : options.weights.c_str();
   load.kv_bits = options.kv_bits;
   load.no_cache = options.no_cache ? 1 : 0;
-  load.progress = [](void*, const char* what, uint64_t done, uint64_t total) { show_progress(what, done, total); };
+  load.progress = [](void*, const char* what, uint64_t done, uint64_t total) {
+    show_progress(what, done, total);
+  };
   load.warning = [](void*, const char* message) { show_warning(message); };
   lockstep_model* model = nullptr;
   require_ok(lockstep_load(path.c_str(), &load, &model));
@@ -115,7 +135,8 @@ ModelHandle load_model(const ModelOptions& options) {
 }
 
 std::string read_prompt(const std::string& argument, const std::string& file) {
-  if (!argument.empty() && !file.empty()) user_error("a prompt and -f {} were given; one of them is wanted", file);
+  if (!argument.empty() && !file.empty())
+    user_error("a prompt and -f {} were given; one of them is wanted", file);
   if (!file.empty()) return read_text_file(file);
   if (!argument.empty()) return argument;
   if (::isatty(0) != 0) user_error("no prompt: give it as an argument, with -f FILE or on standard input");
@@ -125,7 +146,8 @@ std::string read_prompt(const std::string& argument, const std::string& file) {
 std::vector<int32_t> read_token_file(const std::string& path) {
   nlohmann::json json = nlohmann::json::parse(read_text_file(path), nullptr, false);
   if (json.is_object() && json.contains("tokens")) json = nlohmann::json(json["tokens"]);
-  if (!json.is_array()) user_error("{}: a JSON list of token ids is wanted, or an object with \"tokens\"", path);
+  if (!json.is_array())
+    user_error("{}: a JSON list of token ids is wanted, or an object with \"tokens\"", path);
   std::vector<int32_t> tokens;
   for (const nlohmann::json& item : json) {
     if (!item.is_number_integer() || item.get<int64_t>() < 0 || item.get<int64_t>() > 0x7fffffff) {

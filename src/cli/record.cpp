@@ -39,7 +39,8 @@ Record read_record(const std::string& path) {
   if (!json.is_object() || !json.contains("lockstep_record")) {
     user_error("{}: no record; 'lockstep run --record FILE' writes one", path);
   }
-  if (json["lockstep_record"] != 1) user_error("{}: a record of a version that this Lockstep does not read", path);
+  if (json["lockstep_record"] != 1)
+    user_error("{}: a record of a version that this Lockstep does not read", path);
   Record record;
   try {
     record.fingerprint = json.at("fingerprint").get<std::string>();

@@ -22,8 +22,9 @@ void run(const ReplayOptions& options) {
   lockstep_model_info info{};
   lockstep_describe(model.get(), &info);
   if (record.fingerprint != info.fingerprint) {
-    user_error("{}: was made by the fingerprint {} and {} has {}: give the same model, --weights and --kv", options.record,
-               record.fingerprint.substr(0, 16), info.name, std::string(info.fingerprint).substr(0, 16));
+    user_error("{}: was made by the fingerprint {} and {} has {}: give the same model, --weights and --kv",
+               options.record, record.fingerprint.substr(0, 16), info.name,
+               std::string(info.fingerprint).substr(0, 16));
   }
   // What was recorded is all there is: an answer that was cut off is computed up to the same token.
   SamplingOptions sampling = record.sampling;
@@ -45,11 +46,14 @@ void run(const ReplayOptions& options) {
 void add_replay(CLI::App& app) {
   CLI::App* command = app.add_subcommand("replay", "Compute a recorded answer again and compare every bit");
   auto options = std::make_shared<ReplayOptions>();
-  command->add_option("record", options->record, "a file that 'lockstep run --record FILE' wrote")->required();
+  command->add_option("record", options->record, "a file that 'lockstep run --record FILE' wrote")
+      ->required();
   command->add_flag("--json", options->json, "print JSON");
   options->model.add(*command);
-  command->footer("\nExample:\n  lockstep run --record answer.json \"Why is the sky blue?\"\n  lockstep replay answer.json\n\n"
-                  "The exit code is 0 when the bits are equal and 1 when they differ.");
+  command->footer(
+      "\nExample:\n  lockstep run --record answer.json \"Why is the sky blue?\"\n  lockstep replay "
+      "answer.json\n\n"
+      "The exit code is 0 when the bits are equal and 1 when they differ.");
   command->callback([options] { run(*options); });
 }
 

@@ -31,7 +31,8 @@ std::string prompt_text(lockstep_model* model, const RunOptions& options) {
   return apply_template(model, messages);
 }
 
-nlohmann::ordered_json to_json(lockstep_model* model, size_t prompt_tokens, const Answer& answer, double load_s) {
+nlohmann::ordered_json to_json(lockstep_model* model, size_t prompt_tokens, const Answer& answer,
+                               double load_s) {
   lockstep_model_info info{};
   lockstep_describe(model, &info);
   nlohmann::ordered_json json;
@@ -64,7 +65,8 @@ void run(const RunOptions& options) {
     print_json(to_json(model.get(), prompt.size(), answer, load_s));
   } else {
     print_text("\n");
-    if (answer.context_full) show_warning("the answer ends here because the context is full; --context makes room for more");
+    if (answer.context_full)
+      show_warning("the answer ends here because the context is full; --context makes room for more");
   }
   if (answer.signal != 0) set_exit_code(128 + answer.signal);
 }
@@ -74,7 +76,8 @@ void run(const RunOptions& options) {
 void add_run(CLI::App& app) {
   CLI::App* command = app.add_subcommand("run", "Answer one prompt");
   auto options = std::make_shared<RunOptions>();
-  command->add_option("prompt", options->prompt, "the prompt; standard input when neither it nor -f is given");
+  command->add_option("prompt", options->prompt,
+                      "the prompt; standard input when neither it nor -f is given");
   command->add_option("-f,--file", options->file, "read the prompt from a file")->type_name("FILE");
   command->add_option("--system", options->system, "a system message before the prompt");
   command->add_flag("--raw", options->raw, "give the prompt as it is, without the chat template");

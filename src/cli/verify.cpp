@@ -3,9 +3,9 @@
 
 #include <memory>
 
+#include "base/file.h"
 #include "cli/command.h"
 #include "cli/console.h"
-#include "base/file.h"
 #include "program/encode.h"
 #include "targets/host/host_target.h"
 
@@ -31,13 +31,15 @@ void run(const VerifyOptions& options) {
   if (options.json) {
     return print_json({{"ok", true}, {"fingerprint", hex(program.fingerprint)}, {"program", hash}});
   }
-  print_text(fmt::format("{}: sound\nfingerprint  {}\nprogram      {}\n", options.path, hex(program.fingerprint), hash));
+  print_text(fmt::format("{}: sound\nfingerprint  {}\nprogram      {}\n", options.path,
+                         hex(program.fingerprint), hash));
 }
 
 }  // namespace
 
 void add_verify(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("verify", "Check a program file: hashes, structure, data flow, bounds of all weights");
+  CLI::App* command = app.add_subcommand(
+      "verify", "Check a program file: hashes, structure, data flow, bounds of all weights");
   auto options = std::make_shared<VerifyOptions>();
   command->add_option("program", options->path, "the program file")->required();
   command->add_flag("--json", options->json, "print JSON");

@@ -28,8 +28,10 @@ struct CompiledProgram {
 };
 
 // Compiles for the host. Fills graph.weights[].integers on the way (the interpreter needs them; drop the
-// graph to free them). REQUIRES: a verified graph. Throws a user's error for values that the contract refuses.
-CompiledProgram compile_for_host(graph::Graph& graph, std::vector<program::Asset> assets, const CompileOptions& options);
+// graph to free them). REQUIRES: a verified graph. Throws a user's error for values that the contract
+// refuses.
+CompiledProgram compile_for_host(graph::Graph& graph, std::vector<program::Asset> assets,
+                                 const CompileOptions& options);
 
 // The program of compile_for_host without weights: sizes, regions and instructions, no contents.
 program::Program plan_for_host(const graph::Graph& graph, const CompileOptions& options);

@@ -18,8 +18,9 @@ program::StateLayout state_layout(const graph::Graph& graph) {
   state.kv_bits = graph.options.kv_bits;
   for (const graph::Node& node : graph.nodes) {
     if (node.op != graph::Op::Attention) continue;
-    LOCKSTEP_CHECK(state.kv_heads == 0 || (state.kv_heads == node.kv_heads && state.head_width == node.head_width &&
-                                           state.value_width == node.value_width));
+    LOCKSTEP_CHECK(state.kv_heads == 0 ||
+                   (state.kv_heads == node.kv_heads && state.head_width == node.head_width &&
+                    state.value_width == node.value_width));
     state.kv_heads = node.kv_heads;
     state.head_width = node.head_width;
     state.value_width = node.value_width;
@@ -42,7 +43,8 @@ program::isa::PanelLayout layout_of(const graph::Graph& graph, const graph::Weig
   shape.group_columns = info.group_columns;
   program::isa::PanelLayout layout = program::isa::panel_layout(shape);
   if (layout.kind == program::isa::PanelKind::Byte) {
-    layout.has_offsets = weight.tensor.type == numerics::TensorType::Q5_1 || weight.tensor.type == numerics::TensorType::Q5_K;
+    layout.has_offsets =
+        weight.tensor.type == numerics::TensorType::Q5_1 || weight.tensor.type == numerics::TensorType::Q5_K;
   }
   return layout;
 }
@@ -62,14 +64,16 @@ void declare(const graph::Graph& graph, const CompileOptions& options, program::
   program.weight_variant = numerics::weight_variant_name(graph.options.weights);
   program.vocabulary = graph.vocabulary;
   program.context_max = graph.context_max;
-  program.parameters = {{"rows", 1, options.rows_max},
-                        {"wanted", 0, options.rows_max},
-                        {"position", 0, graph.context_max - 1}};
+  program.parameters = {
+      {"rows", 1, options.rows_max}, {"wanted", 0, options.rows_max}, {"position", 0, graph.context_max - 1}};
   program.state = state_layout(graph);
-  program.memories = {{"weights", MemoryKind::File, 0},       {"constants", MemoryKind::File, 0},
-                      {"activations", MemoryKind::Scratch, 0}, {"private", MemoryKind::Private, 0},
+  program.memories = {{"weights", MemoryKind::File, 0},
+                      {"constants", MemoryKind::File, 0},
+                      {"activations", MemoryKind::Scratch, 0},
+                      {"private", MemoryKind::Private, 0},
                       {"kv", MemoryKind::State, program::isa::KvLayout(program.state).page_bytes()},
-                      {"input", MemoryKind::Input, 0},         {"output", MemoryKind::Output, 0}};
+                      {"input", MemoryKind::Input, 0},
+                      {"output", MemoryKind::Output, 0}};
   uint64_t offset = 0;
   for (const graph::Weight& weight : graph.weights) {
     const program::isa::PanelLayout layout = layout_of(graph, weight);

@@ -11,9 +11,9 @@ using graph::Node;
 using graph::Op;
 using graph::ValueId;
 using program::Element;
-using program::isa::HostOp;
 using program::Region;
 using program::RowCount;
+using program::isa::HostOp;
 
 namespace {
 
@@ -30,7 +30,10 @@ uint64_t q16_row_bytes(uint64_t width) {
 class Lowering {
  public:
   Lowering(const graph::Graph& graph, program::Program& program)
-      : graph_(graph), program_(program), regions_(graph.nodes.size(), program::kNone), consumers_(graph.nodes.size()) {
+      : graph_(graph),
+        program_(program),
+        regions_(graph.nodes.size(), program::kNone),
+        consumers_(graph.nodes.size()) {
     for (ValueId id = 0; id < graph.nodes.size(); ++id) {
       for (ValueId input : graph.nodes[id].inputs) consumers_[input].push_back(id);
     }
@@ -52,15 +55,21 @@ class Lowering {
         regions_[id] = add_value(node);
         return emit(HostOp::Embed, {regions_[id], tokens_, node.weight, bits(node.factor)}, id);
       case Op::RmsNorm:
-      case Op::SiluGate: return require_consumer(id, Op::Quantise);
-      case Op::Quantise: return lower_quantise(id, node);
+      case Op::SiluGate:
+        return require_consumer(id, Op::Quantise);
+      case Op::Quantise:
+        return lower_quantise(id, node);
       case Op::MatMul:
         if (fused_add(id) != graph::kNone) return;
         regions_[id] = add_value(node);
-        return emit(HostOp::MatMul, {regions_[id], region(node.inputs[0]), node.weight, vector_region(node.vector)}, id);
-      case Op::Add: return lower_add(id, node);
-      case Op::Rope: return require_consumer(id, Op::Attention);
-      case Op::Attention: return lower_attention(id, node);
+        return emit(HostOp::MatMul,
+                    {regions_[id], region(node.inputs[0]), node.weight, vector_region(node.vector)}, id);
+      case Op::Add:
+        return lower_add(id, node);
+      case Op::Rope:
+        return require_consumer(id, Op::Attention);
+      case Op::Attention:
+        return lower_attention(id, node);
       case Op::Select:
         past_select_ = true;
         regions_[id] = add_value(node);
@@ -70,10 +79,12 @@ class Lowering {
 
   void lower_quantise(ValueId id, const Node& node) {
     const Node& producer = graph_.nodes[node.inputs[0]];
-    regions_[id] = add_region({node.name, kPrivate, 0, Element::Q16, node.width, q16_row_bytes(node.width), rows()});
+    regions_[id] =
+        add_region({node.name, kPrivate, 0, Element::Q16, node.width, q16_row_bytes(node.width), rows()});
     if (producer.op == Op::RmsNorm) {
       emit(HostOp::NormQuantise,
-           {regions_[id], region(producer.inputs[0]), vector_region(producer.vector), bits(producer.factor)}, id);
+           {regions_[id], region(producer.inputs[0]), vector_region(producer.vector), bits(producer.factor)},
+           id);
     } else if (producer.op == Op::SiluGate) {
       emit(HostOp::GateQuantise, {regions_[id], region(producer.inputs[0]), region(producer.inputs[1])}, id);
     } else {
@@ -88,7 +99,8 @@ class Lowering {
     const Node& node = graph_.nodes[add];
     if (node.op != Op::Add) return graph::kNone;
     const ValueId other = node.inputs[0] == matmul ? node.inputs[1] : node.inputs[0];
-    if (other == matmul || graph_.nodes[other].op == Op::MatMul || consumers_[other].back() != add) return graph::kNone;
+    if (other == matmul || graph_.nodes[other].op == Op::MatMul || consumers_[other].back() != add)
+      return graph::kNone;
     return add;
   }
 
@@ -99,7 +111,8 @@ class Lowering {
       const Node& product = graph_.nodes[matmul];
       regions_[id] = region(node.inputs[1 - i]);
       return emit(HostOp::MatMulAdd,
-                  {regions_[id], region(product.inputs[0]), product.weight, vector_region(product.vector)}, id);
+                  {regions_[id], region(product.inputs[0]), product.weight, vector_region(product.vector)},
+                  id);
     }
     internal_error("the host has no instruction for the node {}", node.name);
   }
@@ -107,7 +120,8 @@ class Lowering {
   void lower_attention(ValueId id, const Node& node) {
     const Node& rope_q = graph_.nodes[node.inputs[0]];
     const Node& rope_k = graph_.nodes[node.inputs[1]];
-    LOCKSTEP_CHECK(rope_q.op == Op::Rope && rope_k.op == Op::Rope && consumers_[rope_q.inputs[0]].size() == 1);
+    LOCKSTEP_CHECK(rope_q.op == Op::Rope && rope_k.op == Op::Rope &&
+                   consumers_[rope_q.inputs[0]].size() == 1);
     const uint32_t q = region(rope_q.inputs[0]);
     const uint64_t layer = static_cast<uint64_t>(node.layer);
     emit(HostOp::RopeStore,
@@ -146,8 +160,8 @@ class Lowering {
     if (added) {
       const graph::Vector& vector = graph_.vectors[id];
       const uint32_t width = static_cast<uint32_t>(vector.values.size());
-      it->second = add_region({vector.name, kConstants, 0, Element::F32, width, align_64(uint64_t{width} * sizeof(float)),
-                               RowCount::One});
+      it->second = add_region({vector.name, kConstants, 0, Element::F32, width,
+                               align_64(uint64_t{width} * sizeof(float)), RowCount::One});
     }
     return it->second;
   }
@@ -155,7 +169,8 @@ class Lowering {
   uint32_t turns_region() {
     if (turns_ == program::kNone) {
       const uint32_t bytes = static_cast<uint32_t>(graph_.rope.turns.size() * sizeof(uint64_t));
-      turns_ = add_region({"rope.turns", kConstants, 0, Element::Bytes, bytes, align_64(bytes), RowCount::One});
+      turns_ =
+          add_region({"rope.turns", kConstants, 0, Element::Bytes, bytes, align_64(bytes), RowCount::One});
     }
     return turns_;
   }

@@ -27,7 +27,8 @@ void pack_constants(const graph::Graph& graph, const program::Program& program, 
       continue;
     }
     for (const graph::Vector& vector : graph.vectors) {
-      if (vector.name == region.name) std::memcpy(memory + region.offset, vector.values.data(), region.width * sizeof(float));
+      if (vector.name == region.name)
+        std::memcpy(memory + region.offset, vector.values.data(), region.width * sizeof(float));
     }
   }
 }

@@ -23,7 +23,9 @@ std::vector<Life> lives(const program::Program& program) {
   for (uint32_t i = 0; i < instructions.size(); ++i) {
     const program::isa::Opcode& opcode = *set.find(instructions[i].opcode);
     for (size_t f = 0; f < opcode.fields.size(); ++f) {
-      if (opcode.fields[f].kind != program::isa::FieldKind::Region || instructions[i].words[f] == program::kNone) continue;
+      if (opcode.fields[f].kind != program::isa::FieldKind::Region ||
+          instructions[i].words[f] == program::kNone)
+        continue;
       Life& life = result[instructions[i].words[f]];
       life.first = std::min(life.first, i);
       life.last = std::max(life.last, i);
@@ -52,7 +54,8 @@ void place(program::Program& program) {
       if (program.regions[other].memory != region.memory || !is_scratch(memory.kind)) continue;
       if (life[other].last < life[i].first || life[i].last < life[other].first) continue;
       const uint64_t begin = program.regions[other].offset;
-      taken.push_back({begin, begin + (program::region_bytes(program, program.regions[other]) + 63) / 64 * 64});
+      taken.push_back(
+          {begin, begin + (program::region_bytes(program, program.regions[other]) + 63) / 64 * 64});
     }
     std::sort(taken.begin(), taken.end());
     for (auto [begin, end] : taken) {

@@ -30,7 +30,8 @@ Evaluation evaluate(targets::Target& target, std::span<const int32_t> tokens, ui
                     const std::function<void(uint32_t, std::span<const float>)>& row) {
   if (tokens.empty()) user_error("there are no tokens to evaluate");
   if (tokens.size() > target.context()) {
-    user_error("the text has {} tokens and the context holds {}: shorten it or raise --context", tokens.size(), target.context());
+    user_error("the text has {} tokens and the context holds {}: shorten it or raise --context",
+               tokens.size(), target.context());
   }
   Evaluator evaluator(tokens);
   chunk = std::min(chunk, target.rows_max());
@@ -38,7 +39,9 @@ Evaluation evaluate(targets::Target& target, std::span<const int32_t> tokens, ui
   for (uint32_t i = 0; i < chunk; ++i) wanted[i] = static_cast<int32_t>(i);
   for (uint32_t position = 0; position < tokens.size(); position += chunk) {
     const uint32_t count = std::min(chunk, static_cast<uint32_t>(tokens.size()) - position);
-    target.step({.tokens = tokens.subspan(position, count), .position = position, .wanted = std::span(wanted).first(count)});
+    target.step({.tokens = tokens.subspan(position, count),
+                 .position = position,
+                 .wanted = std::span(wanted).first(count)});
     for (uint32_t i = 0; i < count; ++i) {
       evaluator.add(position + i, target.logits(i));
       if (row) row(position + i, target.logits(i));

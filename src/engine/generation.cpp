@@ -21,19 +21,28 @@ class Stopwatch {
 
 const char* finish_reason_name(FinishReason reason) {
   switch (reason) {
-    case FinishReason::None: return "none";
-    case FinishReason::Stop: return "stop";
+    case FinishReason::None:
+      return "none";
+    case FinishReason::Stop:
+      return "stop";
     case FinishReason::Length:
-    case FinishReason::ContextFull: return "length";
-    case FinishReason::Cancelled: return "cancelled";
-    case FinishReason::Failed: return "failed";
+    case FinishReason::ContextFull:
+      return "length";
+    case FinishReason::Cancelled:
+      return "cancelled";
+    case FinishReason::Failed:
+      return "failed";
   }
   return "none";
 }
 
 Generation::Generation(targets::Target& target, const text::Tokenizer& tokenizer, Request request,
                        std::span<const int32_t> kept)
-    : target_(target), tokenizer_(tokenizer), request_(std::move(request)), decoder_(tokenizer), stop_filter_(request_.stop) {
+    : target_(target),
+      tokenizer_(tokenizer),
+      request_(std::move(request)),
+      decoder_(tokenizer),
+      stop_filter_(request_.stop) {
   // The last token of the prompt always runs: its logits are needed.
   const size_t most = std::min(kept.size(), request_.prompt.size() - 1);
   while (position_ < most && kept[position_] == request_.prompt[position_]) ++position_;
@@ -70,8 +79,8 @@ std::string Generation::advance() {
 }
 
 std::string Generation::prefill_chunk() {
-  const uint32_t count =
-      std::min({request_.chunk, target_.rows_max(), static_cast<uint32_t>(request_.prompt.size()) - position_});
+  const uint32_t count = std::min(
+      {request_.chunk, target_.rows_max(), static_cast<uint32_t>(request_.prompt.size()) - position_});
   const bool last = position_ + count == request_.prompt.size();
   const int32_t wanted = static_cast<int32_t>(count) - 1;
   target_.step({.tokens = std::span(request_.prompt).subspan(position_, count),
@@ -84,7 +93,8 @@ std::string Generation::prefill_chunk() {
 
 std::string Generation::decode_token() {
   const int32_t wanted = 0;
-  target_.step({.tokens = std::span(&tokens_.back(), 1), .position = position_, .wanted = std::span(&wanted, 1)});
+  target_.step(
+      {.tokens = std::span(&tokens_.back(), 1), .position = position_, .wanted = std::span(&wanted, 1)});
   ++position_;
   return sample();
 }
@@ -121,7 +131,8 @@ std::string Generation::finish_with(FinishReason reason) {
 void check_request(const Request& request, uint32_t vocabulary, uint32_t context) {
   if (request.prompt.empty()) user_error("the prompt is empty; at least one token is wanted");
   if (request.prompt.size() > context) {
-    user_error("the prompt has {} tokens and the context holds {}: shorten it or raise --context", request.prompt.size(), context);
+    user_error("the prompt has {} tokens and the context holds {}: shorten it or raise --context",
+               request.prompt.size(), context);
   }
   for (int32_t token : request.prompt) {
     if (token < 0 || static_cast<uint32_t>(token) >= vocabulary) {
@@ -136,11 +147,13 @@ void check_request(const Request& request, uint32_t vocabulary, uint32_t context
   require(s.top_p >= 0 && s.top_p <= 1, "top-p", s.top_p, "0 to 1");
   require(s.min_p >= 0 && s.min_p <= 1, "min-p", s.min_p, "0 to 1");
   require(s.top_k >= 0, "top-k", static_cast<float>(s.top_k), "0 (all) or more");
-  require(s.repetition_penalty > 0 && s.repetition_penalty <= 1000, "repetition penalty", s.repetition_penalty, "above 0, up to 1000");
+  require(s.repetition_penalty > 0 && s.repetition_penalty <= 1000, "repetition penalty",
+          s.repetition_penalty, "above 0, up to 1000");
   require(std::fabs(s.frequency_penalty) <= 1000, "frequency penalty", s.frequency_penalty, "-1000 to 1000");
   require(std::fabs(s.presence_penalty) <= 1000, "presence penalty", s.presence_penalty, "-1000 to 1000");
   for (auto [id, bias] : s.logit_bias) {
-    require(id >= 0 && static_cast<uint32_t>(id) < vocabulary, "the id of a logit bias", static_cast<float>(id), "an id of the vocabulary");
+    require(id >= 0 && static_cast<uint32_t>(id) < vocabulary, "the id of a logit bias",
+            static_cast<float>(id), "an id of the vocabulary");
     require(std::fabs(bias) <= 1e6f, "a logit bias", bias, "-1000000 to 1000000");
   }
   if (request.chunk == 0) user_error("a chunk of 0 tokens is not possible; 1 or more is");

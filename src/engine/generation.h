@@ -50,7 +50,9 @@ class Generation {
 
   bool finished() const { return finish_ != FinishReason::None; }
   FinishReason finish_reason() const { return finish_; }
-  uint32_t prompt_tokens_done() const { return position_ < request_.prompt.size() ? position_ : prompt_size(); }
+  uint32_t prompt_tokens_done() const {
+    return position_ < request_.prompt.size() ? position_ : prompt_size();
+  }
   uint32_t prompt_size() const { return static_cast<uint32_t>(request_.prompt.size()); }
   const std::vector<int32_t>& tokens() const { return tokens_; }
   // The tokens whose state the target holds now.

@@ -6,7 +6,8 @@ namespace lockstep::engine {
 namespace {
 
 // Pushes text in pieces of n bytes and joins what comes out.
-std::string filtered(const std::string& text, std::vector<std::string> stops, size_t n, bool* stopped = nullptr) {
+std::string filtered(const std::string& text, std::vector<std::string> stops, size_t n,
+                     bool* stopped = nullptr) {
   StopFilter filter(std::move(stops));
   std::string out;
   for (size_t i = 0; i < text.size(); i += n) out += filter.push(std::string_view(text).substr(i, n));

@@ -8,15 +8,24 @@ ValueKind value_kind(Op op) {
 
 const char* op_name(Op op) {
   switch (op) {
-    case Op::Embed: return "embed";
-    case Op::RmsNorm: return "rms_norm";
-    case Op::Quantise: return "quantise";
-    case Op::MatMul: return "matmul";
-    case Op::Rope: return "rope";
-    case Op::Attention: return "attention";
-    case Op::SiluGate: return "silu_gate";
-    case Op::Add: return "add";
-    case Op::Select: return "select";
+    case Op::Embed:
+      return "embed";
+    case Op::RmsNorm:
+      return "rms_norm";
+    case Op::Quantise:
+      return "quantise";
+    case Op::MatMul:
+      return "matmul";
+    case Op::Rope:
+      return "rope";
+    case Op::Attention:
+      return "attention";
+    case Op::SiluGate:
+      return "silu_gate";
+    case Op::Add:
+      return "add";
+    case Op::Select:
+      return "select";
   }
   return "?";
 }
@@ -31,7 +40,8 @@ std::string bits_text(float value) {
 std::string print_node(const Graph& graph, ValueId id) {
   const Node& node = graph.nodes[id];
   std::string line = fmt::format("%{} = {}", id, op_name(node.op));
-  for (size_t i = 0; i < node.inputs.size(); ++i) line += fmt::format("{}%{}", i == 0 ? " " : ", ", node.inputs[i]);
+  for (size_t i = 0; i < node.inputs.size(); ++i)
+    line += fmt::format("{}%{}", i == 0 ? " " : ", ", node.inputs[i]);
   line += fmt::format(" width={}", node.width);
   if (node.weight != kNone) line += fmt::format(" weight={}", graph.weights[node.weight].name);
   if (node.vector != kNone) line += fmt::format(" vector={}", graph.vectors[node.vector].name);
@@ -59,8 +69,9 @@ std::string print(const Graph& graph) {
     text += fmt::format("vector {} [{}]\n", vector.name, vector.values.size());
   }
   if (!graph.rope.turns.empty()) {
-    text += fmt::format("rope pairs={} [{}]\n", graph.rope.pairs == RopePairs::Adjacent ? "adjacent" : "halves",
-                        graph.rope.turns.size());
+    text +=
+        fmt::format("rope pairs={} [{}]\n", graph.rope.pairs == RopePairs::Adjacent ? "adjacent" : "halves",
+                    graph.rope.turns.size());
   }
   for (ValueId id = 0; id < graph.nodes.size(); ++id) text += print_node(graph, id);
   return text + fmt::format("logits %{}\n", graph.logits);

@@ -45,11 +45,11 @@ struct Node {
   uint32_t width = 0;
   WeightId weight = kNone;
   VectorId vector = kNone;
-  float factor = 1.0f;      // Embed: multiplier; RmsNorm: eps; Attention: scale of the scores
-  uint32_t heads = 0;       // Rope, Attention: heads of the first input
-  uint32_t kv_heads = 0;    // Attention
-  uint32_t head_width = 0;  // Rope, Attention: elements of a query or key head
-  uint32_t value_width = 0; // Attention: elements of a value head
+  float factor = 1.0f;       // Embed: multiplier; RmsNorm: eps; Attention: scale of the scores
+  uint32_t heads = 0;        // Rope, Attention: heads of the first input
+  uint32_t kv_heads = 0;     // Attention
+  uint32_t head_width = 0;   // Rope, Attention: elements of a query or key head
+  uint32_t value_width = 0;  // Attention: elements of a value head
 };
 
 ValueKind value_kind(Op op);

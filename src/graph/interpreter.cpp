@@ -29,8 +29,9 @@ void Interpreter::quantise_or_fail(const Node& node, std::span<const float> x, i
                                    std::vector<int16_t>& a, float& scale) const {
   a.resize(x.size());
   if (!numerics::quantise(x, levels, a, scale)) {
-    user_error("{}: {} (layer {}) leaves the range of the numerics at position {}: a magnitude of 2^32 or more",
-               graph_.model_name, node.name, node.layer, position_);
+    user_error(
+        "{}: {} (layer {}) leaves the range of the numerics at position {}: a magnitude of 2^32 or more",
+        graph_.model_name, node.name, node.layer, position_);
   }
 }
 
@@ -63,17 +64,27 @@ void Interpreter::run_node(ValueId id, int32_t token) {
       for (uint32_t i = 0; i < node.width; ++i) out.x[i] = (in(0).x[i] * inverse) * gain[i];
       break;
     }
-    case Op::Quantise: quantise_or_fail(node, in(0).x, numerics::kQ16Levels, out.a, out.scale); break;
-    case Op::MatMul: run_matmul(node, in(0), out); break;
-    case Op::Rope: run_rope(node, in(0), out); break;
-    case Op::Attention: run_attention(node, out); break;
+    case Op::Quantise:
+      quantise_or_fail(node, in(0).x, numerics::kQ16Levels, out.a, out.scale);
+      break;
+    case Op::MatMul:
+      run_matmul(node, in(0), out);
+      break;
+    case Op::Rope:
+      run_rope(node, in(0), out);
+      break;
+    case Op::Attention:
+      run_attention(node, out);
+      break;
     case Op::SiluGate:
       for (uint32_t i = 0; i < node.width; ++i) out.x[i] = numerics::silu(in(0).x[i]) * in(1).x[i];
       break;
     case Op::Add:
       for (uint32_t i = 0; i < node.width; ++i) out.x[i] = in(0).x[i] + in(1).x[i];
       break;
-    case Op::Select: out.x = in(0).x; break;
+    case Op::Select:
+      out.x = in(0).x;
+      break;
   }
 }
 
@@ -118,8 +129,8 @@ void Interpreter::run_attention(const Node& node, Value& out) {
   for (uint32_t head = 0; head < node.kv_heads; ++head) {
     CachedVector& key = cache.keys.back()[head];
     CachedVector& value = cache.values.back()[head];
-    quantise_or_fail(node, std::span(k).subspan(size_t{head} * node.head_width, node.head_width), levels, key.a,
-                     key.scale);
+    quantise_or_fail(node, std::span(k).subspan(size_t{head} * node.head_width, node.head_width), levels,
+                     key.a, key.scale);
     quantise_or_fail(node, std::span(v).subspan(size_t{head} * node.value_width, node.value_width), levels,
                      value.a, value.scale);
   }
@@ -157,8 +168,8 @@ void Interpreter::attend_head(const Node& node, const LayerCache& cache, uint32_
   for (float w : weighted) m_bits = std::max(m_bits, numerics::bits_of(w) & 0x7fffffffu);
   float cs = 0, r = 0;
   if (m_bits >= numerics::kQ16ErrorBits) {
-    user_error("{}: {} (layer {}) leaves the range of the numerics at position {}", graph_.model_name, node.name,
-               node.layer, position_);
+    user_error("{}: {} (layer {}) leaves the range of the numerics at position {}", graph_.model_name,
+               node.name, node.layer, position_);
   }
   if (m_bits >= numerics::kQ16ZeroBits) {
     const float m = numerics::from_bits(m_bits);
@@ -167,9 +178,9 @@ void Interpreter::attend_head(const Node& node, const LayerCache& cache, uint32_
   }
   std::vector<int64_t> sums(node.value_width, 0);
   for (size_t t = 0; t < positions; ++t) {
-    const int64_t ca =
-        r == 0 ? 0
-               : static_cast<int64_t>(numerics::rint32(weighted[t] * r + numerics::dither(static_cast<uint32_t>(t))));
+    const int64_t ca = r == 0 ? 0
+                              : static_cast<int64_t>(numerics::rint32(
+                                    weighted[t] * r + numerics::dither(static_cast<uint32_t>(t))));
     for (uint32_t d = 0; d < node.value_width; ++d) sums[d] += ca * cache.values[t][kv_head].a[d];
   }
   const float scale = cs / (f32(total) * 0x1p-24f);

@@ -15,18 +15,25 @@ class NodeVerifier {
   void verify() const {
     require(node_.width > 0, "has no elements");
     for (ValueId input : node_.inputs) require(input < id_, "uses a value that is not computed before it");
-    require(node_.weight == kNone || node_.weight < graph_.weights.size(), "names a weight that is not there");
-    require(node_.vector == kNone || node_.vector < graph_.vectors.size(), "names a vector that is not there");
+    require(node_.weight == kNone || node_.weight < graph_.weights.size(),
+            "names a weight that is not there");
+    require(node_.vector == kNone || node_.vector < graph_.vectors.size(),
+            "names a vector that is not there");
     require(std::isfinite(node_.factor), "has a factor that is not finite");
     switch (node_.op) {
-      case Op::Embed: return verify_embed();
-      case Op::RmsNorm: return verify_norm();
+      case Op::Embed:
+        return verify_embed();
+      case Op::RmsNorm:
+        return verify_norm();
       case Op::Quantise:
         inputs(1);
         return require(input(0).width == node_.width, "changes the width");
-      case Op::MatMul: return verify_matmul();
-      case Op::Rope: return verify_rope();
-      case Op::Attention: return verify_attention();
+      case Op::MatMul:
+        return verify_matmul();
+      case Op::Rope:
+        return verify_rope();
+      case Op::Attention:
+        return verify_attention();
       case Op::SiluGate:
       case Op::Add:
         inputs(2);
@@ -47,13 +54,15 @@ class NodeVerifier {
   void inputs(size_t count) const {
     require(node_.inputs.size() == count, "has the wrong number of inputs");
     const ValueKind wanted = node_.op == Op::MatMul ? ValueKind::Q16 : ValueKind::F32;
-    for (size_t i = 0; i < count; ++i) require(value_kind(input(i).op) == wanted, "takes a value of another kind");
+    for (size_t i = 0; i < count; ++i)
+      require(value_kind(input(i).op) == wanted, "takes a value of another kind");
   }
   void verify_embed() const {
     inputs(0);
     require(node_.weight != kNone, "has no weight");
     const Weight& weight = graph_.weights[node_.weight];
-    require(weight.columns() == node_.width && weight.rows() == graph_.vocabulary, "has a weight of another shape");
+    require(weight.columns() == node_.width && weight.rows() == graph_.vocabulary,
+            "has a weight of another shape");
   }
   void verify_norm() const {
     inputs(1);
@@ -66,7 +75,8 @@ class NodeVerifier {
     inputs(1);
     require(node_.weight != kNone, "has no weight");
     const Weight& weight = graph_.weights[node_.weight];
-    require(weight.columns() == input(0).width && weight.rows() == node_.width, "has a weight of another shape");
+    require(weight.columns() == input(0).width && weight.rows() == node_.width,
+            "has a weight of another shape");
     require(node_.vector == kNone || graph_.vectors[node_.vector].values.size() == node_.width,
             "has a bias of another width");
   }
@@ -81,7 +91,8 @@ class NodeVerifier {
     inputs(3);
     require(node_.heads > 0 && node_.kv_heads > 0 && node_.heads % node_.kv_heads == 0,
             "has query heads that are no multiple of its KV heads");
-    require(node_.head_width % 2 == 0 && node_.head_width > 0 && node_.value_width > 0, "has an odd head width");
+    require(node_.head_width % 2 == 0 && node_.head_width > 0 && node_.value_width > 0,
+            "has an odd head width");
     require(input(0).width == uint64_t{node_.heads} * node_.head_width, "has queries of another width");
     require(input(1).width == uint64_t{node_.kv_heads} * node_.head_width, "has keys of another width");
     require(input(2).width == uint64_t{node_.kv_heads} * node_.value_width, "has values of another width");
@@ -101,7 +112,8 @@ void verify(const Graph& graph) {
   for (const Vector& vector : graph.vectors) {
     for (float value : vector.values) {
       if (!(std::fabs(value) < 0x1p32f)) {
-        user_error("{}: vector {} holds a value that is not finite or not below 2^32", graph.model_name, vector.name);
+        user_error("{}: vector {} holds a value that is not finite or not below 2^32", graph.model_name,
+                   vector.name);
       }
     }
   }
@@ -117,7 +129,8 @@ void verify(const Graph& graph) {
   if (graph.options.kv_bits != 16 && graph.options.kv_bits != 8) {
     user_error("{}: a KV cache of {} bits is not known; 16 or 8 is", graph.model_name, graph.options.kv_bits);
   }
-  if (graph.context_max == 0 || graph.layers == 0) user_error("{}: no context or no layers", graph.model_name);
+  if (graph.context_max == 0 || graph.layers == 0)
+    user_error("{}: no context or no layers", graph.model_name);
 }
 
 }  // namespace lockstep::graph

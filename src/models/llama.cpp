@@ -38,10 +38,12 @@ LlamaShape read_shape(const ModelBuilder& builder) {
   shape.key_width = static_cast<uint32_t>(builder.uint_or("attention.key_length", fallback, 1024));
   shape.value_width = static_cast<uint32_t>(builder.uint_or("attention.value_length", fallback, 1024));
   shape.rotary = static_cast<uint32_t>(builder.uint_or("rope.dimension_count", shape.key_width, 1024));
-  if (shape.key_width > 1024 || shape.value_width > 1024) builder.refuse("a head is wider than 1024 elements");
+  if (shape.key_width > 1024 || shape.value_width > 1024)
+    builder.refuse("a head is wider than 1024 elements");
   if (shape.key_width % 2 != 0 || shape.rotary % 2 != 0 || shape.rotary > shape.key_width) {
-    builder.refuse(fmt::format("heads of {} elements with {} turned by RoPE are not possible: both must be even",
-                               shape.key_width, shape.rotary));
+    builder.refuse(
+        fmt::format("heads of {} elements with {} turned by RoPE are not possible: both must be even",
+                    shape.key_width, shape.rotary));
   }
   shape.eps = static_cast<float>(builder.float_or("attention.layer_norm_rms_epsilon", 1e-5));
   shape.attention_scale = static_cast<float>(builder.float_or("attention.scale", 0.0));
@@ -60,17 +62,21 @@ graph::RopeTable read_rope(const ModelBuilder& builder, const importer::Metadata
     linear = static_cast<float>(builder.float_or("rope.scale_linear", 1.0));
     if (type == "linear") linear = static_cast<float>(builder.float_or("rope.scaling.factor", linear));
   } else if (type != "llama3") {
-    builder.refuse(fmt::format("RoPE scaling of type {} is not supported; none, linear and llama3 are", type));
+    builder.refuse(
+        fmt::format("RoPE scaling of type {} is not supported; none, linear and llama3 are", type));
   }
-  if (!(linear > 0) || !std::isfinite(linear)) builder.refuse("the RoPE scaling factor is not a positive number");
+  if (!(linear > 0) || !std::isfinite(linear))
+    builder.refuse("the RoPE scaling factor is not a positive number");
   std::vector<float> factors;
   if (const numerics::Tensor* tensor = builder.find("rope_freqs.weight")) {
     factors = builder.floats(*tensor);
     if (factors.size() != rotary / 2) {
-      builder.refuse(fmt::format("rope_freqs.weight has {} elements; {} are wanted", factors.size(), rotary / 2));
+      builder.refuse(
+          fmt::format("rope_freqs.weight has {} elements; {} are wanted", factors.size(), rotary / 2));
     }
     for (float factor : factors) {
-      if (!(factor > 0) || !std::isfinite(factor)) builder.refuse("rope_freqs.weight holds a factor that is not positive");
+      if (!(factor > 0) || !std::isfinite(factor))
+        builder.refuse("rope_freqs.weight holds a factor that is not positive");
     }
   } else if (type == "llama3") {
     builder.refuse("RoPE scaling of type llama3 needs the tensor rope_freqs.weight, which is missing");
@@ -81,8 +87,8 @@ graph::RopeTable read_rope(const ModelBuilder& builder, const importer::Metadata
 // x -> x + attention(norm(x)) of the current layer.
 ValueId attention_block(ModelBuilder& builder, const LlamaShape& shape, int32_t layer, ValueId x) {
   const std::string prefix = fmt::format("blk.{}.", layer);
-  const ValueId norm = builder.rms_norm("attn_norm", x, builder.vector(prefix + "attn_norm.weight", shape.width),
-                                        shape.eps);
+  const ValueId norm =
+      builder.rms_norm("attn_norm", x, builder.vector(prefix + "attn_norm.weight", shape.width), shape.eps);
   const ValueId in = builder.quantise("attn_norm", norm);
   ValueId q = builder.linear("attn_q", in, shape.heads * shape.key_width);
   ValueId k = builder.linear("attn_k", in, shape.kv_heads * shape.key_width);

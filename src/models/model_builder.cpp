@@ -39,8 +39,8 @@ WeightId ModelBuilder::weight(const std::string& name, uint64_t rows, uint64_t c
   const numerics::Tensor* tensor = checkpoint_.find(name);
   if (tensor == nullptr) refuse(fmt::format("tensor {} is missing", name));
   if (tensor->shape.size() != 2 || tensor->rows() != rows || tensor->columns() != columns) {
-    refuse(fmt::format("tensor {} has the shape [{}, {}]; [{}, {}] is wanted (rows, columns)", name, tensor->rows(),
-                       tensor->columns(), rows, columns));
+    refuse(fmt::format("tensor {} has the shape [{}, {}]; [{}, {}] is wanted (rows, columns)", name,
+                       tensor->rows(), tensor->columns(), rows, columns));
   }
   for (WeightId id = 0; id < graph.weights.size(); ++id) {
     if (graph.weights[id].name == name) return id;
@@ -63,7 +63,8 @@ VectorId ModelBuilder::vector(const std::string& name, uint64_t n) {
   const numerics::Tensor* tensor = checkpoint_.find(name);
   if (tensor == nullptr) refuse(fmt::format("tensor {} is missing", name));
   if (tensor->rows() != 1 || tensor->columns() != n) {
-    refuse(fmt::format("tensor {} has {} elements; {} are wanted", name, tensor->rows() * tensor->columns(), n));
+    refuse(
+        fmt::format("tensor {} has {} elements; {} are wanted", name, tensor->rows() * tensor->columns(), n));
   }
   graph.vectors.push_back({name, floats(*tensor)});
   return static_cast<VectorId>(graph.vectors.size() - 1);

@@ -34,7 +34,8 @@ class ModelBuilder {
   graph::ValueId quantise(const std::string& name, graph::ValueId x);
   // "<name>.weight" and, where the file has it, "<name>.bias".
   graph::ValueId linear(const std::string& name, graph::ValueId x, uint32_t width);
-  graph::ValueId matmul(const std::string& name, graph::ValueId x, graph::WeightId weight, graph::VectorId bias);
+  graph::ValueId matmul(const std::string& name, graph::ValueId x, graph::WeightId weight,
+                        graph::VectorId bias);
   graph::ValueId add_node(graph::Node node);
 
   void set_layer(int32_t layer) { layer_ = layer; }

@@ -36,7 +36,8 @@ std::vector<uint64_t> rope_turns(double base, uint32_t rotary, double linear_fac
     mpfr_mul_2ui(theta.value, theta.value, 64, MPFR_RNDN);
     mpfr_rint(theta.value, theta.value, MPFR_RNDN);
     if (mpfr_cmp_ui_2exp(theta.value, 1, 64) >= 0) {
-      user_error("RoPE pair {} turns more than once a position: the frequency factors of the file are too small", i);
+      user_error(
+          "RoPE pair {} turns more than once a position: the frequency factors of the file are too small", i);
     }
     // Two halves: an unsigned long may have 32 bits.
     Number high;

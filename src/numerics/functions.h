@@ -66,10 +66,14 @@ inline CosSin cos_sin(int32_t h) {
   const float s = z + polynomial(g, 0xb94ca75fu, 0x3c0883b7u, 0xbe2aaaa3u) * (z * g);
   const float c = polynomial(g, 0x37cdb8ecu, 0xbab6092bu, 0x3d2aaaabu, 0xbf000000u, 0x3f800000u);
   switch (k & 3) {
-    case 0: return {c, s};
-    case 1: return {-s, c};
-    case 2: return {-c, -s};
-    default: return {s, -c};
+    case 0:
+      return {c, s};
+    case 1:
+      return {-s, c};
+    case 2:
+      return {-c, -s};
+    default:
+      return {s, -c};
   }
 }
 

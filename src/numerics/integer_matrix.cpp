@@ -71,7 +71,8 @@ void import_plain_row(const Tensor& tensor, uint64_t r, std::span<const double> 
   const float sw = row_scale(tensor, r, std::max(norms.largest / levels, norms.sum / budget));
   matrix.row_scales[r] = sw;
   if (sw == 0) return;
-  for (uint64_t k = 0; k < matrix.columns; ++k) matrix.plain[r * matrix.columns + k] = to_integer(values[k], sw);
+  for (uint64_t k = 0; k < matrix.columns; ++k)
+    matrix.plain[r * matrix.columns + k] = to_integer(values[k], sw);
 }
 
 void import_group_row(const Tensor& tensor, uint64_t r, std::span<const double> values,
@@ -119,7 +120,8 @@ IntegerMatrix import_matrix(const Tensor& tensor, WeightVariant variant) {
     matrix.plain.resize(matrix.rows * matrix.columns);
   }
   if (matrix.columns > kColumnsMax) {
-    user_error("tensor {} has {} columns; up to {} fit the numerics contract", tensor.name, matrix.columns, kColumnsMax);
+    user_error("tensor {} has {} columns; up to {} fit the numerics contract", tensor.name, matrix.columns,
+               kColumnsMax);
   }
   const uint64_t row_bytes = matrix.columns / info.block_elements * info.block_bytes;
   std::vector<double> values(matrix.columns);

@@ -11,7 +11,7 @@
 namespace lockstep::numerics {
 
 inline constexpr int64_t kRowNormMax = (int64_t{1} << 24) - 1;  // the largest L1 norm of a row
-inline constexpr uint64_t kColumnsMax = 131072;               // E*K stays well below kRowNormMax
+inline constexpr uint64_t kColumnsMax = 131072;                 // E*K stays well below kRowNormMax
 inline constexpr int32_t kMuMax4 = 4095;                        // |mu| of 4-bit group codes
 inline constexpr int32_t kMuMaxWide = 1023;                     // |mu| of wider group codes
 
@@ -23,8 +23,8 @@ struct IntegerMatrix {
   uint64_t rows = 0;
   uint64_t columns = 0;
   MatrixKind kind = MatrixKind::Plain16;
-  uint32_t code_bits = 0;      // 4, 5, 6 or 8; Group only
-  uint32_t group_columns = 0;  // 16 or 32; Group only
+  uint32_t code_bits = 0;           // 4, 5, 6 or 8; Group only
+  uint32_t group_columns = 0;       // 16 or 32; Group only
   std::vector<float> row_scales;    // sw, [rows]
   std::vector<int16_t> plain;       // w, [rows][columns]; Plain8 and Plain16
   std::vector<uint8_t> codes;       // q, [rows][columns]; Group

@@ -12,7 +12,8 @@ namespace {
 
 constexpr float kForbidden = -std::numeric_limits<float>::infinity();
 
-void apply_penalties(std::span<float> logits, const SamplingParameters& parameters, const TokenCounts& counts) {
+void apply_penalties(std::span<float> logits, const SamplingParameters& parameters,
+                     const TokenCounts& counts) {
   auto known = [&](int32_t id) { return id >= 0 && static_cast<size_t>(id) < logits.size(); };
   for (auto [id, bias] : parameters.logit_bias) {
     if (known(id)) logits[static_cast<size_t>(id)] += bias;
@@ -50,8 +51,8 @@ int32_t argmax(std::span<const float> values) {
   return static_cast<int32_t>(std::find(values.begin(), values.end(), best) - values.begin());
 }
 
-int32_t Sampler::sample(std::span<float> logits, const SamplingParameters& parameters, const TokenCounts& counts,
-                        uint32_t position, uint32_t choice) {
+int32_t Sampler::sample(std::span<float> logits, const SamplingParameters& parameters,
+                        const TokenCounts& counts, uint32_t position, uint32_t choice) {
   apply_penalties(logits, parameters, counts);
   if (parameters.temperature < 0x1p-20f) return argmax(logits);
 

@@ -137,7 +137,8 @@ Value repeat(CallContext& context, const Value& value, WideInteger count) {
   }
   context.budget.spend(sequence.items.size() * static_cast<size_t>(times));
   std::vector<Value> items;
-  for (WideInteger i = 0; i < times; ++i) items.insert(items.end(), sequence.items.begin(), sequence.items.end());
+  for (WideInteger i = 0; i < times; ++i)
+    items.insert(items.end(), sequence.items.begin(), sequence.items.end());
   return is_tuple(value) ? Value::tuple(std::move(items)) : Value::list(std::move(items));
 }
 

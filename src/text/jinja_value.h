@@ -65,7 +65,7 @@ class Value {
   const std::string& undefined_message() const { return *std::get<UndefinedMessage>(data_).text; }
   bool as_boolean() const { return std::get<bool>(data_); }
   WideInteger as_integer() const;  // of a boolean too
-  double as_float() const;     // of any number
+  double as_float() const;         // of any number
   const std::string& as_string() const { return *std::get<std::shared_ptr<const std::string>>(data_); }
   const Sequence& as_sequence() const { return *std::get<std::shared_ptr<const Sequence>>(data_); }
   const Dict& as_dict() const { return *std::get<std::shared_ptr<const Dict>>(data_); }

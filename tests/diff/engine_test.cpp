@@ -1,5 +1,5 @@
-// The engine on a small model: streams, stops, cancels, reuses what the state holds. Also run under the thread
-// sanitizer.
+// The engine on a small model: streams, stops, cancels, reuses what the state holds. Also run under the
+// thread sanitizer.
 #include "engine/engine.h"
 
 #include <gtest/gtest.h>

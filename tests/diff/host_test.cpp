@@ -5,8 +5,8 @@
 #include "engine/evaluate.h"
 #include "graph/interpreter.h"
 #include "program/encode.h"
-#include "targets/host/host_target.h"
 #include "small_model.h"
+#include "targets/host/host_target.h"
 
 namespace lockstep::tests {
 namespace {

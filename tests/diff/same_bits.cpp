@@ -36,7 +36,8 @@ void expect(const std::string& what, const std::string& got, const std::string& 
 
 std::vector<int32_t> some_tokens(uint32_t count, uint32_t vocabulary) {
   std::vector<int32_t> tokens(count);
-  for (uint64_t i = 0; i < count; ++i) tokens[i] = static_cast<int32_t>((i * i * 7 + i * 13 + 5) % vocabulary);
+  for (uint64_t i = 0; i < count; ++i)
+    tokens[i] = static_cast<int32_t>((i * i * 7 + i * 13 + 5) % vocabulary);
   return tokens;
 }
 
@@ -47,11 +48,12 @@ std::string interpreter_digest(const graph::Graph& graph, std::span<const int32_
   return evaluator.result().digest;
 }
 
-void check_variant(const std::string& path, graph::NumericOptions options, Json& golden, std::set<std::string>& fingerprints,
-                   bool quick) {
+void check_variant(const std::string& path, graph::NumericOptions options, Json& golden,
+                   std::set<std::string>& fingerprints, bool quick) {
   const importer::Checkpoint checkpoint = importer::read_gguf(path);
   graph::Graph graph = models::build_graph(checkpoint, options);
-  const compiler::CompiledProgram compiled = compiler::compile_for_host(graph, api::import_assets(checkpoint.metadata), {});
+  const compiler::CompiledProgram compiled =
+      compiler::compile_for_host(graph, api::import_assets(checkpoint.metadata), {});
   const bool large = checkpoint.file.bytes().size() > (50u << 20);
   const std::vector<int32_t> tokens = some_tokens(large ? 24 : 150, graph.vocabulary);
   const std::string variant =
@@ -70,7 +72,8 @@ void check_variant(const std::string& path, graph::NumericOptions options, Json&
     }
   }
   const std::string fingerprint = hex(compiled.program.fingerprint);
-  if (!fingerprints.insert(fingerprint).second) expect(what + ": fingerprint", "that of another variant", "its own");
+  if (!fingerprints.insert(fingerprint).second)
+    expect(what + ": fingerprint", "that of another variant", "its own");
   Json& entry = golden[std::filesystem::path(path).filename().string()][variant];
   if (entry.is_null()) entry = {{"tokens", tokens.size()}, {"digest", digest}, {"fingerprint", fingerprint}};
   expect(what + ": golden digest", digest, entry["digest"]);

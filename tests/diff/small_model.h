@@ -73,7 +73,8 @@ inline std::unique_ptr<SmallModel> make_small_model(graph::NumericOptions option
       state = state * 1664525u + 1013904223u;
       value = offset + scale * (static_cast<float>(state >> 8) / 8388608.0f - 1.0f);
     }
-    model->checkpoint.tensors.push_back({name, numerics::TensorType::F32, shape, std::as_bytes(std::span(*values))});
+    model->checkpoint.tensors.push_back(
+        {name, numerics::TensorType::F32, shape, std::as_bytes(std::span(*values))});
     model->storage.push_back(std::move(values));
   };
   add("token_embd.weight", {40, 260}, 1.0f, 0.0f);

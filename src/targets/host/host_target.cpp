@@ -13,11 +13,11 @@
 
 namespace lockstep::targets::host {
 
-using program::isa::HostOp;
-using program::isa::KvLayout;
 using program::MemoryKind;
 using program::Region;
 using program::RowCount;
+using program::isa::HostOp;
+using program::isa::KvLayout;
 
 namespace {
 
@@ -194,21 +194,25 @@ void HostTargetImpl::allocate() {
 
 std::byte* HostTargetImpl::base(uint32_t memory, uint32_t worker) const {
   switch (program_.memories[memory].kind) {
-    case MemoryKind::File: return const_cast<std::byte*>(program_.contents.at(memory).data());
-    case MemoryKind::Private: return workers_[worker].memory.data();
-    default: return memories_[memory].data();
+    case MemoryKind::File:
+      return const_cast<std::byte*>(program_.contents.at(memory).data());
+    case MemoryKind::Private:
+      return workers_[worker].memory.data();
+    default:
+      return memories_[memory].data();
   }
 }
 
 Operand HostTargetImpl::operand(uint64_t index, uint32_t worker) const {
   if (index == program::kNone) return {};
   const Region& region = program_.regions[index];
-  return {base(region.memory, worker) + region.offset, base(region.memory, 0) + region.offset, region.row_bytes,
-          region.width, region.rows};
+  return {base(region.memory, worker) + region.offset, base(region.memory, 0) + region.offset,
+          region.row_bytes, region.width, region.rows};
 }
 
 void HostTargetImpl::list_work(uint32_t worker) {
-  const std::vector<program::Instruction>& queue = program_.queues[program_.entry("step").queues[0]].instructions;
+  const std::vector<program::Instruction>& queue =
+      program_.queues[program_.entry("step").queues[0]].instructions;
   for (uint32_t i = 0; i < queue.size(); ++i) {
     const std::vector<uint64_t>& words = queue[i].words;
     Work work;
@@ -253,7 +257,8 @@ void HostTargetImpl::list_work(uint32_t worker) {
         arguments.y = work.out.f32_row(0);
         arguments.y_row_floats = work.out.row_bytes / sizeof(float);
         arguments.panels = base(work.matrix->memory, 0) + work.matrix->offset;
-        arguments.scales = reinterpret_cast<const float*>(base(work.matrix->memory, 0) + work.matrix->scales_offset);
+        arguments.scales =
+            reinterpret_cast<const float*>(base(work.matrix->memory, 0) + work.matrix->scales_offset);
         arguments.bias = words[3] == program::kNone ? nullptr : operand(words[3], worker).f32_row(0);
         arguments.add = work.op == HostOp::MatMulAdd;
         arguments.panel_begin = mine.begin;
@@ -283,8 +288,10 @@ void HostTargetImpl::list_work(uint32_t worker) {
 
 void HostTargetImpl::step(const StepInputs& inputs) {
   LOCKSTEP_CHECK(!inputs.tokens.empty() && inputs.tokens.size() <= rows_max_);
-  LOCKSTEP_CHECK(inputs.position + inputs.tokens.size() <= context_ && inputs.wanted.size() <= inputs.tokens.size());
-  for (int32_t token : inputs.tokens) LOCKSTEP_CHECK(token >= 0 && static_cast<uint32_t>(token) < program_.vocabulary);
+  LOCKSTEP_CHECK(inputs.position + inputs.tokens.size() <= context_ &&
+                 inputs.wanted.size() <= inputs.tokens.size());
+  for (int32_t token : inputs.tokens)
+    LOCKSTEP_CHECK(token >= 0 && static_cast<uint32_t>(token) < program_.vocabulary);
   rows_ = static_cast<uint32_t>(inputs.tokens.size());
   wanted_ = static_cast<uint32_t>(inputs.wanted.size());
   position_ = inputs.position;
@@ -299,8 +306,9 @@ void HostTargetImpl::step(const StepInputs& inputs) {
   if (first.row == ~0u) return;
   for (const program::SourceLine& line : program_.source_map) {
     if (line.instruction != first.instruction) continue;
-    user_error("{}: {} (layer {}) leaves the range of the numerics at position {}: a magnitude of 2^32 or more",
-               program_.model_name, line.node, line.layer, position_ + first.row);
+    user_error(
+        "{}: {} (layer {}) leaves the range of the numerics at position {}: a magnitude of 2^32 or more",
+        program_.model_name, line.node, line.layer, position_ + first.row);
   }
 }
 
@@ -317,10 +325,12 @@ void HostTargetImpl::run(const Work& work, Worker& self, uint32_t worker) {
     case HostOp::Sync:
       if (work.always || rows_ > program::isa::kCopiesRowsMax) team_.barrier();
       return;
-    case HostOp::Embed: return embed(work, self, worker);
+    case HostOp::Embed:
+      return embed(work, self, worker);
     case HostOp::NormQuantise:
       return fill_copies(work, self, worker, [&](uint64_t row, std::byte* out) {
-        return kernels_.norm_quantise(work.a.f32_row(row), work.b.f32_row(0), work.number, work.out.width, self.wide, out);
+        return kernels_.norm_quantise(work.a.f32_row(row), work.b.f32_row(0), work.number, work.out.width,
+                                      self.wide, out);
       });
     case HostOp::Quantise:
       return fill_copies(work, self, worker, [&](uint64_t row, std::byte* out) {
@@ -328,7 +338,8 @@ void HostTargetImpl::run(const Work& work, Worker& self, uint32_t worker) {
       });
     case HostOp::GateQuantise:
       return fill_copies(work, self, worker, [&](uint64_t row, std::byte* out) {
-        return kernels_.gate_quantise(work.a.f32_row(row), work.b.f32_row(row), work.out.width, self.wide, out);
+        return kernels_.gate_quantise(work.a.f32_row(row), work.b.f32_row(row), work.out.width, self.wide,
+                                      out);
       });
     case HostOp::MatMul:
     case HostOp::MatMulAdd: {
@@ -338,8 +349,10 @@ void HostTargetImpl::run(const Work& work, Worker& self, uint32_t worker) {
       if (arguments.rows != 0) kernels_.matmul(arguments);
       return;
     }
-    case HostOp::RopeStore: return rope_store(work, self, worker);
-    case HostOp::Attention: return attend(work, self, worker);
+    case HostOp::RopeStore:
+      return rope_store(work, self, worker);
+    case HostOp::Attention:
+      return attend(work, self, worker);
     case HostOp::Select: {
       const Share mine = share(wanted_, worker, team_.size());
       for (uint64_t i = mine.begin; i < mine.end; ++i) {
@@ -359,7 +372,8 @@ void HostTargetImpl::embed(const Work& work, Worker& self, uint32_t worker) cons
   const Share mine = share(rows_, worker, team_.size());
   for (uint64_t row = mine.begin; row < mine.end; ++row) {
     const uint64_t token = static_cast<uint64_t>(tokens_[row]);
-    program::isa::unpack_row(layout, {memory + work.matrix->offset, layout.bytes()}, token, {w, layout.columns});
+    program::isa::unpack_row(layout, {memory + work.matrix->offset, layout.bytes()}, token,
+                             {w, layout.columns});
     float* out = work.out.f32_row(row);
     for (uint64_t k = 0; k < layout.columns; ++k) {
       const float value = static_cast<float>(w[k]) * scales[token];
@@ -409,11 +423,13 @@ void HostTargetImpl::rope_store(const Work& work, Worker& self, uint32_t worker)
     const uint32_t row = static_cast<uint32_t>(unit / work.heads);
     if (row != angles_of) kernels_.rope_angles(turns, pairs, position_ + row, self.cos, self.sin);
     angles_of = row;
-    kernels_.rope(work.out.f32_row(row) + unit % work.heads * kv_.head_width, self.cos, self.sin, pairs, work.halves);
+    kernels_.rope(work.out.f32_row(row) + unit % work.heads * kv_.head_width, self.cos, self.sin, pairs,
+                  work.halves);
   }
   const Share heads = share(uint64_t{rows_} * kv_.kv_heads, worker, team_.size());
   for (uint64_t unit = heads.begin; unit < heads.end; ++unit) {
-    store_head(work, self, static_cast<uint32_t>(unit / kv_.kv_heads), static_cast<uint32_t>(unit % kv_.kv_heads));
+    store_head(work, self, static_cast<uint32_t>(unit / kv_.kv_heads),
+               static_cast<uint32_t>(unit % kv_.kv_heads));
   }
 }
 
