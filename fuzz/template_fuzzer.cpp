@@ -24,14 +24,14 @@ const nlohmann::ordered_json& conversation() {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  lockstep::text::RenderLimits limits;
-  limits.maximum_steps = 20000;
-  limits.maximum_bytes = 65536;
-  limits.now = std::tm{};
+  lockstep::text::RenderOptions options;
+  options.maximum_steps = 20000;
+  options.maximum_bytes = 65536;
+  options.now = std::tm{};
   try {
     std::string source(reinterpret_cast<const char*>(data), size);
     lockstep::text::ChatTemplate::parse(std::move(source), "the fuzzed template")
-        .render(conversation(), limits);
+        .render(conversation(), options);
   } catch (const lockstep::Error& error) {
     if (error.kind() != lockstep::ErrorKind::User) throw;
   }

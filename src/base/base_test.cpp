@@ -56,6 +56,12 @@ TEST(AlignedBuffer, IsZeroAndAligned) {
   AlignedBuffer buffer(100);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % 4096, 0u);
   EXPECT_EQ(buffer.data()[99], std::byte{0});
+  AlignedBuffer huge(3 << 20, PageSize::Huge);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(huge.data()) % (2 << 20), 0u);
+  huge.data()[(3 << 20) - 1] = std::byte{1};
+  AlignedBuffer moved = std::move(huge);
+  EXPECT_EQ(moved.data()[(3 << 20) - 1], std::byte{1});
+  EXPECT_EQ(huge.data(), nullptr);
 }
 
 }  // namespace

@@ -16,7 +16,8 @@
 namespace lockstep {
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
-  int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // O_NONBLOCK: a FIFO without a writer is refused below instead of waited for.
+  int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) user_error("{}: cannot be opened: {}", path.string(), errno_text(errno));
   struct stat status {};
   if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
@@ -36,6 +37,14 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   } else {
     ::close(descriptor);
   }
+}
+
+void MappedFile::release_memory(Bytes range) const {
+  constexpr uint64_t kPageBytes = 4096;
+  const uint64_t begin = static_cast<uint64_t>(range.data() - bytes().data()) / kPageBytes * kPageBytes;
+  const uint64_t end = static_cast<uint64_t>(range.data() - bytes().data()) + range.size();
+  if (data_ != nullptr && begin < end)
+    ::madvise(static_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
 }
 
 MappedFile::~MappedFile() {

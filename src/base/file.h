@@ -22,6 +22,9 @@ class MappedFile {
 
   Bytes bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
   const std::filesystem::path& path() const { return path_; }
+  // Gives back the memory that reading `range` of bytes() has filled; they are read from the file again when
+  // needed.
+  void release_memory(Bytes range) const;
 
  private:
   void* data_ = nullptr;

@@ -9,29 +9,42 @@
 
 namespace lockstep {
 
-AlignedBuffer::AlignedBuffer(uint64_t bytes) : size_(bytes) {
+namespace {
+constexpr uint64_t kHugePageBytes = uint64_t{2} << 20;
+}
+
+AlignedBuffer::AlignedBuffer(uint64_t bytes, PageSize pages) : size_(bytes) {
   if (bytes == 0) return;
+  const bool huge = pages == PageSize::Huge && bytes >= kHugePageBytes;
+  map_bytes_ = huge ? bytes + kHugePageBytes : bytes;
   void* map =
-      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      ::mmap(nullptr, map_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (map == MAP_FAILED) {
-    size_ = 0;
+    size_ = map_bytes_ = 0;
     machine_error("{} MB of memory cannot be had: {}", bytes >> 20, errno_text(errno));
   }
-  data_ = static_cast<std::byte*>(map);
+  map_ = data_ = static_cast<std::byte*>(map);
+  if (!huge) return;
+  const uint64_t address = reinterpret_cast<uint64_t>(map_);
+  data_ = map_ + ((address + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes - address);
+  ::madvise(data_, size_, MADV_HUGEPAGE);  // a wish: without it the buffer works all the same
 }
 
 AlignedBuffer::~AlignedBuffer() {
-  if (data_ != nullptr) ::munmap(data_, size_);
+  if (map_ != nullptr) ::munmap(map_, map_bytes_);
 }
 
-AlignedBuffer::AlignedBuffer(AlignedBuffer&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+AlignedBuffer::AlignedBuffer(AlignedBuffer&& other) noexcept {
+  *this = std::move(other);
+}
 
 AlignedBuffer& AlignedBuffer::operator=(AlignedBuffer&& other) noexcept {
   if (this != &other) {
-    if (data_ != nullptr) ::munmap(data_, size_);
+    if (map_ != nullptr) ::munmap(map_, map_bytes_);
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
+    map_ = std::exchange(other.map_, nullptr);
+    map_bytes_ = std::exchange(other.map_bytes_, 0);
   }
   return *this;
 }

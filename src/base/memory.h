@@ -8,11 +8,16 @@
 
 namespace lockstep {
 
+enum class PageSize : uint8_t {
+  Normal,
+  Huge,  // 2 MiB where the system grants them: a stream over them misses the TLB less
+};
+
 // An anonymous map. OWNS it. Throws a machine's error when the system refuses.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
-  explicit AlignedBuffer(uint64_t bytes);
+  explicit AlignedBuffer(uint64_t bytes, PageSize pages = PageSize::Normal);
   ~AlignedBuffer();
   AlignedBuffer(AlignedBuffer&& other) noexcept;
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept;
@@ -25,6 +30,8 @@ class AlignedBuffer {
  private:
   std::byte* data_ = nullptr;
   uint64_t size_ = 0;
+  std::byte* map_ = nullptr;  // the map's own begin and size; data_ lies in it, aligned to the page
+  uint64_t map_bytes_ = 0;
 };
 
 }  // namespace lockstep

@@ -112,6 +112,7 @@ void ChatSession::command(const std::string& name, const std::string& argument) 
     print_text(kHelp);
   } else if (name == "/reset") {
     conversation_.messages.clear();
+    current_ = false;
   } else if (name == "/system") {
     show_system(argument);
   } else if (name == "/stats") {
@@ -121,6 +122,7 @@ void ChatSession::command(const std::string& name, const std::string& argument) 
     print_text(fmt::format("{}: {} messages\n", argument, conversation_.messages.size()));
   } else if (name == "/load") {
     conversation_ = read_conversation(argument);
+    current_ = false;
     print_text(fmt::format("{}: {} messages\n", argument, conversation_.messages.size()));
   } else if (name == "/exit") {
     leaving_ = true;
@@ -136,6 +138,7 @@ void ChatSession::show_system(const std::string& text) {
   }
   check_message_text(text, "the system message");
   conversation_.system = text == "-" ? "" : text;
+  current_ = false;
 }
 
 void ChatSession::take_turn(const std::string& text) {
@@ -160,10 +163,13 @@ void ChatSession::take_turn(const std::string& text) {
   } catch (...) {
     if (begun) print_text("\n");
     conversation_.messages.pop_back();
+    last_.reset();
+    current_ = false;
     throw;
   }
   print_text("\n");
-  if (turn.answer.tokens.empty()) {
+  current_ = !turn.answer.tokens.empty();
+  if (!current_) {
     conversation_.messages.pop_back();
   } else {
     conversation_.messages.push_back({"assistant", turn.answer.text});
@@ -202,13 +208,18 @@ size_t ChatSession::reused_tokens(const std::vector<int32_t>& prompt) const {
                              kept.begin());
 }
 
+// Positions that the conversation takes: those of the last turn, or after a change what a turn would begin
+// with.
+size_t ChatSession::used_tokens() const {
+  if (current_) return last_->prompt.size() + last_->answer.tokens.size() - 1;  // the last token has none yet
+  if (conversation_.messages.empty()) return 0;
+  return tokenize(model_, apply_template(model_, conversation_.c_messages()), true).size();
+}
+
 void ChatSession::show_stats() const {
   std::string text = fmt::format("model         {}\nfingerprint   {}\nmessages      {}\n", info_.name,
                                  info_.fingerprint, conversation_.messages.size());
-  size_t used = 0;
-  if (!conversation_.messages.empty()) {
-    used = tokenize(model_, apply_template(model_, conversation_.c_messages()), true).size();
-  }
+  const size_t used = used_tokens();
   text +=
       fmt::format("context       {} of {} tokens ({}%)\n", used, info_.context, used * 100 / info_.context);
   if (last_) {

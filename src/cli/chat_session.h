@@ -29,6 +29,7 @@ class ChatSession {
   void show_end(const Answer& answer);
   void show_system(const std::string& text);
   void show_stats() const;
+  size_t used_tokens() const;
   size_t reused_tokens(const std::vector<int32_t>& prompt) const;
 
   lockstep_model* const model_;
@@ -46,6 +47,7 @@ class ChatSession {
     size_t reused = 0;  // tokens of the prompt whose state was still there
   };
   std::optional<Turn> last_;
+  bool current_ = false;  // the conversation is as the last turn left it
 };
 
 }  // namespace lockstep::cli

@@ -179,7 +179,8 @@ void add_diff(CLI::App& app) {
   command->add_option("--a", options->a, "interpreter, scalar, avx2 or avx512")->capture_default_str();
   command->add_option("--b", options->b, "the other path")->required();
   command->add_option("-n", options->tokens_max, "compare this many positions at the most")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 1u << 24));
   command->add_option("--weights", options->model.weights, "faithful or int8")
       ->check(CLI::IsMember({"faithful", "int8"}));
   command->add_option("--kv", options->model.kv_bits, "bits of the KV cache: 16 or 8")

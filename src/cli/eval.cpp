@@ -29,6 +29,10 @@ void run(const EvalOptions& options) {
       options.tokens.empty()
           ? api::tokenize_prompt(api::load_tokenizer(loaded.program), read_text_file(options.file), false)
           : read_token_file(options.tokens);
+  if (tokens.size() == 1 && options.logits.empty()) {
+    user_error(
+        "there is one token, and the likelihood is that of a token after others: two or more are wanted");
+  }
   for (int32_t token : tokens) {
     if (static_cast<uint32_t>(token) >= loaded.program.vocabulary) {
       user_error("token {} is not in the vocabulary of {} tokens", token, loaded.program.vocabulary);

@@ -2,6 +2,7 @@
 #include <csignal>
 #include <cstdio>
 #include <new>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -44,7 +45,11 @@ int run(int argc, char** argv) {
     lockstep::cli::flush_output();
     return lockstep::cli::exit_code();
   } catch (const CLI::Success& success) {
-    return app.exit(success);
+    std::ostringstream text;
+    const int code = app.exit(success, text, text);
+    lockstep::cli::print_text(text.str());
+    lockstep::cli::flush_output();
+    return code;
   } catch (const CLI::ParseError& error) {
     return report(fmt::format("{}; 'lockstep --help' shows what is possible", error.what()), 2);
   }
@@ -54,7 +59,9 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   lockstep::install_bus_error_handler();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit becomes an error of the write
   lockstep::cli::install_interrupt_handler();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the size limit is an error of write, like a full disk
   try {
     return run(argc, argv);
   } catch (const lockstep::Error& error) {

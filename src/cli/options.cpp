@@ -12,6 +12,21 @@
 
 namespace lockstep::cli {
 
+namespace {
+
+// CLI11 would read "-1" as the largest unsigned number.
+const CLI::Validator whole_number(
+    [](std::string& text) {
+      uint64_t value = 0;
+      const char* end = text.data() + text.size();
+      const auto result = std::from_chars(text.data(), end, value);
+      const bool good = result.ec == std::errc() && result.ptr == end;
+      return good ? std::string() : text + " is no whole number from 0 to 18446744073709551615";
+    },
+    "UINT64");
+
+}  // namespace
+
 void ModelOptions::add(CLI::App& command) {
   command.add_option("-m,--model", model, "GGUF file or compiled program (default: SmolLM2-135M-Instruct)");
   command.add_option("--threads", threads, "worker threads (default: one for each core)")
@@ -56,7 +71,9 @@ void SamplingOptions::add(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--min-p", min_p, "only those at least this likely, relative to the most likely")
       ->capture_default_str();
-  command.add_option("--seed", seed, "same seed, same answer, on every machine")->capture_default_str();
+  command.add_option("--seed", seed, "same seed, same answer, on every machine")
+      ->capture_default_str()
+      ->check(whole_number);
   command.add_option("--repetition-penalty", repetition_penalty, "1: none")->capture_default_str();
   command.add_option("--frequency-penalty", frequency_penalty, "0: none")->capture_default_str();
   command.add_option("--presence-penalty", presence_penalty, "0: none")->capture_default_str();
@@ -69,7 +86,10 @@ void SamplingOptions::add(CLI::App& command) {
 }
 
 RequestOptions::RequestOptions(const SamplingOptions& sampling, uint32_t chunk) : stop_(sampling.stop) {
-  for (const std::string& stop : stop_) stop_pointers_.push_back(stop.c_str());
+  for (const std::string& stop : stop_) {
+    if (stop.empty()) user_error("--stop: the text that is to end the answer is empty");
+    stop_pointers_.push_back(stop.c_str());
+  }
   for (const std::string& text : sampling.logit_bias) {
     const size_t equals = text.find('=');
     lockstep_logit_bias bias{};

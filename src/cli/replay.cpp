@@ -18,6 +18,8 @@ struct ReplayOptions {
 
 void run(const ReplayOptions& options) {
   const Record record = read_record(options.record);
+  if (record.tokens.empty())
+    user_error("{}: the record has no tokens: there is nothing to replay", options.record);
   const ModelHandle model = load_model(options.model);
   lockstep_model_info info{};
   lockstep_describe(model.get(), &info);
@@ -31,6 +33,11 @@ void run(const ReplayOptions& options) {
   sampling.tokens_max = static_cast<uint32_t>(record.tokens.size());
   const RequestOptions request(sampling, options.model.chunk);
   const Answer answer = generate(model.get(), record.prompt, request.options, [](std::string_view) {});
+  if (answer.signal != 0) {
+    show_warning("interrupted");
+    set_exit_code(128 + answer.signal);
+    return;
+  }
   const bool equal = answer.digest == record.digest && answer.tokens == record.tokens;
   if (options.json) {
     print_json({{"equal", equal}, {"digest", answer.digest}, {"recorded", record.digest}});

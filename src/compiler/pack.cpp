@@ -37,7 +37,7 @@ void pack_constants(const graph::Graph& graph, const program::Program& program, 
 
 void pack(const graph::Graph& graph, const CompileOptions& options, CompiledProgram& compiled) {
   program::Program& program = compiled.program;
-  compiled.storage.emplace_back(program.memories[kWeights].bytes);
+  compiled.storage.emplace_back(program.memories[kWeights].bytes, PageSize::Huge);
   compiled.storage.emplace_back(program.memories[kConstants].bytes);
   for (uint32_t i = 0; i < graph.weights.size(); ++i) {
     pack_matrix(graph.weights[i], program.matrices[i], compiled.storage[kWeights].data());

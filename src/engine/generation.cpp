@@ -103,8 +103,13 @@ std::string Generation::decode_token() {
 std::string Generation::sample() {
   const std::span<const float> raw = target_.logits(0);
   digest_.logits(raw);
-  logits_.assign(raw.begin(), raw.end());
-  const int32_t token = sampler_.sample(logits_, request_.sampling, counts_, position_, request_.choice);
+  int32_t token = 0;
+  if (numerics::takes_argmax(request_.sampling)) {
+    token = numerics::argmax(raw);
+  } else {
+    logits_.assign(raw.begin(), raw.end());
+    token = sampler_.sample(logits_, request_.sampling, counts_, position_, request_.choice);
+  }
   tokens_.push_back(token);
   ++counts_.seen[token];
   ++counts_.generated[token];

@@ -106,6 +106,8 @@ TEST(Import, RowsKeepTheContractsBounds) {
 TEST(Sampler, GreedyTakesTheLowestOfEqualLogits) {
   std::vector<float> logits = {1.0f, 3.0f, 3.0f, 2.0f};
   EXPECT_EQ(Sampler().sample(logits, {}, {}, 0, 0), 1);
+  EXPECT_EQ(argmax(std::array{-3.0f, -0.0f, 0.0f, -1.0f}), 1);
+  EXPECT_EQ(argmax(std::array{-3.0f, -2.0f, -2.5f}), 1);
 }
 
 TEST(Sampler, FollowsTheDistribution) {

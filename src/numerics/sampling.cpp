@@ -46,9 +46,21 @@ float exponential(int32_t id, uint64_t seed, uint32_t position, uint32_t choice)
 }  // namespace
 
 int32_t argmax(std::span<const float> values) {
-  float best = values[0];
-  for (float value : values) best = value > best ? value : best;
+  // The largest by integers that are ordered as the floats are, a loop that compilers vectorise; then the
+  // first that equals it.
+  int32_t best_key = std::numeric_limits<int32_t>::min();
+  for (float value : values) {
+    const int32_t bits = std::bit_cast<int32_t>(value);
+    best_key = std::max(best_key, bits ^ ((bits >> 31) & 0x7fffffff));
+  }
+  const float best = std::bit_cast<float>(best_key ^ ((best_key >> 31) & 0x7fffffff));
   return static_cast<int32_t>(std::find(values.begin(), values.end(), best) - values.begin());
+}
+
+bool takes_argmax(const SamplingParameters& parameters) {
+  return parameters.temperature < 0x1p-20f && parameters.logit_bias.empty() &&
+         parameters.repetition_penalty == 1.0f && parameters.frequency_penalty == 0.0f &&
+         parameters.presence_penalty == 0.0f;
 }
 
 int32_t Sampler::sample(std::span<float> logits, const SamplingParameters& parameters,

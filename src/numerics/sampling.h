@@ -48,6 +48,9 @@ class Sampler {
 // The lowest index of the largest value.
 int32_t argmax(std::span<const float> values);
 
+// Whether the parameters choose the largest raw logit, so that logits need not be copied to be changed.
+bool takes_argmax(const SamplingParameters& parameters);
+
 // The natural logarithm of every token's probability at temperature 1, before bias and penalties.
 void log_probabilities(std::span<const float> logits, std::span<float> out);
 

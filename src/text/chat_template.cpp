@@ -24,12 +24,13 @@ ChatTemplate ChatTemplate::parse(std::string source, std::string what) {
   return ChatTemplate(std::move(parsed));
 }
 
-std::string ChatTemplate::render(const nlohmann::ordered_json& variables, const RenderLimits& limits) const {
+std::string ChatTemplate::render(const nlohmann::ordered_json& variables,
+                                 const RenderOptions& options) const {
   if (!variables.is_object()) user_error("{}: the variables must be a JSON object", parsed_->what);
   jinja::Limits inner;
-  inner.maximum_steps = limits.maximum_steps;
-  inner.maximum_string_bytes = limits.maximum_bytes;
-  jinja::CallContext context{jinja::Budget(inner), limits.now, {}, 0};
+  inner.maximum_steps = options.maximum_steps;
+  inner.maximum_string_bytes = options.maximum_bytes;
+  jinja::CallContext context{jinja::Budget(inner), options.now, {}, 0};
   jinja::Interpreter interpreter(context);
   try {
     for (const auto& [name, value] : variables.items()) {

@@ -30,7 +30,8 @@ struct ChatOptions {
   nlohmann::ordered_json extra = nlohmann::ordered_json::object();  // further variables by name
 };
 
-struct RenderLimits {
+// Bounds of one render, and its time.
+struct RenderOptions {
   uint64_t maximum_steps = 10'000'000;      // nodes evaluated, items made, 32-byte pieces written
   size_t maximum_bytes = 16 * 1024 * 1024;  // of the text and of every string on the way
   std::optional<std::tm> now;               // what strftime_now() shows; the local time if it is not set
@@ -45,7 +46,7 @@ class ChatTemplate {
 
   // `variables` is an object: messages, add_generation_prompt, tools and so on. Throws a user's Error where
   // the template fails, refuses the conversation (raise_exception) or goes beyond the limits.
-  std::string render(const nlohmann::ordered_json& variables, const RenderLimits& limits = {}) const;
+  std::string render(const nlohmann::ordered_json& variables, const RenderOptions& options = {}) const;
 
   // The usual variables from plain messages.
   std::string render_chat(std::span<const ChatMessage> messages, const ChatOptions& options = {}) const;

@@ -121,13 +121,13 @@ TEST(JinjaFunctions, AreThere) {
 }
 
 TEST(JinjaFunctions, ShowTheTimeThatIsGiven) {
-  RenderLimits limits;
+  RenderOptions options;
   std::tm now = {};
   now.tm_year = 124;
   now.tm_mon = 6;
   now.tm_mday = 26;
-  limits.now = now;
-  EXPECT_EQ(render("{{ strftime_now('%d %b %Y') }}", Json::object(), limits), "26 Jul 2024");
+  options.now = now;
+  EXPECT_EQ(render("{{ strftime_now('%d %b %Y') }}", Json::object(), options), "26 Jul 2024");
   EXPECT_EQ(render("{{ strftime_now('%Y')|length }}"), "4");
 }
 

@@ -45,16 +45,7 @@ Value Interpreter::make_macro(const MacroDefinition& macro) {
 }
 
 Value Interpreter::evaluate(const Expression& expression) {
-  struct Level {
-    explicit Level(CallContext& context) : depth(context.depth) { ++depth; }
-    ~Level() { --depth; }
-    int& depth;
-  };
-  if (context_.depth >= context_.budget.limits().maximum_evaluation_depth) {
-    fail("the evaluation is nested more than {} levels deep",
-         context_.budget.limits().maximum_evaluation_depth);
-  }
-  Level level(context_);
+  EvaluationLevel level(context_);
   context_.budget.spend(1);
   line_ = expression.line;
   switch (expression.kind) {
@@ -71,7 +62,7 @@ Value Interpreter::evaluate(const Expression& expression) {
     case ExpressionKind::Negate:
       return negate(evaluate(*static_cast<const UnaryExpression&>(expression).operand));
     case ExpressionKind::Plus:
-      return posit(evaluate(*static_cast<const UnaryExpression&>(expression).operand));
+      return unary_plus(evaluate(*static_cast<const UnaryExpression&>(expression).operand));
     case ExpressionKind::Not:
       return Value::boolean(!evaluate(*static_cast<const UnaryExpression&>(expression).operand).truthy());
     case ExpressionKind::Binary:

@@ -7,24 +7,6 @@
 
 namespace lockstep::text::jinja {
 
-// Counts one level of evaluation while it lives.
-class Interpreter::Nesting {
- public:
-  explicit Nesting(CallContext& context) : context_(context) {
-    if (context_.depth >= context_.budget.limits().maximum_evaluation_depth) {
-      fail("the evaluation is nested more than {} levels deep",
-           context_.budget.limits().maximum_evaluation_depth);
-    }
-    ++context_.depth;
-  }
-  ~Nesting() { --context_.depth; }
-  Nesting(const Nesting&) = delete;
-  Nesting& operator=(const Nesting&) = delete;
-
- private:
-  CallContext& context_;
-};
-
 // A scope inside of `parent` while it lives.
 class Interpreter::ScopeGuard {
  public:
@@ -82,7 +64,7 @@ Interpreter::Flow Interpreter::run(const Body& body) {
 }
 
 Interpreter::Flow Interpreter::run(const Statement& statement) {
-  Nesting nesting(context_);
+  EvaluationLevel level(context_);
   context_.budget.spend(1);
   line_ = statement.line;
   switch (statement.kind) {

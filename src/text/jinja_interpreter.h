@@ -30,7 +30,6 @@ class Interpreter {
 
  private:
   enum class Flow { Normal, Break, Continue };
-  class Nesting;
   class ScopeGuard;
 
   Flow run(const Body& body);

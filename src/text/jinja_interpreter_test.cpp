@@ -57,6 +57,18 @@ TEST(JinjaInterpreter, LoopsWithTheirVariable) {
   EXPECT_EQ(render("{% for k, (a, b) in {'x': (1, 2)}.items() %}{{ k }}{{ a }}{{ b }}{% endfor %}"), "x12");
 }
 
+TEST(JinjaInterpreter, CountsFromTheEndForNegativeIndices) {
+  EXPECT_EQ(render("{{ l[-1] }} {{ l[-3] }} [{{ l[-4] }}] [{{ l[3] }}] {{ 'abc'[-2] }}", {{"l", {1, 2, 3}}}),
+            "3 1 [] [] b");
+}
+
+TEST(JinjaInterpreter, RunsElseIfNoIterationWasCompleted) {
+  EXPECT_EQ(render("{% for x in [1] %}{% break %}{% else %}else{% endfor %}"), "else");
+  EXPECT_EQ(render("{% for x in [1] %}{% continue %}{% else %}else{% endfor %}"), "else");
+  EXPECT_EQ(render("{% for x in [1, 2] %}{% if x == 2 %}{% break %}{% endif %}{% else %}else{% endfor %}"),
+            "");
+}
+
 TEST(JinjaInterpreter, TestsLoopItemsOnlyWhenTheyAreReached) {
   EXPECT_EQ(render("{% set ns = namespace(stop=false) %}{% for x in range(9) if not ns.stop %}{{ x }}{% set "
                    "ns.stop = x == 2 %}{% endfor %}"),
@@ -113,14 +125,14 @@ TEST(JinjaInterpreter, BoundsWhatATemplateUses) {
       "{% set n = namespace(x='aa') %}{% for a in range(99) %}{% set n.x = n.x.replace('a', n.x) %}{% endfor "
       "%}",
       "bytes would be made");
-  RenderLimits limits;
-  limits.maximum_steps = 100;
+  RenderOptions options;
+  options.maximum_steps = 100;
   EXPECT_NE(
-      failure("{% for a in range(99) %}x{% endfor %}", Json::object(), limits).find("more than 100 steps"),
+      failure("{% for a in range(99) %}x{% endfor %}", Json::object(), options).find("more than 100 steps"),
       std::string::npos);
-  limits = {};
-  limits.maximum_bytes = 10;
-  EXPECT_NE(failure("12345678901", Json::object(), limits).find("longer than 10 bytes"), std::string::npos);
+  options = {};
+  options.maximum_bytes = 10;
+  EXPECT_NE(failure("12345678901", Json::object(), options).find("longer than 10 bytes"), std::string::npos);
 }
 
 TEST(JinjaInterpreter, BoundsNestingOfValues) {

@@ -195,7 +195,7 @@ Value negate(const Value& operand) {
   fail("'-' cannot be applied to a value of type {}", operand.type_name());
 }
 
-Value posit(const Value& operand) {
+Value unary_plus(const Value& operand) {
   refuse_undefined(operand);
   if (operand.kind() == Kind::Float) return operand;
   if (operand.is_integral()) return Value::integer(operand.as_integer());

@@ -22,10 +22,25 @@ struct CallContext {
   int depth = 0;  // of the evaluation
 };
 
+// Counts one level of the evaluation while it lives; refuses more levels than the limits allow.
+class EvaluationLevel {
+ public:
+  explicit EvaluationLevel(CallContext& context) : depth_(context.depth) {
+    int maximum = context.budget.limits().maximum_evaluation_depth;
+    if (depth_ >= maximum) fail("the evaluation is nested more than {} levels deep", maximum);
+    ++depth_;
+  }
+  ~EvaluationLevel() { --depth_; }
+  EvaluationLevel(const EvaluationLevel&) = delete;
+  EvaluationLevel& operator=(const EvaluationLevel&) = delete;
+
+ private:
+  int& depth_;
+};
+
 Value apply_binary(CallContext& context, BinaryOperator operation, const Value& left, const Value& right);
 Value negate(const Value& operand);
-// Unary plus.
-Value posit(const Value& operand);
+Value unary_plus(const Value& operand);
 bool compare(CallContext& context, Comparison comparison, const Value& left, const Value& right);
 bool equals(CallContext& context, const Value& left, const Value& right, int depth = 0);
 bool less(CallContext& context, const Value& left, const Value& right, int depth = 0);

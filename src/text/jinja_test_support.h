@@ -13,16 +13,16 @@ namespace lockstep::text {
 
 inline std::string render(const std::string& source,
                           const nlohmann::ordered_json& variables = nlohmann::ordered_json::object(),
-                          const RenderLimits& limits = {}) {
-  return ChatTemplate::parse(source, "the test's template").render(variables, limits);
+                          const RenderOptions& options = {}) {
+  return ChatTemplate::parse(source, "the test's template").render(variables, options);
 }
 
 // The message of the user's error that parsing or rendering ends with; fails the test if there is none.
 inline std::string failure(const std::string& source,
                            const nlohmann::ordered_json& variables = nlohmann::ordered_json::object(),
-                           const RenderLimits& limits = {}) {
+                           const RenderOptions& options = {}) {
   try {
-    std::string text = render(source, variables, limits);
+    std::string text = render(source, variables, options);
     ADD_FAILURE() << "rendered: " << text.substr(0, 200);
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::User) << error.what();

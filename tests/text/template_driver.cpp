@@ -9,7 +9,7 @@
 #include "text/chat_template.h"
 
 int main() {
-  lockstep::text::RenderLimits limits;
+  lockstep::text::RenderOptions options;
   std::tm now = {};  // 2 January 2031, a Thursday, 03:04:05
   now.tm_year = 131;
   now.tm_mday = 2;
@@ -17,14 +17,14 @@ int main() {
   now.tm_min = 4;
   now.tm_sec = 5;
   std::mktime(&now);
-  limits.now = now;
+  options.now = now;
   for (std::string line; std::getline(std::cin, line);) {
     nlohmann::ordered_json reply;
     try {
       auto request = nlohmann::ordered_json::parse(line);
       auto chat_template =
           lockstep::text::ChatTemplate::parse(request.at("template").get<std::string>(), "the template");
-      reply["text"] = chat_template.render(request.at("variables"), limits);
+      reply["text"] = chat_template.render(request.at("variables"), options);
     } catch (const lockstep::Error& error) {
       reply = {{"error", error.what()}, {"kind", static_cast<int>(error.kind())}};
     }

@@ -171,7 +171,7 @@ void HostTargetImpl::allocate() {
     uint64_t bytes = memory.bytes;
     if (memory.kind == MemoryKind::File || memory.kind == MemoryKind::Private) bytes = 0;
     if (memory.kind == MemoryKind::State) bytes *= pages;
-    memories_.emplace_back(bytes);
+    memories_.emplace_back(bytes, memory.kind == MemoryKind::State ? PageSize::Huge : PageSize::Normal);
     allocated_bytes_ += bytes;
     if (memory.kind != MemoryKind::Private) continue;
     for (Worker& worker : workers_) {
