@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <fstream>
 #include <iostream>
@@ -83,6 +84,9 @@ void on_bus_error(int) {
   static constexpr char kMessage[] =
       "lockstep: a mapped model or program file became shorter or unreadable while in use; restore it and "
       "run again\n";
+  // Of several threads that meet the hole, one speaks and ends the process; the others wait for that.
+  static std::atomic_flag spoken = ATOMIC_FLAG_INIT;
+  while (spoken.test_and_set()) ::pause();
   [[maybe_unused]] ssize_t ignored = ::write(2, kMessage, sizeof(kMessage) - 1);
   ::_exit(3);
 }

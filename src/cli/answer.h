@@ -1,7 +1,6 @@
 // One answer through the C interface, and what is told of it.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -9,19 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/stopwatch.h"
 #include "lockstep/lockstep.h"
 
 namespace lockstep::cli {
-
-class Stopwatch {
- public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 struct Answer {
   std::string text;

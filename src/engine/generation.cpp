@@ -3,21 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/stopwatch.h"
+
 namespace lockstep::engine {
-
-namespace {
-
-class Stopwatch {
- public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
-}  // namespace
 
 const char* finish_reason_name(FinishReason reason) {
   switch (reason) {

@@ -1,7 +1,6 @@
 // One answer as it grows: prefill in chunks, then a token a step.
 #pragma once
 
-#include <chrono>
 #include <string>
 #include <vector>
 

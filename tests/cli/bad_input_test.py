@@ -12,10 +12,9 @@ import shutil
 import signal
 import struct
 import subprocess
-import time
 
 import gguf
-from support import Place, Test, finish, lockstep, long_talker, main, read, start, tiny, write
+from support import Place, Test, finish, lockstep, long_talker, main, read, start, tiny, wait_until_mapped, write
 
 SIGBUS_SENTENCE = "became shorter"
 
@@ -119,7 +118,7 @@ class Files(Test):
         path = Place.path("shrinking.gguf")
         shutil.copy(Place.model, path)
         process = start("compile", path, "-o", Place.path("shrunk.lockstep"))
-        time.sleep(0.3)
+        wait_until_mapped(process, path)
         os.truncate(path, 8_000_000)
         self.one_sentence(finish(process), (3,), SIGBUS_SENTENCE, "compile")
         self.assertFalse(os.path.exists(Place.path("shrunk.lockstep")))
@@ -293,7 +292,7 @@ class Signals(Test):
         for number in (signal.SIGINT, signal.SIGTERM):
             out = Place.path(f"stopped-{number}.lockstep")
             process = start("compile", Place.model, "-o", out)
-            time.sleep(0.4)
+            wait_until_mapped(process, Place.model)
             process.send_signal(number)
             result = finish(process)
             self.assertEqual(128 + number, result.code)
@@ -303,7 +302,7 @@ class Signals(Test):
     def test_during_the_first_run(self):
         env = {"LOCKSTEP_CACHE": Place.path("stopped-cache")}
         process = start("run", "-m", Place.model, "x", env=env)
-        time.sleep(0.4)
+        wait_until_mapped(process, Place.model)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(143, finish(process).code)
         self.assertEqual([], self.good("cache", "list", "--json", env=env).json)
@@ -331,7 +330,7 @@ class Signals(Test):
             ("eval", "-m", long_talker(), "-f", text, "--logits", logits, "--chunk", 1),
         ):
             process = start(*arguments)
-            time.sleep(0.3)
+            wait_until_mapped(process, Place.cache)
             process.send_signal(signal.SIGINT)
             result = finish(process)
             self.assertEqual(130, result.code, f"{arguments}: {result.out} {result.err}")

@@ -86,6 +86,16 @@ def start(*arguments, env=None, **popen):
     )
 
 
+def wait_until_mapped(process, path):
+    """Waits until the process works on a file, or on one in a folder."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while path not in read(f"/proc/{process.pid}/maps").decode():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise AssertionError(f"{path} is not used: {finish(process).err}")
+        time.sleep(0.01)
+    time.sleep(0.1)
+
+
 def finish(process, timeout=TIMEOUT_S):
     try:
         out, err = process.communicate(timeout=timeout)
