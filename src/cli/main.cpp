@@ -61,7 +61,6 @@ int main(int argc, char** argv) {
   lockstep::install_bus_error_handler();
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit becomes an error of the write
   lockstep::cli::install_interrupt_handler();
-  std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the size limit is an error of write, like a full disk
   try {
     return run(argc, argv);
   } catch (const lockstep::Error& error) {

@@ -75,6 +75,8 @@ class PromptLine::Editor {
     prompt_ = prompt;
     had_text_ = false;
     int count = 0;
+    // Before the prompt is shown: what is typed at once, such as Ctrl-D, is then read by the editor alone.
+    ::el_set(editor_, EL_PREP_TERM, 1);
     const char* text = ::el_gets(editor_, &count);
     if (interrupt_.signal() != 0) {
       print_text("\n");
