@@ -268,6 +268,10 @@ class OnTerminal(Test):
             terminal.wait_for("\r\n")
             terminal.wait_for("> ")
             self.assertEqual("Grüße 漢字!", self.save(terminal)[0]["content"])
+            terminal.send(b"broken \xe6z\r")
+            terminal.wait_for("\r\n")
+            terminal.wait_for("> ")
+            self.assertEqual("broken \ufffdz", self.save(terminal)[2]["content"])
 
     def test_history(self):
         place = os.path.join(self.env["LOCKSTEP_CACHE"], "chat_history")
