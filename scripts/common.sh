@@ -3,6 +3,9 @@
 # shellcheck shell=bash
 : "${root:?}"
 
+# Lets ccache know a file again in another build folder or another clone.
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
+
 say() { echo "lockstep: $*" >&2; }
 fail() { say "$*"; exit 3; }
 
