@@ -1,4 +1,5 @@
 // lockstep: a language model compiled once into a static program, and run with the same bits everywhere.
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <new>
@@ -40,6 +41,15 @@ int run(int argc, char** argv) {
   lockstep::cli::add_models(app);
   lockstep::cli::add_cache(app);
   lockstep::cli::add_replay(app);
+  if (argc < 2) {
+    fmt::print(stderr, "{}", app.help());
+    return 2;
+  }
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  if (argv[1][0] != '-' && std::find(names.begin(), names.end(), argv[1]) == names.end()) {
+    return report(fmt::format("{} is no command; possible: {}", argv[1], fmt::join(names, ", ")), 2);
+  }
   try {
     app.parse(argc, argv);
     lockstep::cli::flush_output();
