@@ -199,9 +199,15 @@ class Options(Test):
             self.refused(*run, *options.split())
         self.refused(*run, "--stop", "")
 
+    def test_no_command_shows_the_help(self):
+        result = lockstep()
+        self.assertEqual(2, result.code)
+        self.assertIn("Usage: lockstep", result.err)
+        self.refused("nonsense", says="no command; possible: run")
+
     def test_wrong_commands(self):
         for arguments in (
-            "", "nonsense", "run run run", "verify", "replay", "cache", "cache nonsense", "compile --dry-run -o x y z",
+            "nonsense", "run run run", "verify", "replay", "cache", "cache nonsense", "compile --dry-run -o x y z",
             "diff -f x", "eval", "bench -r 0", "bench --depth x", "inspect --tensor x", "inspect -o x",
         ):  # fmt: skip
             self.refused(*arguments.split())
