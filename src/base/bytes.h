@@ -20,6 +20,11 @@ static_assert(std::endian::native == std::endian::little, "Lockstep runs on litt
 
 using Bytes = std::span<const std::byte>;
 
+// The next multiple of `alignment` at or above `offset`.
+constexpr uint64_t align_up(uint64_t offset, uint64_t alignment) {
+  return (offset + alignment - 1) / alignment * alignment;
+}
+
 inline Bytes as_bytes(std::string_view text) {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
 }

@@ -9,7 +9,7 @@
 #include "cli/options.h"
 #include "graph/interpreter.h"
 #include "numerics/q16.h"
-#include "targets/host/kernels/kernels.h"
+#include "program/isa/host_q16.h"
 
 namespace lockstep::cli {
 
@@ -51,7 +51,7 @@ Bits region_bits(const program::Region& region, Bytes row) {
     std::memcpy(bits.data(), row.data(), region.width * sizeof(float));
     return bits;
   }
-  const targets::host::Q16Layout layout(region.width);
+  const program::isa::Q16Layout layout(region.width);
   const auto* hi = reinterpret_cast<const int8_t*>(row.data());
   for (uint32_t i = 0; i < region.width; ++i) {
     bits.push_back(static_cast<uint32_t>(255 * int32_t{hi[i]} + int32_t{hi[layout.lo() + i]}));

@@ -116,15 +116,15 @@ Json program_json(const program::Program& program, Bytes bytes, const std::strin
   json["context_max"] = program.context_max;
   for (const program::Memory& memory : program.memories) json["memories"][memory.name] = memory.bytes;
   for (const program::Asset& asset : program.assets) json["assets"][asset.name] = asset.bytes.size();
-  static constexpr const char* kLayouts[] = {"nibble", "byte", "plain8", "plain16"};
   for (const program::Matrix& matrix : program.matrices) {
-    json["matrices"].push_back({{"name", matrix.name},
-                                {"rows", matrix.rows},
-                                {"columns", matrix.columns},
-                                {"layout", kLayouts[matrix.layout]},
-                                {"error_relative", matrix.error_relative},
-                                {"error_worst", matrix.error_worst},
-                                {"error_worst_at", {matrix.error_row, matrix.error_column}}});
+    json["matrices"].push_back(
+        {{"name", matrix.name},
+         {"rows", matrix.rows},
+         {"columns", matrix.columns},
+         {"layout", program::isa::panel_kind_name(static_cast<program::isa::PanelKind>(matrix.layout))},
+         {"error_relative", matrix.error_relative},
+         {"error_worst", matrix.error_worst},
+         {"error_worst_at", {matrix.error_row, matrix.error_column}}});
   }
   if (program.isa == "host") json["step"] = to_json(step_cost(program));
   return json;
@@ -153,10 +153,10 @@ void inspect_program(const InspectOptions& options, Bytes bytes) {
       "\nmatrix                          shape            layout   error: relative  worst      at row, "
       "column\n");
   for (const program::Matrix& matrix : program.matrices) {
-    static constexpr const char* kLayouts[] = {"nibble", "byte", "plain8", "plain16"};
     print_text(fmt::format("{:<31} {:>7} x {:<6} {:<8}       {:.2e}   {:.2e}   {}, {}\n", matrix.name,
-                           matrix.rows, matrix.columns, kLayouts[matrix.layout], matrix.error_relative,
-                           matrix.error_worst, matrix.error_row, matrix.error_column));
+                           matrix.rows, matrix.columns,
+                           program::isa::panel_kind_name(static_cast<program::isa::PanelKind>(matrix.layout)),
+                           matrix.error_relative, matrix.error_worst, matrix.error_row, matrix.error_column));
   }
   if (program.isa == "host") print_text("\n" + describe(step_cost(program)));
 }

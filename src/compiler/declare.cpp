@@ -49,10 +49,6 @@ program::isa::PanelLayout layout_of(const graph::Graph& graph, const graph::Weig
   return layout;
 }
 
-uint64_t align_64(uint64_t offset) {
-  return (offset + 63) / 64 * 64;
-}
-
 }  // namespace
 
 void declare(const graph::Graph& graph, const CompileOptions& options, program::Program& program) {
@@ -86,8 +82,8 @@ void declare(const graph::Graph& graph, const CompileOptions& options, program::
     matrix.has_offsets = layout.has_offsets ? 1 : 0;
     matrix.memory = kWeights;
     matrix.offset = offset;
-    matrix.scales_offset = align_64(offset + layout.bytes());
-    offset = align_64(matrix.scales_offset + layout.panels() * program::isa::kPanelRows * sizeof(float));
+    matrix.scales_offset = align_up(offset + layout.bytes(), 64);
+    offset = align_up(matrix.scales_offset + layout.panels() * program::isa::kPanelRows * sizeof(float), 64);
     program.matrices.push_back(std::move(matrix));
   }
   program.memories[kWeights].bytes = offset;

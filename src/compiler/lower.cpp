@@ -3,7 +3,7 @@
 
 #include "compiler/passes.h"
 #include "program/isa/host.h"
-#include "program/isa/host_panels.h"
+#include "program/isa/host_q16.h"
 
 namespace lockstep::compiler {
 
@@ -16,16 +16,6 @@ using program::RowCount;
 using program::isa::HostOp;
 
 namespace {
-
-uint64_t align_64(uint64_t bytes) {
-  return (bytes + 63) / 64 * 64;
-}
-
-// A Q16 row of the host: two byte planes, sums of both over 16 columns in 16 bits, the scale.
-uint64_t q16_row_bytes(uint64_t width) {
-  const uint64_t padded = program::isa::padded_columns(width);
-  return align_64(2 * padded + padded / 4 + sizeof(float));
-}
 
 class Lowering {
  public:
@@ -79,8 +69,8 @@ class Lowering {
 
   void lower_quantise(ValueId id, const Node& node) {
     const Node& producer = graph_.nodes[node.inputs[0]];
-    regions_[id] =
-        add_region({node.name, kPrivate, 0, Element::Q16, node.width, q16_row_bytes(node.width), rows()});
+    regions_[id] = add_region({node.name, kPrivate, 0, Element::Q16, node.width,
+                               program::isa::Q16Layout(node.width).row_bytes(), rows()});
     if (producer.op == Op::RmsNorm) {
       emit(HostOp::NormQuantise,
            {regions_[id], region(producer.inputs[0]), vector_region(producer.vector), bits(producer.factor)},
@@ -145,7 +135,7 @@ class Lowering {
   uint32_t add_value(const Node& node) {
     const bool logits = &node == &graph_.nodes[graph_.logits];
     return add_region({node.name, logits ? kOutput : kActivations, 0, Element::F32, node.width,
-                       align_64(uint64_t{node.width} * sizeof(float)), rows()});
+                       align_up(uint64_t{node.width} * sizeof(float), 64), rows()});
   }
 
   uint32_t add_region(Region region) {
@@ -161,7 +151,7 @@ class Lowering {
       const graph::Vector& vector = graph_.vectors[id];
       const uint32_t width = static_cast<uint32_t>(vector.values.size());
       it->second = add_region({vector.name, kConstants, 0, Element::F32, width,
-                               align_64(uint64_t{width} * sizeof(float)), RowCount::One});
+                               align_up(uint64_t{width} * sizeof(float), 64), RowCount::One});
     }
     return it->second;
   }
@@ -169,8 +159,8 @@ class Lowering {
   uint32_t turns_region() {
     if (turns_ == program::kNone) {
       const uint32_t bytes = static_cast<uint32_t>(graph_.rope.turns.size() * sizeof(uint64_t));
-      turns_ =
-          add_region({"rope.turns", kConstants, 0, Element::Bytes, bytes, align_64(bytes), RowCount::One});
+      turns_ = add_region(
+          {"rope.turns", kConstants, 0, Element::Bytes, bytes, align_up(bytes, 64), RowCount::One});
     }
     return turns_;
   }

@@ -45,7 +45,7 @@ void place(program::Program& program) {
   std::vector<uint32_t> placed;
   for (uint32_t i = 0; i < program.regions.size(); ++i) {
     Region& region = program.regions[i];
-    const uint64_t bytes = (program::region_bytes(program, region) + 63) / 64 * 64;
+    const uint64_t bytes = align_up(program::region_bytes(program, region), 64);
     program::Memory& memory = program.memories[region.memory];
     uint64_t offset = is_scratch(memory.kind) ? 0 : memory.bytes;
     // First fit below the regions that live at the same time, in order of their offsets.
@@ -54,8 +54,7 @@ void place(program::Program& program) {
       if (program.regions[other].memory != region.memory || !is_scratch(memory.kind)) continue;
       if (life[other].last < life[i].first || life[i].last < life[other].first) continue;
       const uint64_t begin = program.regions[other].offset;
-      taken.push_back(
-          {begin, begin + (program::region_bytes(program, program.regions[other]) + 63) / 64 * 64});
+      taken.push_back({begin, begin + align_up(program::region_bytes(program, program.regions[other]), 64)});
     }
     std::sort(taken.begin(), taken.end());
     for (auto [begin, end] : taken) {

@@ -8,6 +8,7 @@
 #include "program/isa/host.h"
 #include "program/isa/host_kv.h"
 #include "program/isa/host_panels.h"
+#include "program/isa/host_q16.h"
 #include "program/isa/lpu.h"
 #include "program/verify_lpu.h"
 
@@ -213,8 +214,8 @@ class StructureVerifier {
         require(r->row_bytes % 4 == 0 && r->row_bytes >= width * 4, "queue", place);
       }
       if (element == Element::Q16) {
-        const uint64_t padded = isa::padded_columns(width);
-        require(r->row_bytes % 64 == 0 && r->offset % 64 == 0 && r->row_bytes >= 2 * padded + padded / 4 + 4,
+        require(r->row_bytes % 64 == 0 && r->offset % 64 == 0 &&
+                    r->row_bytes >= isa::Q16Layout(width).row_bytes(),
                 "queue", place);
       }
     };

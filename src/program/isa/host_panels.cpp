@@ -85,6 +85,20 @@ class RowReader {
 
 }  // namespace
 
+const char* panel_kind_name(PanelKind kind) {
+  switch (kind) {
+    case PanelKind::Nibble:
+      return "nibble";
+    case PanelKind::Byte:
+      return "byte";
+    case PanelKind::Plain8:
+      return "plain8";
+    case PanelKind::Plain16:
+      return "plain16";
+  }
+  return "?";
+}
+
 uint32_t PanelLayout::group_bytes() const {
   switch (kind) {
     case PanelKind::Nibble:

@@ -27,6 +27,8 @@ inline constexpr uint32_t kColumnBlock = 32;
 
 enum class PanelKind : uint8_t { Nibble, Byte, Plain8, Plain16 };
 
+const char* panel_kind_name(PanelKind kind);  // "nibble", "byte", "plain8", "plain16"
+
 struct PanelLayout {
   PanelKind kind = PanelKind::Nibble;
   uint64_t rows = 0;

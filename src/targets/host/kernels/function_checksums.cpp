@@ -11,7 +11,6 @@
 #include <thread>
 #include <vector>
 
-#include "base/cpu_features.h"
 #include "targets/host/kernels/kernels.h"
 
 namespace lockstep::targets::host {
@@ -116,18 +115,9 @@ bool check_table(const KernelTable& table) {
   return right;
 }
 
-std::vector<const KernelTable*> tables_of_this_cpu() {
-  std::vector<const KernelTable*> tables = {&scalar_kernels()};
-#if defined(__x86_64__)
-  if (cpu_features().avx2) tables.push_back(&avx2_kernels());
-  if (cpu_features().avx512_vnni) tables.push_back(&avx512_kernels());
-#endif
-  return tables;
-}
-
 int run(const std::vector<std::string>& names) {
   bool right = true, ran = false;
-  for (const KernelTable* table : tables_of_this_cpu()) {
+  for (const KernelTable* table : available_kernels()) {
     if (!names.empty() && std::find(names.begin(), names.end(), table->name) == names.end()) continue;
     right &= check_table(*table);
     ran = true;

@@ -4,27 +4,15 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "program/isa/host_kv.h"
 #include "program/isa/host_panels.h"
+#include "program/isa/host_q16.h"
 
 namespace lockstep::targets::host {
 
-// A Q16 vector of n columns as the kernels read it, padded with zeros to P = padded_columns(n):
-//   int8 hi[P], int8 lo[P]            the balanced planes
-//   int16 hi_sums[P/16], lo_sums[P/16]  their sums over every 16 columns
-//   float scale                        s; the row is padded to 64 bytes
-struct Q16Layout {
-  uint64_t columns = 0;
-  uint64_t padded = 0;
-
-  explicit Q16Layout(uint64_t n) : columns(n), padded(program::isa::padded_columns(n)) {}
-  uint64_t lo() const { return padded; }
-  uint64_t hi_sums() const { return 2 * padded; }
-  uint64_t lo_sums() const { return 2 * padded + padded / 8; }
-  uint64_t scale() const { return 2 * padded + padded / 4; }
-  uint64_t row_bytes() const { return (scale() + sizeof(float) + 63) / 64 * 64; }
-};
+using program::isa::Q16Layout;
 
 // A share of a matrix product: rows of x against panels [panel_begin, panel_end).
 // y[m][r] = f32(sum_k w[r][k] * a_m[k]) * (sw[r] * s_m), then + bias[r] where there is a bias, then
@@ -85,7 +73,10 @@ struct KernelTable {
   void (*cos_sin)(const int32_t* h, float* cos, float* sin, uint64_t n);
 };
 
-// The tables that this build has, the plainest first; a table the CPU cannot run is among them.
+// The tables that this build has and this CPU can run, the plainest first.
+std::vector<const KernelTable*> available_kernels();
+
+// The tables of this build; one that the CPU cannot run is among them.
 const KernelTable& scalar_kernels();
 #if defined(__x86_64__)
 const KernelTable& avx2_kernels();

@@ -9,18 +9,14 @@
 #include <string>
 #include <vector>
 
-#include "base/cpu_features.h"
 #include "targets/host/kernels/kernels.h"
 
 namespace lockstep::targets::host {
 
 // The vector tables that this build and CPU have.
 inline std::vector<const KernelTable*> vector_tables() {
-  std::vector<const KernelTable*> tables;
-#if defined(__x86_64__)
-  if (cpu_features().avx2) tables.push_back(&avx2_kernels());
-  if (cpu_features().avx512_vnni) tables.push_back(&avx512_kernels());
-#endif
+  std::vector<const KernelTable*> tables = available_kernels();
+  tables.erase(tables.begin());  // the scalar one
   return tables;
 }
 

@@ -1,0 +1,15 @@
+#include "base/cpu_features.h"
+#include "targets/host/kernels/kernels.h"
+
+namespace lockstep::targets::host {
+
+std::vector<const KernelTable*> available_kernels() {
+  std::vector<const KernelTable*> tables = {&scalar_kernels()};
+#if defined(__x86_64__)
+  if (cpu_features().avx2) tables.push_back(&avx2_kernels());
+  if (cpu_features().avx512_vnni) tables.push_back(&avx512_kernels());
+#endif
+  return tables;
+}
+
+}  // namespace lockstep::targets::host
