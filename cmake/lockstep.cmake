@@ -21,6 +21,9 @@ endif()
 # give up errno and floating-point traps only; they change no value.
 add_compile_options(-ffp-contract=off -fno-math-errno -fno-trapping-math
                     -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_compile_options(-fpch-preprocess)  # ccache's wish where headers are precompiled
+endif()
 if(LOCKSTEP_SANITIZE)
   add_compile_options(-fsanitize=${LOCKSTEP_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g)
   add_link_options(-fsanitize=${LOCKSTEP_SANITIZE})

@@ -5,6 +5,8 @@
 
 # Lets ccache know a file again in another build folder or another clone.
 export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
+# ... and to keep what was compiled with a precompiled header.
+export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
 
 say() { echo "lockstep: $*" >&2; }
 fail() { say "$*"; exit 3; }

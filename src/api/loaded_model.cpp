@@ -188,7 +188,8 @@ std::unique_ptr<targets::host::HostTarget> load_target(const program::Program& p
                program.context_max);
   }
   if (chosen.context == 0) chosen.context = std::min(program.context_max, kDefaultContext);
-  if (chosen.workers > 256) user_error("--threads {}: up to 256 are possible", chosen.workers);
+  if (chosen.workers > kWorkersMax)
+    user_error("--threads {}: up to {} are possible", chosen.workers, kWorkersMax);
   return targets::host::load(program, chosen);
 }
 

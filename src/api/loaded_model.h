@@ -55,6 +55,7 @@ std::vector<std::byte> compile_file(const std::filesystem::path& path, const Loa
 // The host target with the options checked against the program: a context beyond the model's is a user's
 // error; 0 means the model's, at most kDefaultContext.
 inline constexpr uint32_t kDefaultContext = 8192;
+inline constexpr uint32_t kWorkersMax = 256;
 std::unique_ptr<targets::host::HostTarget> load_target(const program::Program& program,
                                                        const targets::host::HostOptions& options);
 std::string kernels_name(const targets::host::HostTarget& target);

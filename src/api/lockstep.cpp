@@ -5,7 +5,7 @@
 #include <cstring>
 #include <new>
 
-#include "api/loaded_model.h"
+#include "api/tuning.h"
 #include "engine/engine.h"
 #include "text/utf8.h"
 
@@ -112,20 +112,24 @@ lockstep_status lockstep_load(const char* path, const lockstep_load_options* opt
   return guarded([&] {
     const lockstep_load_options defaults{};
     const lockstep_load_options& chosen = options != nullptr ? *options : defaults;
-    const lockstep::targets::host::HostOptions host = {chosen.isa != nullptr ? chosen.isa : "",
-                                                       chosen.threads, chosen.context, 0};
+    lockstep::targets::host::HostOptions host = {chosen.isa != nullptr ? chosen.isa : "", chosen.threads,
+                                                 chosen.context, 0};
     lockstep::targets::host::select_kernels(host.isa);  // refuses a wrong name before long work
     auto result = std::make_unique<lockstep_model>();
     result->loaded = lockstep::api::load_program(path, load_options(chosen));
     result->tokenizer =
         std::make_unique<lockstep::text::Tokenizer>(lockstep::api::load_tokenizer(result->loaded.program));
     result->chat_template = lockstep::api::load_chat_template(result->loaded.program);
+    const lockstep::api::Tuning tuning =
+        lockstep::api::find_tuning(result->loaded, host, load_options(chosen));
+    host.workers = tuning.workers;
     result->target = lockstep::api::load_target(result->loaded.program, host);
     result->fingerprint = lockstep::hex(result->loaded.program.fingerprint);
     result->program_hash = lockstep::hex(result->loaded.program_hash);
     result->isa = lockstep::api::kernels_name(*result->target);
     result->engine = std::make_unique<lockstep::engine::Engine>(*result->target, *result->tokenizer,
-                                                                result->loaded.program.vocabulary);
+                                                                result->loaded.program.vocabulary,
+                                                                lockstep::api::batch_options(tuning));
     *model = result.release();
   });
 }

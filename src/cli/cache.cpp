@@ -49,6 +49,7 @@ void list(bool json_wanted) {
 
 void clear() {
   const store::Cache cache = open_cache();
+  cache.tunings().clear();
   print_text(fmt::format("removed {:.1f} MB of compiled programs\n",
                          static_cast<double>(cache.programs().clear()) / 1e6));
 }
@@ -65,7 +66,8 @@ void add_cache(CLI::App& app) {
   CLI::App* list_command = command->add_subcommand("list", "List compiled programs, the last used first");
   list_command->add_flag("--json", *json, "print JSON");
   list_command->callback([json] { list(*json); });
-  command->add_subcommand("clear", "Remove all compiled programs")->callback(clear);
+  command->add_subcommand("clear", "Remove all compiled programs and what was found to be fastest with them")
+      ->callback(clear);
 }
 
 }  // namespace lockstep::cli

@@ -154,8 +154,8 @@ CacheSettings cache_settings_from_environment() {
   return settings;
 }
 
-Cache::Cache(CacheFolder models, CacheFolder programs)
-    : models_(std::move(models)), programs_(std::move(programs)) {}
+Cache::Cache(CacheFolder models, CacheFolder programs, CacheFolder tunings)
+    : models_(std::move(models)), programs_(std::move(programs)), tunings_(std::move(tunings)) {}
 
 Cache::Opened Cache::open(const CacheSettings& settings) {
   if (settings.root.empty()) {
@@ -163,11 +163,13 @@ Cache::Opened Cache::open(const CacheSettings& settings) {
   }
   fs::path models = settings.root / "models";
   fs::path programs = settings.root / "programs";
-  for (const fs::path& folder : {models, programs}) {
+  fs::path tunings = settings.root / "tunings";
+  for (const fs::path& folder : {models, programs, tunings}) {
     if (std::string reason = make_folder(folder); !reason.empty()) return {std::nullopt, reason};
   }
   return {Cache(CacheFolder(models, CacheFolder::kUnlimited),
-                CacheFolder(programs, settings.maximum_program_bytes)),
+                CacheFolder(programs, settings.maximum_program_bytes),
+                CacheFolder(tunings, CacheFolder::kUnlimited)),
           {}};
 }
 

@@ -1,4 +1,5 @@
-// The user's cache: models that were fetched and programs that were compiled. Losing it costs time, never
+// The user's cache: models that were fetched, programs that were compiled, and
+// what was found to be fastest. Losing it costs time, never
 // results, so a cache that cannot be used is reported and not an error.
 #pragma once
 
@@ -78,12 +79,15 @@ class Cache {
   // Fetched models, without a limit: removed only by clear.
   const CacheFolder& models() const { return models_; }
   const CacheFolder& programs() const { return programs_; }
+  // What was found to be fastest on this machine; a few hundred bytes each.
+  const CacheFolder& tunings() const { return tunings_; }
 
  private:
-  Cache(CacheFolder models, CacheFolder programs);
+  Cache(CacheFolder models, CacheFolder programs, CacheFolder tunings);
 
   CacheFolder models_;
   CacheFolder programs_;
+  CacheFolder tunings_;
 };
 
 struct Cache::Opened {
