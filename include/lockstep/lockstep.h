@@ -34,11 +34,15 @@ typedef void (*lockstep_warning)(void* context, const char* message);
 /* Zero or NULL in a field means the default that stands beside it. */
 typedef struct lockstep_load_options {
   const char* isa;     /* scalar, avx2, avx512; NULL: the best that the CPU has */
-  uint32_t threads;    /* 0: one for each core */
+  uint32_t threads;    /* 0: as many as are fastest */
   uint32_t context;    /* positions; 0: the model's, at most 8192 */
   const char* weights; /* faithful, int8; NULL: faithful, or what a program has */
   uint32_t kv_bits;    /* 16, 8; 0: 16, or what a program has */
   uint32_t no_cache;   /* 1: neither read nor write the cache of compiled programs */
+  uint64_t kv_positions;   /* positions of all requests together; 0: one context, and never less */
+  const char* draft_model; /* a small model of the same vocabulary that guesses ahead; NULL: none */
+  uint32_t drafts_max;     /* guessed tokens a step; 0: 31 */
+  uint32_t no_speculation; /* 1: guess nothing ahead; the text is the same */
   lockstep_progress progress;
   lockstep_warning warning;
   void* callback_context;
@@ -121,8 +125,12 @@ typedef struct lockstep_event {
   const char* digest;
   double prefill_s;
   double decode_s;
-  const double* token_s; /* seconds of each decode step */
+  const double* token_s; /* seconds of each token but the first */
   size_t token_s_count;
+  double queue_s;                /* waited before its first step */
+  uint32_t prompt_tokens_reused; /* whose state an earlier request had left */
+  uint32_t drafts_tried;         /* tokens guessed ahead */
+  uint32_t drafts_taken;         /* of them, those that were right */
 } lockstep_event;
 
 /* The next event. LOCKSTEP_PENDING when none came within the time; an error status when the answer failed. */

@@ -17,6 +17,9 @@ struct lockstep_model {
   std::unique_ptr<lockstep::text::Tokenizer> tokenizer;
   std::optional<lockstep::text::ChatTemplate> chat_template;
   std::unique_ptr<lockstep::targets::host::HostTarget> target;
+  lockstep::api::LoadedProgram draft_loaded;
+  std::unique_ptr<lockstep::targets::host::HostTarget> draft_target;
+  std::unique_ptr<lockstep::engine::DraftModel> draft_model;
   std::string fingerprint, program_hash, isa;
   std::unique_ptr<lockstep::engine::Engine> engine;  // last: it stops first
 };
@@ -105,6 +108,22 @@ lockstep::engine::Request make_request(const int32_t* prompt, size_t count,
   return request;
 }
 
+// Loads the draft model beside a model.
+void load_draft_model(lockstep_model& model, const lockstep_load_options& options,
+                      const lockstep::targets::host::HostOptions& host) {
+  namespace api = lockstep::api;
+  api::LoadOptions load;  // its own weights and cache, whatever the model's are
+  load.use_cache = options.no_cache == 0;
+  model.draft_loaded = api::load_program(options.draft_model, load);
+  const lockstep::program::Program& program = model.draft_loaded.program;
+  lockstep::engine::check_draft_vocabulary(*model.tokenizer, model.loaded.program.model_name,
+                                           api::load_tokenizer(program), program.model_name);
+  lockstep::targets::host::HostOptions draft_host = host;
+  draft_host.context = std::min(model.target->context(), program.context_max);
+  model.draft_target = api::load_target(program, draft_host);
+  model.draft_model = std::make_unique<lockstep::engine::DraftModel>(*model.draft_target);
+}
+
 }  // namespace
 
 lockstep_status lockstep_load(const char* path, const lockstep_load_options* options,
@@ -113,7 +132,7 @@ lockstep_status lockstep_load(const char* path, const lockstep_load_options* opt
     const lockstep_load_options defaults{};
     const lockstep_load_options& chosen = options != nullptr ? *options : defaults;
     lockstep::targets::host::HostOptions host = {chosen.isa != nullptr ? chosen.isa : "", chosen.threads,
-                                                 chosen.context, 0};
+                                                 chosen.context, chosen.kv_positions};
     lockstep::targets::host::select_kernels(host.isa);  // refuses a wrong name before long work
     auto result = std::make_unique<lockstep_model>();
     result->loaded = lockstep::api::load_program(path, load_options(chosen));
@@ -124,12 +143,16 @@ lockstep_status lockstep_load(const char* path, const lockstep_load_options* opt
         lockstep::api::find_tuning(result->loaded, host, load_options(chosen));
     host.workers = tuning.workers;
     result->target = lockstep::api::load_target(result->loaded.program, host);
+    if (chosen.draft_model != nullptr) load_draft_model(*result, chosen, host);
+    lockstep::engine::BatchOptions batch = lockstep::api::batch_options(tuning);
+    if (chosen.drafts_max != 0) batch.drafts_max = chosen.drafts_max;
+    if (chosen.no_speculation != 0) batch.drafts_max = 0;
+    batch.draft_model = result->draft_model.get();
     result->fingerprint = lockstep::hex(result->loaded.program.fingerprint);
     result->program_hash = lockstep::hex(result->loaded.program_hash);
     result->isa = lockstep::api::kernels_name(*result->target);
     result->engine = std::make_unique<lockstep::engine::Engine>(*result->target, *result->tokenizer,
-                                                                result->loaded.program.vocabulary,
-                                                                lockstep::api::batch_options(tuning));
+                                                                result->loaded.program.vocabulary, batch);
     *model = result.release();
   });
 }
@@ -225,6 +248,10 @@ lockstep_status lockstep_poll(lockstep_request* request, uint32_t timeout_ms, lo
   event->decode_s = now.timing.decode_s;
   event->token_s = now.timing.token_s.data();
   event->token_s_count = now.timing.token_s.size();
+  event->queue_s = now.timing.queue_s;
+  event->prompt_tokens_reused = now.prompt_tokens_reused;
+  event->drafts_tried = now.drafts_tried;
+  event->drafts_taken = now.drafts_taken;
   return LOCKSTEP_OK;
 }
 

@@ -16,20 +16,23 @@ namespace lockstep::api {
 namespace {
 
 constexpr double kMeasureSeconds = 1.0;  // in all, about
+constexpr uint32_t kStreamRows = 32;     // up to which a step's rows may all be streams and drafts
 constexpr uint32_t kRows[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512};
 // Fewer workers must be this much faster to be chosen: the machine may just have been busy.
 constexpr double kClearlyFaster = 0.85;
 
-// The best of some steps of `rows` rows, within about `budget_s`.
+// The best of some steps of `rows` rows, within about `budget_s`. Of few rows all logits are wanted, as
+// drafts and many streams want them, of many the last, as a prompt does.
 double step_seconds(targets::SoleSequence& sequence, uint32_t rows, double budget_s) {
-  std::vector<int32_t> tokens(rows);
+  std::vector<int32_t> tokens(rows), wanted;
   for (uint32_t i = 0; i < rows; ++i) tokens[i] = static_cast<int32_t>(i % 2);
-  const int32_t wanted = static_cast<int32_t>(rows) - 1;
+  for (uint32_t i = rows <= kStreamRows ? 0 : rows - 1; i < rows; ++i)
+    wanted.push_back(static_cast<int32_t>(i));
   double best = std::numeric_limits<double>::infinity();
   const Stopwatch all;
   for (uint32_t repeat = 0; repeat < 10 && (repeat == 0 || all.seconds() < budget_s); ++repeat) {
     const Stopwatch watch;
-    sequence.step(tokens, 0, std::span(&wanted, 1));
+    sequence.step(tokens, 0, wanted);
     best = std::min(best, watch.seconds());
   }
   return best;
@@ -90,8 +93,8 @@ std::string tuning_key(const LoadedProgram& loaded, const targets::host::HostOpt
 
 uint32_t Tuning::prefill_rows() const {
   double least = std::numeric_limits<double>::infinity();
-  for (const StepTime& step : steps) least = std::min(least, step.seconds / step.rows);
-  for (const StepTime& step : steps) {
+  for (const engine::StepTime& step : steps) least = std::min(least, step.seconds / step.rows);
+  for (const engine::StepTime& step : steps) {
     if (step.seconds / step.rows <= 1.03 * least) return step.rows;
   }
   return targets::kPrefillRows;
@@ -99,7 +102,7 @@ uint32_t Tuning::prefill_rows() const {
 
 uint32_t Tuning::mixed_rows() const {
   uint32_t rows = 1;
-  for (const StepTime& step : steps) {
+  for (const engine::StepTime& step : steps) {
     if (step.seconds <= kPace * steps.front().seconds) rows = std::max(rows, step.rows);
   }
   return rows;
@@ -109,12 +112,15 @@ engine::BatchOptions batch_options(const Tuning& tuning) {
   engine::BatchOptions options;
   options.prefill_rows = tuning.prefill_rows();
   options.mixed_rows = tuning.mixed_rows();
+  for (const engine::StepTime& step : tuning.steps) {
+    if (step.rows <= kStreamRows) options.step_times.push_back(step);
+  }
   return options;
 }
 
 std::vector<std::byte> encode_tuning(const Tuning& tuning) {
   nlohmann::ordered_json json = {{"workers", tuning.workers}, {"steps", nlohmann::ordered_json::array()}};
-  for (const StepTime& step : tuning.steps) json["steps"].push_back({step.rows, step.seconds});
+  for (const engine::StepTime& step : tuning.steps) json["steps"].push_back({step.rows, step.seconds});
   const std::string text = json.dump(1);
   const Bytes bytes = lockstep::as_bytes(text);
   return {bytes.begin(), bytes.end()};

@@ -10,15 +10,9 @@
 
 namespace lockstep::api {
 
-// What a step took.
-struct StepTime {
-  uint32_t rows = 0;
-  double seconds = 0;
-};
-
 struct Tuning {
-  uint32_t workers = 0;         // threads with which a step of one row is fastest
-  std::vector<StepTime> steps;  // with them, by rows
+  uint32_t workers = 0;                 // threads with which a step of one row is fastest
+  std::vector<engine::StepTime> steps;  // with them, by rows
 
   // The rows of a prompt's step that cost least each; of those that cost nearly as little the fewest.
   uint32_t prefill_rows() const;

@@ -59,6 +59,9 @@ Answer generate(lockstep_model* model, std::span<const int32_t> prompt,
   answer.prefill_s = event.prefill_s;
   answer.decode_s = event.decode_s;
   answer.token_s.assign(event.token_s, event.token_s + event.token_s_count);
+  answer.prompt_tokens_reused = event.prompt_tokens_reused;
+  answer.drafts_tried = event.drafts_tried;
+  answer.drafts_taken = event.drafts_taken;
   return answer;
 }
 
@@ -89,6 +92,9 @@ nlohmann::ordered_json timing_json(const Answer& answer, size_t prompt_tokens, d
   timing["decode_tok_s"] = rate(static_cast<double>(answer.token_s.size()), answer.decode_s);
   timing["token_s_p50"] = percentile(answer.token_s, 0.5);
   timing["token_s_p99"] = percentile(answer.token_s, 0.99);
+  timing["prompt_tokens_reused"] = answer.prompt_tokens_reused;
+  timing["drafts_tried"] = answer.drafts_tried;
+  timing["drafts_taken"] = answer.drafts_taken;
   return timing;
 }
 

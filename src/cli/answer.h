@@ -22,6 +22,7 @@ struct Answer {
   int signal = 0;  // SIGINT or SIGTERM, when one ended it
   double prefill_s = 0, decode_s = 0;
   std::vector<double> token_s;
+  uint32_t prompt_tokens_reused = 0, drafts_tried = 0, drafts_taken = 0;
 };
 
 // Runs a request to its end and gives new text to `show` as it comes. SIGINT and SIGTERM end the answer, not
@@ -32,7 +33,8 @@ Answer generate(lockstep_model* model, std::span<const int32_t> prompt,
 std::string apply_template(lockstep_model* model, const std::vector<lockstep_message>& messages);
 std::vector<int32_t> tokenize(lockstep_model* model, const std::string& text, bool special);
 
-// load_s, prefill_s, decode_s, prefill_tok_s, decode_tok_s, token_s_p50, token_s_p99.
+// load_s, prefill_s, decode_s, prefill_tok_s, decode_tok_s, token_s_p50, token_s_p99, prompt_tokens_reused,
+// drafts_tried, drafts_taken.
 nlohmann::ordered_json timing_json(const Answer& answer, size_t prompt_tokens, double load_s);
 
 }  // namespace lockstep::cli

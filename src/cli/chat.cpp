@@ -11,6 +11,7 @@ namespace {
 
 struct ChatOptions {
   ModelOptions model;
+  EngineOptions engine;
   SamplingOptions sampling;
   std::string system, load;
 };
@@ -22,7 +23,7 @@ void run(const ChatOptions& options) {
     check_message_text(options.system, "the system message");
     conversation.system = options.system;
   }
-  const ModelHandle model = load_model(options.model);
+  const ModelHandle model = load_model(options.model, options.engine);
   lockstep_model_info info{};
   lockstep_describe(model.get(), &info);
   if (info.has_chat_template == 0) {
@@ -44,6 +45,7 @@ void add_chat(CLI::App& app) {
   command->add_option("--load", options->load, "go on with a conversation that /save wrote")
       ->type_name("FILE");
   options->model.add(*command);
+  options->engine.add(*command);
   options->sampling.add(*command);
   command->footer(
       "\nExample:\n  lockstep chat --system \"Answer in one sentence.\"\n\n"

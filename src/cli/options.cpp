@@ -45,6 +45,17 @@ void ModelOptions::add(CLI::App& command) {
   command.add_flag("--no-cache", no_cache, "neither read nor write the cache of compiled programs");
 }
 
+void EngineOptions::add(CLI::App& command) {
+  command
+      .add_option("--draft-model", draft_model,
+                  "a small model of the same vocabulary that guesses ahead (default: guesses are copied)")
+      ->type_name("MODEL");
+  command.add_option("--drafts", drafts_max, "tokens guessed ahead in a step at the most")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 255u));
+  command.add_flag("--no-speculation", no_speculation, "guess nothing ahead; the text is the same");
+}
+
 std::string ModelOptions::path() const {
   return model.empty() ? default_model_path() : model;
 }
@@ -134,7 +145,7 @@ void require_ok(lockstep_status status) {
   }
 }
 
-ModelHandle load_model(const ModelOptions& options) {
+ModelHandle load_model(const ModelOptions& options, const EngineOptions& engine) {
   const std::string path = options.path();
   lockstep_load_options load{};
   load.isa = options.isa.empty() ? nullptr : options.isa.c_str();
@@ -143,6 +154,9 @@ ModelHandle load_model(const ModelOptions& options) {
   load.weights = options.weights.empty() ? nullptr : options.weights.c_str();
   load.kv_bits = options.kv_bits;
   load.no_cache = options.no_cache ? 1 : 0;
+  load.draft_model = engine.draft_model.empty() ? nullptr : engine.draft_model.c_str();
+  load.drafts_max = engine.drafts_max;
+  load.no_speculation = engine.no_speculation ? 1 : 0;
   load.progress = [](void*, const char* what, uint64_t done, uint64_t total) {
     show_progress(what, done, total);
   };

@@ -30,6 +30,15 @@ struct ModelOptions {
   targets::host::HostOptions host_options() const { return {isa, threads, context, 0}; }
 };
 
+// --draft-model, --drafts, --no-speculation: what decides an answer's speed and not its text.
+struct EngineOptions {
+  std::string draft_model;
+  uint32_t drafts_max = 31;
+  bool no_speculation = false;
+
+  void add(CLI::App& command);
+};
+
 // -n, --temperature, --top-k, --top-p, --min-p, --seed, the penalties, --stop, --logit-bias, --ignore-eos.
 struct SamplingOptions {
   uint32_t tokens_max = 512;
@@ -65,7 +74,7 @@ struct ModelDeleter {
 using ModelHandle = std::unique_ptr<lockstep_model, ModelDeleter>;
 
 // Loads through the C interface, with progress on standard error.
-ModelHandle load_model(const ModelOptions& options);
+ModelHandle load_model(const ModelOptions& options, const EngineOptions& engine);
 
 // Turns a status of the C interface into the error it stands for.
 void require_ok(lockstep_status status);

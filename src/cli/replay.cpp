@@ -12,6 +12,7 @@ namespace {
 
 struct ReplayOptions {
   ModelOptions model;
+  EngineOptions engine;
   std::string record;
   bool json = false;
 };
@@ -20,7 +21,7 @@ void run(const ReplayOptions& options) {
   const Record record = read_record(options.record);
   if (record.tokens.empty())
     user_error("{}: the record has no tokens: there is nothing to replay", options.record);
-  const ModelHandle model = load_model(options.model);
+  const ModelHandle model = load_model(options.model, options.engine);
   lockstep_model_info info{};
   lockstep_describe(model.get(), &info);
   if (record.fingerprint != info.fingerprint) {
@@ -57,6 +58,7 @@ void add_replay(CLI::App& app) {
       ->required();
   command->add_flag("--json", options->json, "print JSON");
   options->model.add(*command);
+  options->engine.add(*command);
   command->footer(
       "\nExample:\n  lockstep run --record answer.json \"Why is the sky blue?\"\n  lockstep replay "
       "answer.json\n\n"

@@ -15,6 +15,7 @@ namespace {
 
 struct RunOptions {
   ModelOptions model;
+  EngineOptions engine;
   SamplingOptions sampling;
   std::string prompt, file, system, record;
   bool raw = false, json = false;
@@ -51,7 +52,7 @@ nlohmann::ordered_json to_json(lockstep_model* model, size_t prompt_tokens, cons
 void run(const RunOptions& options) {
   if (options.raw && !options.system.empty()) user_error("--system needs the chat template; leave out --raw");
   const Stopwatch watch;
-  const ModelHandle model = load_model(options.model);
+  const ModelHandle model = load_model(options.model, options.engine);
   const double load_s = watch.seconds();
   const std::vector<int32_t> prompt = tokenize(model.get(), prompt_text(model.get(), options), true);
   const RequestOptions request(options.sampling, options.model.chunk);
@@ -84,6 +85,7 @@ void add_run(CLI::App& app) {
   command->add_flag("--json", options->json, "print one JSON object instead of the text");
   command->add_option("--record", options->record, "write a record for 'lockstep replay'")->type_name("FILE");
   options->model.add(*command);
+  options->engine.add(*command);
   options->sampling.add(*command);
   command->footer("\nExample:\n  lockstep run -n 100 \"Why is the sky blue?\"");
   command->callback([options] { run(*options); });

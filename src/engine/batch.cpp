@@ -3,19 +3,37 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/suffix_drafter.h"
+
 namespace lockstep::engine {
 
 Batch::Batch(targets::Target& target, const BatchOptions& options)
-    : target_(target), options_(options), pool_(target) {
+    : target_(target), options_(options), pool_(target), step_cost_(target.rows_max()) {
   LOCKSTEP_CHECK(options_.streams_max >= 1 && options_.streams_max < target.rows_max());
   stepping_.reserve(options_.streams_max);
   inputs_.reserve(options_.streams_max);
   running_.reserve(options_.streams_max);
+  for (const StepTime& step : options_.step_times) {
+    if (step.rows <= target.rows_max()) step_cost_.observe(step.rows, step.seconds);
+  }
 }
 
 void Batch::add(std::shared_ptr<Sequence> sequence) {
   sequence->held.pages.reserve(pool_.pages_for(target_.context()));
   sequence->held.blocks.reserve(pool_.pages_for(target_.context()));
+  if (options_.drafts_max != 0) {
+    const Generation& generation = sequence->generation;
+    if (options_.draft_model != nullptr) {
+      const Request& request = generation.request();
+      sequence->drafter = std::make_unique<ModelDrafter>(*options_.draft_model, request.sampling,
+                                                         request.choice, generation.prompt_size());
+      sequence->draft_policy.emplace(step_cost_, Acceptance::kModel);
+    } else {
+      sequence->drafter = std::make_unique<SuffixDrafter>(target_.context() + 1);
+      sequence->draft_policy.emplace(step_cost_, Acceptance::kCopy);
+    }
+    sequence->draft.reserve(options_.drafts_max);
+  }
   waiting_.push_back(std::move(sequence));
 }
 
@@ -28,7 +46,11 @@ void Batch::step(const std::function<void(Sequence&)>& changed) {
   for (const Sequence* sequence : stepping_) {
     inputs_.push_back({sequence->tokens, sequence->computed, sequence->held.pages, sequence->wanted});
   }
+  const Stopwatch watch;
   target_.step(inputs_);
+  uint32_t rows = 0;
+  for (const Sequence* sequence : stepping_) rows += static_cast<uint32_t>(sequence->tokens.size());
+  if (prompts_.empty()) step_cost_.observe(rows, watch.seconds());
   uint32_t logits = 0;
   for (uint32_t i = 0; i < stepping_.size(); ++i) {
     take_rows(*stepping_[i], i, logits);
@@ -120,6 +142,10 @@ void Batch::plan() {
   for (const auto& sequence : running_) {
     if (sequence->is_stream()) plan_rows(*sequence, 1);
   }
+  if (streams == running_.size()) {
+    StepLoad load = {streams, static_cast<double>(streams)};
+    for (Sequence* sequence : stepping_) plan_draft(*sequence, load);
+  }
   plan_chunks(chunk_rows);
 }
 
@@ -145,28 +171,75 @@ void Batch::plan_rows(Sequence& sequence, uint32_t rows) {
   sequence.tokens.assign(tokens.begin(), tokens.end());
   sequence.wanted.clear();
   if (rows == sequence.pending()) sequence.wanted.push_back(static_cast<int32_t>(rows) - 1);
+  sequence.draft.clear();
   sequence.last_turn = steps_;
   stepping_.push_back(&sequence);
 }
 
+// Adds the rows of a draft to a stream's row, as many as pay; `load` is what the step has so far.
+void Batch::plan_draft(Sequence& sequence, StepLoad& load) {
+  if (sequence.drafter == nullptr) return;
+  const Generation& generation = sequence.generation;
+  const std::span<const int32_t> tokens = generation.tokens();
+  const auto size = static_cast<uint32_t>(tokens.size());
+  uint32_t count_max =
+      std::min({options_.drafts_max, target_.context() - size, target_.rows_max() - load.rows});
+  if (const uint32_t tokens_max = generation.request().tokens_max; tokens_max != 0) {
+    count_max = std::min(count_max, tokens_max - static_cast<uint32_t>(generation.answer().size()) - 1);
+  }
+  const uint32_t match = sequence.drafter->match(tokens);
+  DraftChoice choice = sequence.draft_policy->choose(match, count_max, load, sequence.drafter->token_s());
+  if (options_.drafts_fixed != 0) choice.count = match == 0 ? 0 : std::min(options_.drafts_fixed, count_max);
+  if (choice.count == 0) return;
+  sequence.drafter->propose(tokens, choice.count, sequence.draft);
+  if (!pool_.extend(sequence.held, size + static_cast<uint32_t>(sequence.draft.size()))) {
+    return sequence.draft.clear();  // nobody makes room for a guess
+  }
+  for (int32_t token : sequence.draft) {
+    sequence.wanted.push_back(static_cast<int32_t>(sequence.tokens.size()));
+    sequence.tokens.push_back(token);
+  }
+  load.rows += static_cast<uint32_t>(sequence.draft.size());
+  load.tokens += choice.accepted;
+}
+
 // Takes what the step gave to the sequence that was `index` in it; `logits` counts the wanted rows before.
 void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t& logits) {
-  const auto rows = static_cast<uint32_t>(sequence.tokens.size());
   const uint32_t refused = target_.refused_row(index);
   const uint32_t first_logits = logits;
   logits += static_cast<uint32_t>(sequence.wanted.size());
-  if (refused != program::kNone) return sequence.generation.fail(target_.refusal(index));
+  // A refused draft matters only where sampling gets to it.
+  const auto rows = static_cast<uint32_t>(sequence.tokens.size() - sequence.draft.size());
+  if (refused < rows) return sequence.generation.fail(target_.refusal(index));
   sequence.computed += rows;
   if (sequence.wanted.empty()) return;
   const bool first = sequence.generation.answer().empty();
-  sequence.generation.sample(target_.logits(first_logits));
+  const size_t before = sequence.generation.tokens().size();
+  const size_t drafted = sequence.draft.size();
+  size_t accepted = 0;
+  for (size_t i = 0; i < sequence.wanted.size(); ++i) {
+    if (static_cast<uint32_t>(sequence.wanted[i]) >= refused) {
+      sequence.generation.fail(target_.refusal(index));
+      break;
+    }
+    sequence.generation.sample(target_.logits(first_logits + static_cast<uint32_t>(i)));
+    if (sequence.generation.finished() || i == drafted) break;
+    if (sequence.generation.tokens().back() != sequence.draft[i]) break;
+    ++accepted;
+    ++sequence.computed;
+  }
+  sequence.drafts_tried += static_cast<uint32_t>(drafted);
+  sequence.drafts_taken += static_cast<uint32_t>(accepted);
+  if (sequence.draft_policy && prompts_.empty()) {
+    sequence.draft_policy->observe(static_cast<uint32_t>(drafted), static_cast<uint32_t>(accepted));
+  }
   const double seconds = sequence.watch.seconds();
   sequence.watch = Stopwatch();
-  if (first) {
-    sequence.timing.prefill_s += seconds;
-  } else {
-    sequence.timing.decode_s += seconds;
-    sequence.timing.token_s.push_back(seconds);
+  (first ? sequence.timing.prefill_s : sequence.timing.decode_s) += seconds;
+  // Tokens that came with the first took no time of their own.
+  const size_t count = sequence.generation.tokens().size() - before;
+  for (size_t i = first ? 1 : 0; i < count; ++i) {
+    sequence.timing.token_s.push_back(first ? 0.0 : seconds / static_cast<double>(count));
   }
 }
 
@@ -174,6 +247,7 @@ void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t& logits) {
 void Batch::let_go(Sequence& sequence) {
   pool_.release(sequence.held, sequence.generation.tokens(), sequence.computed);
   sequence.computed = 0;
+  sequence.drafter.reset();  // here and not with the owner's last hold, who is on another thread
 }
 
 }  // namespace lockstep::engine

@@ -3,7 +3,8 @@
 // A sequence is its tokens and how many of them are computed. With one token not yet computed it is a stream;
 // with more it is a prompt (or an answer that had to make room) that goes through in chunks. A step takes
 // every stream's row first and then chunks of prompts, few rows while there are streams, so that these keep
-// their pace.
+// their pace. A step of streams alone may also run drafts: further rows of a stream, whose tokens count as
+// far as sampling gives the same ones.
 //
 // Memory: a sequence takes pages as it grows. When none are left the newest sequence gives its own back and
 // waits at the front of the queue; what it had is computed again later, to the same bits. The pool holds at
@@ -20,17 +21,29 @@
 #include <vector>
 
 #include "base/stopwatch.h"
+#include "engine/draft_policy.h"
 #include "engine/generation.h"
 #include "engine/kv_pool.h"
+#include "engine/model_drafter.h"
 #include "targets/sole_sequence.h"
 
 namespace lockstep::engine {
+
+// What a step took whose rows all gave logits.
+struct StepTime {
+  uint32_t rows = 0;
+  double seconds = 0;
+};
 
 // Numbers that change speed alone, never bits.
 struct BatchOptions {
   uint32_t prefill_rows = targets::kPrefillRows;  // of prompts in a step without streams
   uint32_t mixed_rows = 32;                       // of prompts in a step with streams
   uint32_t streams_max = 256;
+  uint32_t drafts_max = 31;               // rows of drafts of one stream; 0: no speculation
+  uint32_t drafts_fixed = 0;              // rows of every draft, whatever they cost; 0: as many as pay
+  DraftModel* draft_model = nullptr;      // makes the drafts; without one they are copied from the sequence
+  std::vector<StepTime> step_times = {};  // what steps were measured to take, for the first choices
 };
 
 // One request in the batch.
@@ -47,6 +60,9 @@ struct Sequence {
 
   // The batch's own:
   HeldPages held;
+  std::unique_ptr<Drafter> drafter;  // none: no speculation
+  std::optional<DraftPolicy> draft_policy;
+  std::vector<int32_t> draft;
   bool started = false;
   uint64_t last_turn = 0;       // the step in which it last had rows, or was admitted
   Stopwatch watch;              // since it was added, then since its first step, then since its last token
@@ -81,6 +97,7 @@ class Batch {
   bool make_room(size_t index, uint32_t positions);
   void plan_chunks(uint32_t rows);
   void plan_rows(Sequence& sequence, uint32_t rows);
+  void plan_draft(Sequence& sequence, StepLoad& load);
   void take_rows(Sequence& sequence, uint32_t index, uint32_t& logits);
   void let_go(Sequence& sequence);
 
@@ -92,6 +109,7 @@ class Batch {
   std::vector<Sequence*> stepping_;
   std::vector<targets::StepSequence> inputs_;
   std::vector<Sequence*> prompts_;
+  StepCost step_cost_;
   uint64_t steps_ = 0;
 };
 

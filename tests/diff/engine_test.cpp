@@ -235,5 +235,39 @@ TEST(EngineBatch, ARefusedValueEndsItsRequestAlone) {
   EXPECT_EQ(finish(*engine.submit(mixed_requests(3)[2])).error->what(), std::string(failed.error->what()));
 }
 
+TEST(EngineBatch, SpeculationChangesNoText) {
+  const auto model = make_small_model();
+  // A sequence that repeats itself, so that drafts are found.
+  Request request;
+  for (uint32_t i = 0; i < 60; ++i) request.prompt.push_back(static_cast<int32_t>(i % 6));
+  request.tokens_max = 120;
+  request.ignore_end = true;
+  for (float temperature : {0.0f, 0.5f, 1.5f}) {
+    request.sampling.temperature = temperature;
+    const auto plain_target = targets::host::load(model->compiled.program, {"", 2, 256});
+    engine::Engine plain(*plain_target, *model->tokenizer, model->graph.vocabulary, {.drafts_max = 0});
+    const Event expected = finish(*plain.submit(request));
+    EXPECT_EQ(expected.drafts_tried, 0u);
+
+    const auto draft_target = targets::host::load(model->compiled.program, {"", 1, 256});
+    engine::DraftModel draft_model(*draft_target);
+    for (engine::DraftModel* drafts : {static_cast<engine::DraftModel*>(nullptr), &draft_model}) {
+      const auto target = targets::host::load(model->compiled.program, {"", 2, 256});
+      engine::Engine engine(*target, *model->tokenizer, model->graph.vocabulary,
+                            {.drafts_fixed = 5, .draft_model = drafts});
+      for (uint32_t round = 0; round < 3; ++round) {
+        const Event event = finish(*engine.submit(request));
+        EXPECT_EQ(event.digest, expected.digest) << temperature;
+        EXPECT_EQ(event.timing.token_s.size(), 119u);
+        // The same model with the same seed guesses right; copies are right sometimes.
+        EXPECT_GT(event.drafts_tried, 0u) << temperature;
+        if (drafts != nullptr) {
+          EXPECT_EQ(event.drafts_taken, event.drafts_tried);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lockstep::tests
