@@ -33,7 +33,7 @@ typedef void (*lockstep_warning)(void* context, const char* message);
 
 /* Zero or NULL in a field means the default that stands beside it. */
 typedef struct lockstep_load_options {
-  const char* isa;     /* scalar, avx2, avx512; NULL: the best that the CPU has */
+  const char* isa;     /* scalar, avx2, avx512, amx, neon; NULL: the best that the CPU has */
   uint32_t threads;    /* 0: as many as are fastest */
   uint32_t context;    /* positions; 0: the model's, at most 8192 */
   const char* weights; /* faithful, int8; NULL: faithful, or what a program has */

@@ -6,6 +6,7 @@ namespace lockstep {
 struct CpuFeatures {
   bool avx2 = false;         // AVX2 with FMA
   bool avx512_vnni = false;  // AVX-512 F, BW, DQ, VL and VNNI
+  bool neon_dot = false;     // NEON with the dot product
 };
 
 const CpuFeatures& cpu_features();

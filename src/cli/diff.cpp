@@ -177,7 +177,7 @@ void add_diff(CLI::App& app) {
   command->add_option("-m,--model", options->model.model, "GGUF file (default: SmolLM2-135M-Instruct)");
   command->add_option("-f,--file", options->file, "the text")->type_name("TEXT");
   command->add_option("--tokens", options->tokens, "token ids instead of a text")->type_name("IDS.json");
-  command->add_option("--a", options->a, "interpreter, scalar, avx2 or avx512")->capture_default_str();
+  command->add_option("--a", options->a, "interpreter, scalar, avx2, avx512 or neon")->capture_default_str();
   command->add_option("--b", options->b, "the other path")->required();
   command->add_option("-n", options->tokens_max, "compare this many positions at the most")
       ->capture_default_str()

@@ -31,7 +31,8 @@ void ModelOptions::add(CLI::App& command) {
   command.add_option("-m,--model", model, "GGUF file or compiled program (default: SmolLM2-135M-Instruct)");
   command.add_option("--threads", threads, "worker threads (default: one for each core)")
       ->check(CLI::Range(1, 256));
-  command.add_option("--isa", isa, "kernels: scalar, avx2, avx512, amx (default: the best this CPU has)");
+  command.add_option("--isa", isa,
+                     "kernels: scalar, avx2, avx512, amx, neon (default: the best this CPU has)");
   command.add_option("--context", context, "positions to make room for (default: the model's, at most 8192)")
       ->check(CLI::Range(1u, 1u << 24));
   command.add_option("--chunk", chunk, "prompt tokens a step (default: what is fastest)")

@@ -15,7 +15,7 @@ PROMPT = "Why is the sky blue? Tell me all that you know of it, in the order in 
 
 def isas():
     """The kernels that this CPU has."""
-    return [i for i in ("scalar", "avx2", "avx512") if lockstep("run", "-m", tiny(), "--isa", i, "-n", 1, "x").code == 0]
+    return [i for i in ("scalar", "avx2", "avx512", "neon") if lockstep("run", "-m", tiny(), "--isa", i, "-n", 1, "x").code == 0]
 
 
 class Help(Test):

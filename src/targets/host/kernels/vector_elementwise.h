@@ -2,12 +2,11 @@
 // vector_*.h. The functions are those of KernelTable (kernels.h). NUMERICS.md sections 1, 2, 5 and 7.
 #pragma once
 
-#include <immintrin.h>
-
 #include <cstdint>
 #include <cstring>
 
 #include "targets/host/kernels/kernels.h"
+#include "targets/host/kernels/sum_of_16.h"
 #include "targets/host/kernels/vector_functions.h"
 
 namespace lockstep::targets::host {
@@ -54,14 +53,6 @@ LOCKSTEP_FORCE_INLINE typename V::Ints high_plane(typename V::Ints a) {
 template <class V>
 LOCKSTEP_FORCE_INLINE typename V::Ints low_plane(typename V::Ints a, typename V::Ints high) {
   return V::add(V::sub(a, V::template shift_left<8>(high)), high);
-}
-
-// The sum of 16 int8.
-LOCKSTEP_FORCE_INLINE int16_t sum_of_16(const int8_t* p) {
-  const __m128i biased =
-      _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), _mm_set1_epi8(-128));
-  const __m128i halves = _mm_sad_epu8(biased, _mm_setzero_si128());
-  return static_cast<int16_t>(_mm_cvtsi128_si32(halves) + _mm_extract_epi16(halves, 4) - 16 * 128);
 }
 
 // Writes Q16Layout(n) of x, whose scale is known. Each vector of x is read before the planes are written.
