@@ -42,6 +42,13 @@ Hash256 blake2b(Bytes bytes) {
   return hasher.finish();
 }
 
+Hash256 blake2b_chain(const Hash256& before, Bytes link) {
+  Blake2b hasher;
+  hasher.update(before);
+  hasher.update(link);
+  return hasher.finish();
+}
+
 namespace {
 Hash128 canonical(XXH128_hash_t value) {
   XXH128_canonical_t canonical_form;

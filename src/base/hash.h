@@ -33,6 +33,8 @@ class Blake2b {
 };
 
 Hash256 blake2b(Bytes bytes);
+// The hash of a chain's next link: BLAKE2b-256 of the hash before it and the link's bytes.
+Hash256 blake2b_chain(const Hash256& before, Bytes link);
 
 // XXH3-128 in its canonical (big-endian) byte order.
 Hash128 xxh3(Bytes bytes);

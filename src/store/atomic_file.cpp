@@ -115,12 +115,14 @@ void AtomicFile::append(Bytes bytes) {
   }
 }
 
-void AtomicFile::commit() {
+void AtomicFile::commit(Durability durability) {
   LOCKSTEP_CHECK(!temporary_.empty());
-  if (::fsync(descriptor_) != 0) fail("written", errno);
+  const bool durable = durability == Durability::Durable;
+  if (durable && ::fsync(descriptor_) != 0) fail("written", errno);
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("replaced", errno);
   temporary_.clear();
   if (::close(std::exchange(descriptor_, -1)) != 0 && errno != EINTR) fail("written", errno);
+  if (!durable) return;
   if (int code = synchronise_folder(folder_of(path_))) fail("made durable", code);
 }
 

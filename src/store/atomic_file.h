@@ -9,6 +9,11 @@
 
 namespace lockstep::store {
 
+enum class Durability : uint8_t {
+  Durable,  // on the disk when commit returns
+  Lazy,     // written out when the system likes; after a crash of the machine the file may be damaged
+};
+
 // A file that is being written. OWNS its temporary, which goes when the object does without a commit. A
 // temporary is locked for as long as its writer lives, so what a killed process left behind is told from
 // what a living one still writes; leftovers in the folder are removed by the next writer. One thread.
@@ -23,8 +28,8 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
 
   void append(Bytes bytes);
-  // Makes the file durable under its name, in place of an older one. Called once, as the last call.
-  void commit();
+  // Gives the file its name, in place of an older one. Called once, as the last call.
+  void commit(Durability durability = Durability::Durable);
 
   const std::filesystem::path& path() const { return path_; }
 

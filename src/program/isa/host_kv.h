@@ -6,9 +6,12 @@
 //   key scales [64] binary32, value scales [64] binary32
 //
 // Elements are int16, or int8 with an 8-bit cache. Value lanes are value_width rounded up to 16.
+//
+// Outside a target a page has the canonical form below, which knows nothing of units and lanes.
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "program/program.h"
 
@@ -50,6 +53,25 @@ struct KvLayout {
   uint64_t value_index(uint32_t d, uint32_t slot) const {
     return (slot / 2 * value_lanes() + d) * 2 + slot % 2;
   }
+
+  // Bytes of one position in canonical form.
+  uint64_t canonical_position_bytes() const {
+    return uint64_t{layers} * kv_heads *
+           ((uint64_t{head_width} + value_width) * element_bytes() + 2 * sizeof(float));
+  }
 };
+
+// The canonical form of the first `positions` (1 to 64) positions of a page. Per layer and KV head, all
+// little-endian and without padding:
+//
+//   keys [positions][head_width], values [positions][value_width]      int16, or int8 with an 8-bit cache
+//   key scales [positions], value scales [positions]                   binary32
+//
+// REQUIRES: a page of page_bytes(), and positions * canonical_position_bytes() of canonical form.
+void to_canonical(const KvLayout& layout, std::span<const std::byte> page, uint32_t positions,
+                  std::span<std::byte> canonical);
+// Leaves the page's other positions and its padding as they are.
+void from_canonical(const KvLayout& layout, std::span<const std::byte> canonical, uint32_t positions,
+                    std::span<std::byte> page);
 
 }  // namespace lockstep::program::isa
