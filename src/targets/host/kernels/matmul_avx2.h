@@ -172,7 +172,38 @@ class MatMulAvx2 {
     }
   };
 
+  // How often `multiply` ran.
+  template <class Multiply>
+  static uint64_t multiply_rounds(uint64_t rounds, const Multiply& multiply) {
+    constexpr int kChains = 8;
+    __m256i sums[kChains], codes[kChains], activations = _mm256_set1_epi8(5);
+    for (int c = 0; c < kChains; ++c) {
+      sums[c] = _mm256_setzero_si256();
+      codes[c] = _mm256_set1_epi8(static_cast<char>(c));
+    }
+    for (uint64_t i = 0; i < rounds; ++i) {
+      asm volatile("" : "+x"(activations));  // hides that every round is the same
+      for (int c = 0; c < kChains; ++c) sums[c] = multiply(sums[c], codes[c], activations);
+    }
+    for (int c = 0; c < kChains; ++c) asm volatile("" : : "x"(sums[c]));  // they are needed
+    return rounds * kChains;
+  }
+
  public:
+  static uint64_t multiply_peak(program::isa::PanelKind kind, uint64_t rounds) {
+    using program::isa::PanelKind;
+    // Nibbles meet activations in vpmaddubsw, other panels in vpmaddwd.
+    if (kind == PanelKind::Nibble) {
+      return 16 * multiply_rounds(rounds, [](__m256i sum, __m256i codes, __m256i activations) {
+               return _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, activations));
+             });
+    }
+    return (kind == PanelKind::Plain16 ? 8 : 16) *
+           multiply_rounds(rounds, [](__m256i sum, __m256i codes, __m256i activations) {
+             return _mm256_add_epi32(sum, _mm256_madd_epi16(codes, activations));
+           });
+  }
+
   template <uint32_t kGroupColumns>
   struct Nibble : WithPlaneTotals {
     static constexpr uint32_t kColumns = kGroupColumns;

@@ -115,6 +115,17 @@ class MatMulAvx512 {
   };
 
  public:
+  static uint64_t multiply_peak(program::isa::PanelKind kind, uint64_t rounds) {
+    constexpr int kChains = 12;
+    __m512i sums[kChains], codes = _mm512_set1_epi8(3), activations = _mm512_set1_epi8(5);
+    for (int c = 0; c < kChains; ++c) sums[c] = _mm512_set1_epi32(c);
+    for (uint64_t i = 0; i < rounds; ++i) {
+      for (int c = 0; c < kChains; ++c) sums[c] = _mm512_dpbusd_epi32(sums[c], codes, activations);
+    }
+    for (int c = 0; c < kChains; ++c) asm volatile("" : : "v"(sums[c]));  // they are needed
+    return rounds * kChains * (kind == program::isa::PanelKind::Plain16 ? 16 : 32);
+  }
+
   template <uint32_t kGroupColumns>
   struct Nibble : Grouped<kGroupColumns, 8> {
     using Base = Grouped<kGroupColumns, 8>;
