@@ -44,7 +44,7 @@ struct AttentionArguments {
 };
 
 struct KernelTable {
-  const char* name;  // "scalar", "avx2", "avx512"
+  const char* name;  // "scalar", "avx2", "avx512", "amx"
 
   // The functions below return false where a vector leaves the contract's range (Q16's error); what they
   // then write is a zero vector.
@@ -85,6 +85,7 @@ const KernelTable& scalar_kernels();
 #if defined(__x86_64__)
 const KernelTable& avx2_kernels();
 const KernelTable& avx512_kernels();
+const KernelTable& amx_kernels();
 #endif
 
 }  // namespace lockstep::targets::host
