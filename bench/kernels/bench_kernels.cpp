@@ -4,6 +4,7 @@
 // shared.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <string>
@@ -59,6 +60,14 @@ void read_memory(benchmark::State& state) {
   count_bytes(state, share);
 }
 
+// What matmul could reach if it did nothing but multiply.
+void multiply_peak(benchmark::State& state, const KernelTable* table, PanelKind kind) {
+  constexpr uint64_t kRounds = 100000;
+  uint64_t products = 0;
+  for (auto _ : state) products += table->multiply_peak(kind, kRounds);
+  state.counters["MAC/s"] = benchmark::Counter(static_cast<double>(products), benchmark::Counter::kIsRate);
+}
+
 PanelLayout layout_of(PanelKind kind, uint64_t rows, uint64_t columns) {
   PanelLayout layout;
   layout.kind = kind;
@@ -82,38 +91,52 @@ std::vector<std::byte> make_rows(uint64_t columns, uint32_t rows) {
   return out;
 }
 
-// Products of `tokens` rows with as many copies of a matrix as the memory holds, one copy an iteration; with
-// several threads each has its share of the panels.
-void matmul(benchmark::State& state, const KernelTable* table, PanelLayout layout, uint32_t tokens) {
+// Products of `tokens` rows with the matrices of `layouts` in turn, each time the memory's next copy of one;
+// with several threads each has its share of the panels. One iteration takes every matrix once.
+void matmul(benchmark::State& state, const KernelTable* table, std::vector<PanelLayout> layouts,
+            uint32_t tokens) {
   const AlignedBuffer& memory = weights_memory();
-  const uint64_t copies = memory.size() / layout.bytes();
-  const std::vector<std::byte> x = make_rows(layout.columns, tokens);
-  const std::vector<float> scales(layout.panels() * program::isa::kPanelRows, 1e-4f);
-  std::vector<float> y(layout.rows * tokens);
   const auto threads = static_cast<uint64_t>(state.threads()),
              thread = static_cast<uint64_t>(state.thread_index());
-  MatMulArguments arguments;
-  arguments.x = x.data();
-  arguments.x_row_bytes = Q16Layout(layout.columns).row_bytes();
-  arguments.y = y.data();
-  arguments.y_row_floats = layout.rows;
-  arguments.rows = tokens;
-  arguments.layout = layout;
-  arguments.scales = scales.data();
-  arguments.panel_begin = layout.panels() * thread / threads;
-  arguments.panel_end = layout.panels() * (thread + 1) / threads;
-  uint64_t copy = 0;
+  std::vector<std::vector<std::byte>> x;
+  for (const PanelLayout& layout : layouts) x.push_back(make_rows(layout.columns, tokens));
+  uint64_t rows_max = 0;
+  for (const PanelLayout& layout : layouts) rows_max = std::max(rows_max, layout.rows);
+  const std::vector<float> scales(rows_max + program::isa::kPanelRows, 1e-4f);
+  std::vector<float> y(rows_max * tokens);
+  uint64_t at = 0, bytes = 0, products = 0;
   for (auto _ : state) {
-    arguments.panels = memory.data() + copy * layout.bytes();
-    copy = copy + 1 == copies ? 0 : copy + 1;
-    table->matmul(arguments);
-    benchmark::ClobberMemory();
+    for (uint64_t i = 0; i < layouts.size(); ++i) {
+      const PanelLayout& layout = layouts[i];
+      if (at + layout.bytes() > memory.size()) at = 0;
+      MatMulArguments arguments;
+      arguments.x = x[i].data();
+      arguments.x_row_bytes = Q16Layout(layout.columns).row_bytes();
+      arguments.y = y.data();
+      arguments.y_row_floats = layout.rows;
+      arguments.rows = tokens;
+      arguments.layout = layout;
+      arguments.panels = memory.data() + at;
+      arguments.scales = scales.data();
+      arguments.panel_begin = layout.panels() * thread / threads;
+      arguments.panel_end = layout.panels() * (thread + 1) / threads;
+      table->matmul(arguments);
+      benchmark::ClobberMemory();
+      at += layout.bytes();
+      const uint64_t panels = arguments.panel_end - arguments.panel_begin;
+      bytes += panels * layout.panel_bytes();
+      products += panels * program::isa::kPanelRows * layout.columns * tokens;
+    }
   }
-  const uint64_t panels = arguments.panel_end - arguments.panel_begin;
-  count_bytes(state, panels * layout.panel_bytes());
-  state.counters["MAC/s"] =
-      benchmark::Counter(static_cast<double>(panels * program::isa::kPanelRows * layout.columns * tokens),
-                         benchmark::Counter::kIsIterationInvariantRate);
+  state.SetBytesProcessed(static_cast<int64_t>(bytes));
+  state.counters["MAC/s"] = benchmark::Counter(static_cast<double>(products), benchmark::Counter::kIsRate);
+}
+
+// The matrices of a layer of the default model.
+std::vector<PanelLayout> layer_of(PanelKind kind) {
+  return {layout_of(kind, 576, 576), layout_of(kind, 192, 576),  layout_of(kind, 192, 576),
+          layout_of(kind, 576, 576), layout_of(kind, 1536, 576), layout_of(kind, 1536, 576),
+          layout_of(kind, 576, 1536)};
 }
 
 // One head over 2048 positions of a cache that stays in the caches.
@@ -177,32 +200,36 @@ void register_all() {
   if (cpu_features().avx512_vnni) tables.push_back(&avx512_kernels());
   if (cpu_features().avx2) tables.push_back(&avx2_kernels());
 #endif
-  const PanelLayout nibbles = layout_of(PanelKind::Nibble, 576, 1536);
+  constexpr PanelKind kKinds[] = {PanelKind::Nibble, PanelKind::Byte, PanelKind::Plain8, PanelKind::Plain16};
   const PanelLayout head = layout_of(PanelKind::Byte, 49152, 576);
   for (int threads : {1, 2}) {
     benchmark::RegisterBenchmark("read_memory", read_memory)->Threads(threads)->UseRealTime();
     for (const KernelTable* table : tables) {
       const std::string name = table->name;
-      benchmark::RegisterBenchmark((name + "/matmul_576x1536_nibble/1_token").c_str(), matmul, table, nibbles,
-                                   1)
+      benchmark::RegisterBenchmark((name + "/head/1_token").c_str(), matmul, table, std::vector{head}, 1)
           ->Threads(threads)
           ->UseRealTime();
-      benchmark::RegisterBenchmark((name + "/matmul_49152x576_byte/1_token").c_str(), matmul, table, head, 1)
-          ->Threads(threads)
-          ->UseRealTime();
+      for (uint32_t tokens : {1u, 2u, 3u, 4u, 6u, 8u, 12u, 16u, 24u, 32u}) {
+        const std::string count = "/" + std::to_string(tokens) + "_tokens";
+        benchmark::RegisterBenchmark((name + "/layer_nibble" + count).c_str(), matmul, table,
+                                     layer_of(PanelKind::Nibble), tokens)
+            ->Threads(threads)
+            ->UseRealTime();
+      }
     }
   }
   for (const KernelTable* table : tables) {
     const std::string name = table->name;
-    for (uint32_t tokens : {2u, 4u, 8u, 64u}) {
-      const std::string count = std::to_string(tokens) + "_tokens";
-      benchmark::RegisterBenchmark((name + "/matmul_576x1536_nibble/" + count).c_str(), matmul, table,
-                                   nibbles, tokens);
-    }
-    for (PanelKind kind : {PanelKind::Byte, PanelKind::Plain8, PanelKind::Plain16}) {
-      benchmark::RegisterBenchmark(
-          (name + "/matmul_576x1536_kind_" + std::to_string(int(kind)) + "/64_tokens").c_str(), matmul, table,
-          layout_of(kind, 576, 1536), 64);
+    for (PanelKind kind : kKinds) {
+      const std::string of_kind = program::isa::panel_kind_name(kind);
+      benchmark::RegisterBenchmark((name + "/multiply_peak_" + of_kind).c_str(), multiply_peak, table, kind);
+      for (uint32_t tokens : {4u, 16u, 64u, 512u}) {
+        const std::string count = "/" + std::to_string(tokens) + "_tokens";
+        benchmark::RegisterBenchmark((name + "/matmul_576x1536_" + of_kind + count).c_str(), matmul, table,
+                                     std::vector{layout_of(kind, 576, 1536)}, tokens);
+        benchmark::RegisterBenchmark((name + "/matmul_1536x576_" + of_kind + count).c_str(), matmul, table,
+                                     std::vector{layout_of(kind, 1536, 576)}, tokens);
+      }
     }
     benchmark::RegisterBenchmark((name + "/attention_2048/16_bits").c_str(), attention, table, 16);
     benchmark::RegisterBenchmark((name + "/attention_2048/8_bits").c_str(), attention, table, 8);

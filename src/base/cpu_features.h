@@ -7,6 +7,7 @@ struct CpuFeatures {
   bool avx2 = false;         // AVX2 with FMA
   bool avx512_vnni = false;  // AVX-512 F, BW, DQ, VL and VNNI
   bool neon_dot = false;     // NEON with the dot product
+  bool amx_int8 = false;     // AVX-512 as above and AMX tiles of 8-bit integers, which this process may use
 };
 
 const CpuFeatures& cpu_features();

@@ -8,6 +8,7 @@ std::vector<const KernelTable*> available_kernels() {
 #if defined(__x86_64__)
   if (cpu_features().avx2) tables.push_back(&avx2_kernels());
   if (cpu_features().avx512_vnni) tables.push_back(&avx512_kernels());
+  if (cpu_features().amx_int8) tables.push_back(&amx_kernels());
 #elif defined(__aarch64__)
   if (cpu_features().neon_dot) tables.push_back(&neon_kernels());
 #endif

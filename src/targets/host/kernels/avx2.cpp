@@ -15,6 +15,7 @@ const KernelTable& avx2_kernels() {
       .quantise_head = quantise_head<Avx2>,
       .attention = attention<Avx2>,
       .matmul = matmul<MatMulAvx2>,
+      .multiply_peak = MatMulAvx2::multiply_peak,
       .rope = rope<Avx2>,
       .rope_angles = rope_angles<Avx2>,
       .exp2 = exp2_array<Avx2>,

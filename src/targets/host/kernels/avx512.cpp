@@ -15,6 +15,7 @@ const KernelTable& avx512_kernels() {
       .quantise_head = quantise_head<Avx512>,
       .attention = attention<Avx512>,
       .matmul = matmul<MatMulAvx512>,
+      .multiply_peak = MatMulAvx512::multiply_peak,
       .rope = rope<Avx512>,
       .rope_angles = rope_angles<Avx512>,
       .exp2 = exp2_array<Avx512>,

@@ -44,7 +44,7 @@ struct AttentionArguments {
 };
 
 struct KernelTable {
-  const char* name;  // "scalar", "avx2", "avx512", "neon"
+  const char* name;  // "scalar", "avx2", "avx512", "amx", "neon"
 
   // The functions below return false where a vector leaves the contract's range (Q16's error); what they
   // then write is a zero vector.
@@ -61,6 +61,10 @@ struct KernelTable {
   bool (*attention)(const AttentionArguments& arguments);
 
   void (*matmul)(const MatMulArguments& arguments);
+  // Does `rounds` rounds of the instruction that matmul multiplies panels of `kind` with, on registers alone.
+  // Returns how many products of a weight and an element of x as many instructions give in matmul: over the
+  // time that it took, the bound of matmul's rate on one thread.
+  uint64_t (*multiply_peak)(program::isa::PanelKind kind, uint64_t rounds);
   // Turns one head in place; cos and sin of each pair. `halves`: pairs are (i, i + pairs), else (2i, 2i+1).
   void (*rope)(float* head, const float* cos, const float* sin, uint32_t pairs, bool halves);
   // cos and sin of `pairs` turns at a position.
@@ -81,6 +85,7 @@ const KernelTable& scalar_kernels();
 #if defined(__x86_64__)
 const KernelTable& avx2_kernels();
 const KernelTable& avx512_kernels();
+const KernelTable& amx_kernels();
 #elif defined(__aarch64__)
 const KernelTable& neon_kernels();
 #endif

@@ -75,8 +75,8 @@ class MatMulAvx2 {
     using Totals = PlaneTotals<kTokens>;
 
     template <uint32_t kTokens>
-    LOCKSTEP_FORCE_INLINE static void finish(const MatMulArguments& arguments, uint32_t token, uint64_t row,
-                                             const Totals<kTokens>& totals) {
+    LOCKSTEP_FORCE_INLINE static void finish(const MatMulArguments& arguments, uint32_t token, uint32_t,
+                                             uint64_t row, const Totals<kTokens>& totals) {
       for (uint32_t t = 0; t < kTokens; ++t) {
         for (uint32_t h = 0; h < kHalves; ++h) {
           finish_rows<Avx2>(arguments, token + t, row + h * Avx2::kLanes,
@@ -160,8 +160,8 @@ class MatMulAvx2 {
     }
 
     template <uint32_t kTokens>
-    LOCKSTEP_FORCE_INLINE static void finish(const MatMulArguments& arguments, uint32_t token, uint64_t row,
-                                             const Totals<kTokens>& totals) {
+    LOCKSTEP_FORCE_INLINE static void finish(const MatMulArguments& arguments, uint32_t token, uint32_t,
+                                             uint64_t row, const Totals<kTokens>& totals) {
       for (uint32_t t = 0; t < kTokens; ++t) {
         for (uint32_t h = 0; h < kHalves; ++h) {
           const __m128 even = to_floats(totals.even[t][h]), odd = to_floats(totals.odd[t][h]);
@@ -172,7 +172,38 @@ class MatMulAvx2 {
     }
   };
 
+  // How often `multiply` ran.
+  template <class Multiply>
+  static uint64_t multiply_rounds(uint64_t rounds, const Multiply& multiply) {
+    constexpr int kChains = 8;
+    __m256i sums[kChains], codes[kChains], activations = _mm256_set1_epi8(5);
+    for (int c = 0; c < kChains; ++c) {
+      sums[c] = _mm256_setzero_si256();
+      codes[c] = _mm256_set1_epi8(static_cast<char>(c));
+    }
+    for (uint64_t i = 0; i < rounds; ++i) {
+      asm volatile("" : "+x"(activations));  // hides that every round is the same
+      for (int c = 0; c < kChains; ++c) sums[c] = multiply(sums[c], codes[c], activations);
+    }
+    for (int c = 0; c < kChains; ++c) asm volatile("" : : "x"(sums[c]));  // they are needed
+    return rounds * kChains;
+  }
+
  public:
+  static uint64_t multiply_peak(program::isa::PanelKind kind, uint64_t rounds) {
+    using program::isa::PanelKind;
+    // Nibbles meet activations in vpmaddubsw, other panels in vpmaddwd.
+    if (kind == PanelKind::Nibble) {
+      return 16 * multiply_rounds(rounds, [](__m256i sum, __m256i codes, __m256i activations) {
+               return _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, activations));
+             });
+    }
+    return (kind == PanelKind::Plain16 ? 8 : 16) *
+           multiply_rounds(rounds, [](__m256i sum, __m256i codes, __m256i activations) {
+             return _mm256_add_epi32(sum, _mm256_madd_epi16(codes, activations));
+           });
+  }
+
   template <uint32_t kGroupColumns>
   struct Nibble : WithPlaneTotals {
     static constexpr uint32_t kColumns = kGroupColumns;
@@ -188,7 +219,7 @@ class MatMulAvx2 {
     }
 
     template <uint32_t kTokens>
-    LOCKSTEP_FORCE_INLINE static void add(const MatMulRun<kTokens>& run, const Prepared& prepared,
+    LOCKSTEP_FORCE_INLINE static void add(const MatMulRun& run, const Prepared& prepared,
                                           PlaneTotals<kTokens>& totals) {
       const __m256i low_half = _mm256_set1_epi8(15);
       const std::byte* group = run.panel;
@@ -203,10 +234,12 @@ class MatMulAvx2 {
             second[h] = _mm256_and_si256(_mm256_srli_epi16(both, 4), low_half);
           }
           for (uint32_t t = 0; t < kTokens; ++t) {
-            add_line(sums.hi[t], first, four_bytes(run.hi[t] + g * kColumns + 4 * k));
-            add_line(sums.lo[t], first, four_bytes(run.lo[t] + g * kColumns + 4 * k));
-            add_line(sums.hi[t], second, four_bytes(run.hi[t] + g * kColumns + kColumns / 2 + 4 * k));
-            add_line(sums.lo[t], second, four_bytes(run.lo[t] + g * kColumns + kColumns / 2 + 4 * k));
+            add_line(sums.hi[t], first, four_bytes(run.hi + t * run.row_bytes + g * kColumns + 4 * k));
+            add_line(sums.lo[t], first, four_bytes(run.lo + t * run.row_bytes + g * kColumns + 4 * k));
+            add_line(sums.hi[t], second,
+                     four_bytes(run.hi + t * run.row_bytes + g * kColumns + kColumns / 2 + 4 * k));
+            add_line(sums.lo[t], second,
+                     four_bytes(run.lo + t * run.row_bytes + g * kColumns + kColumns / 2 + 4 * k));
           }
         }
         for (uint32_t h = 0; h < kHalves; ++h) {
@@ -242,8 +275,7 @@ class MatMulAvx2 {
     static constexpr uint32_t kBytes = Base::kLines * 64 + (kOffsets ? 64 : 32);
 
     template <uint32_t kTokens>
-    LOCKSTEP_FORCE_INLINE static void add(const MatMulRun<kTokens>& run,
-                                          const typename Base::Prepared& prepared,
+    LOCKSTEP_FORCE_INLINE static void add(const MatMulRun& run, const typename Base::Prepared& prepared,
                                           WideTotals<kTokens>& totals) {
       const std::byte* group = run.panel;
       for (uint64_t g = 0; g < run.groups; ++g, group += kBytes) {
@@ -268,7 +300,7 @@ class MatMulAvx2 {
     static constexpr uint32_t kBytes = kLines * 64;
 
     template <uint32_t kTokens>
-    LOCKSTEP_FORCE_INLINE static void add(const MatMulRun<kTokens>& run, const Prepared& prepared,
+    LOCKSTEP_FORCE_INLINE static void add(const MatMulRun& run, const Prepared& prepared,
                                           WideTotals<kTokens>& totals) {
       const std::byte* block = run.panel;
       for (uint64_t g = 0; g < run.groups; ++g, block += kBytes) {
@@ -301,7 +333,7 @@ class MatMulAvx2 {
     }
 
     template <uint32_t kTokens>
-    LOCKSTEP_FORCE_INLINE static void add(const MatMulRun<kTokens>& run, const Prepared& prepared,
+    LOCKSTEP_FORCE_INLINE static void add(const MatMulRun& run, const Prepared& prepared,
                                           PlaneTotals<kTokens>& totals) {
       const std::byte* block = run.panel;
       for (uint64_t g = 0; g < run.groups; ++g, block += kBytes) {

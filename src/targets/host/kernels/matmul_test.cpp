@@ -5,6 +5,7 @@
 #include "numerics/float32.h"
 #include "numerics/q16.h"
 #include "targets/host/kernels/kernels_testing.h"
+#include "targets/host/kernels/matmul_amx.h"
 
 namespace lockstep::targets::host {
 namespace {
@@ -277,6 +278,41 @@ TEST(MatMul, SharesOfPanels) {
       one.check(*table, true, false, 2, 4);
       one.check(*table, false, false, 4, 5);
       one.check(*table, false, false, 3, 3);
+    }
+  }
+}
+
+// The product on a tile unit, here one in plain C++; where the CPU has its own, that one is among
+// all_tables().
+const KernelTable& emulated_tiles() {
+  static const KernelTable table = [] {
+    KernelTable emulated = scalar_kernels();
+    emulated.name = "emulated tiles";
+    emulated.matmul = TileMatMul<EmulatedTileUnit>::run;
+    return emulated;
+  }();
+  return table;
+}
+
+TEST(MatMul, TileUnit) {
+  // Odd widths, several blocks of columns (640) and of tokens (512), tiles that share tokens.
+  constexpr Shape kShapes[] = {{1, 1, 16},    {17, 31, 17},  {16, 64, 25},   {40, 97, 31},
+                               {33, 208, 32}, {50, 650, 40}, {20, 1400, 33}, {18, 40, 530}};
+  uint64_t seed = 6000;
+  for (const Code& code : kCodes) {
+    for (const Shape& shape : kShapes) {
+      Case one(code, shape, Values::Random, seed++);
+      std::vector<const KernelTable*> tables = vector_tables();
+      tables.push_back(&emulated_tiles());
+      for (const KernelTable* table : tables) {
+        one.check(*table, false, false, 0, one.panels());
+        one.check(*table, true, true, one.panels() / 2, one.panels());
+      }
+    }
+    for (Values values : {Values::CodesAtEnds, Values::LargestNorm}) {
+      Case one(code, {33, 1300, 29}, values, seed++);
+      for (const KernelTable* table : all_tables()) one.check(*table, false, false, 0, one.panels());
+      one.check(emulated_tiles(), false, false, 0, one.panels());
     }
   }
 }

@@ -1,13 +1,14 @@
 // What the vector versions of the matrix product share: the way through tokens and panels, and the end of a
 // row. An instruction set (matmul_avx2.h, matmul_avx512.h) gives a `Kind` for every kind of panel:
 //
-//   kColumns, kBytes          of a group, or of a block of 32 columns where there are no groups
-//   kTokensMax                tokens of a tile, which share every load of a panel
-//   kGroupsAtOnce             groups for which Prepared has room
-//   Prepared, prepare(...)    what a tile needs of its tokens besides their planes, made once for many panels
-//   Totals<kTokens>           sums of 16 rows for every token, zero at first
-//   add<kTokens>(...)         adds a run of groups of one panel
-//   finish<kTokens>(...)      writes 16 rows of y of every token
+//   kColumns, kBytes      of a group, or of a block of 32 columns where there are no groups
+//   kTokensMax            tokens of a tile, which share every load of a panel
+//   kGroupsAtOnce         groups for which Prepared has room
+//   Prepared, prepare     what a tile needs of its tokens besides their planes, made once for many panels
+//   Totals<kTokens>       sums of 16 rows for every token, zero at first
+//   add<kTokens>          adds a run of groups
+//   finish<kTokens>       writes 16 rows of y of every token
+// kTokens is 1, or kTokensMax for any number of tokens up to it.
 #pragma once
 
 #include <cstdint>
@@ -18,13 +19,14 @@
 
 namespace lockstep::targets::host {
 
-// A run of groups of one panel, and where the planes of the tile's tokens stand at its first column.
-template <uint32_t kTokens>
+// A run of groups of one panel, and a tile's tokens from its first column on.
 struct MatMulRun {
   const std::byte* panel;
-  const int8_t* hi[kTokens];
-  const int8_t* lo[kTokens];
   uint64_t groups;
+  const int8_t* hi;  // of the first token; the planes of the others are row_bytes apart
+  const int8_t* lo;
+  uint64_t row_bytes;
+  uint32_t tokens;
 };
 
 LOCKSTEP_FORCE_INLINE const std::byte* matmul_row(const MatMulArguments& arguments, uint32_t token) {
@@ -64,9 +66,10 @@ LOCKSTEP_FORCE_INLINE void finish_rows(const MatMulArguments& arguments, uint32_
   V::store(y, value, rows);
 }
 
-// The tile of kTokens tokens from `token` on against the panels [begin, end).
+// The panels [begin, end) against the tile of `tokens` tokens from `token` on.
 template <class Kind, uint32_t kTokens>
-void matmul_tile(const MatMulArguments& arguments, uint32_t token, uint64_t begin, uint64_t end) {
+void matmul_tile(const MatMulArguments& arguments, uint32_t token, uint32_t tokens, uint64_t begin,
+                 uint64_t end) {
   const Q16Layout layout(arguments.layout.columns);
   const uint64_t groups = (arguments.layout.columns + Kind::kColumns - 1) / Kind::kColumns;
   const uint64_t step = groups < Kind::kGroupsAtOnce ? groups : Kind::kGroupsAtOnce;
@@ -74,52 +77,44 @@ void matmul_tile(const MatMulArguments& arguments, uint32_t token, uint64_t begi
   for (uint64_t panel = begin; panel < end; ++panel) {
     typename Kind::template Totals<kTokens> totals;
     for (uint64_t first = 0; first < groups; first += step) {
-      MatMulRun<kTokens> run;
+      MatMulRun run;
       run.panel = arguments.panels + (panel * groups + first) * Kind::kBytes;
       run.groups = groups - first < step ? groups - first : step;
-      for (uint32_t t = 0; t < kTokens; ++t) {
-        run.hi[t] =
-            reinterpret_cast<const int8_t*>(matmul_row(arguments, token + t)) + first * Kind::kColumns;
-        run.lo[t] = run.hi[t] + layout.lo();
-      }
+      run.hi = reinterpret_cast<const int8_t*>(matmul_row(arguments, token)) + first * Kind::kColumns;
+      run.lo = run.hi + layout.lo();
+      run.row_bytes = arguments.x_row_bytes;
+      run.tokens = kTokens == 1 ? 1 : tokens;
       if (panel == begin || groups > step) {
-        for (uint32_t t = 0; t < kTokens; ++t) {
+        for (uint32_t t = 0; t < run.tokens; ++t) {
           Kind::prepare(matmul_row(arguments, token + t), layout, first, run.groups, t, prepared);
         }
       }
       Kind::template add<kTokens>(run, prepared, totals);
     }
-    Kind::template finish<kTokens>(arguments, token, panel * program::isa::kPanelRows, totals);
+    Kind::template finish<kTokens>(arguments, token, tokens, panel * program::isa::kPanelRows, totals);
   }
 }
 
-// The last tokens, fewer than a tile.
-template <class Kind, uint32_t kTokens>
-LOCKSTEP_FORCE_INLINE void matmul_rest(const MatMulArguments& arguments, uint32_t token, uint64_t begin,
-                                       uint64_t end) {
-  if constexpr (kTokens > 0) {
-    if (arguments.rows - token == kTokens) {
-      matmul_tile<Kind, kTokens>(arguments, token, begin, end);
-    } else {
-      matmul_rest<Kind, kTokens - 1>(arguments, token, begin, end);
-    }
-  }
-}
-
-// All tokens against a block of panels, which stays in cache meanwhile; then the next block.
+// All tokens against a block of panels, which stays in cache meanwhile; then the next block. Tiles are of
+// nearly equal size.
 template <class Kind>
 void matmul_blocks(const MatMulArguments& arguments) {
   constexpr uint64_t kBlockBytes = 192 << 10;
   const uint64_t in_cache = kBlockBytes / (arguments.layout.panel_bytes() + 1) + 1;
   const uint64_t all = arguments.panel_end - arguments.panel_begin;
-  const uint64_t block = arguments.rows <= Kind::kTokensMax || all < in_cache ? all : in_cache;
+  const uint64_t tiles = (arguments.rows + Kind::kTokensMax - 1) / Kind::kTokensMax;
+  const uint64_t block = tiles == 1 || all < in_cache ? all : in_cache;
   for (uint64_t begin = arguments.panel_begin; begin < arguments.panel_end; begin += block) {
     const uint64_t end = arguments.panel_end - begin < block ? arguments.panel_end : begin + block;
-    uint32_t token = 0;
-    for (; token + Kind::kTokensMax <= arguments.rows; token += Kind::kTokensMax) {
-      matmul_tile<Kind, Kind::kTokensMax>(arguments, token, begin, end);
+    for (uint64_t tile = 0; tile < tiles; ++tile) {
+      const auto token = static_cast<uint32_t>(arguments.rows * tile / tiles);
+      const auto tokens = static_cast<uint32_t>(arguments.rows * (tile + 1) / tiles) - token;
+      if (tokens == 1) {
+        matmul_tile<Kind, 1>(arguments, token, 1, begin, end);
+      } else {
+        matmul_tile<Kind, Kind::kTokensMax>(arguments, token, tokens, begin, end);
+      }
     }
-    matmul_rest<Kind, Kind::kTokensMax - 1>(arguments, token, begin, end);
   }
 }
 

@@ -135,6 +135,20 @@ void decode_block(const PanelLayout& layout, const std::byte* block, int16_t* w)
   }
 }
 
+uint64_t multiply_peak(PanelKind, uint64_t rounds) {
+  constexpr uint64_t kChains = 4;
+  int64_t sums[kChains] = {};
+  for (uint64_t i = 0; i < rounds; ++i) {
+    for (int64_t& sum : sums) {
+      int32_t w = 3, a = 5;
+      asm volatile("" : "+r"(w), "+r"(a));  // hides the values, so that the product is computed
+      sum += int64_t{w} * a;
+      asm volatile("" : "+r"(sum));
+    }
+  }
+  return rounds * kChains;
+}
+
 void matmul(const MatMulArguments& arguments) {
   const PanelLayout& layout = arguments.layout;
   const Q16Layout x_layout(layout.columns);
@@ -273,6 +287,7 @@ const KernelTable& scalar_kernels() {
       .quantise_head = quantise_head,
       .attention = attention,
       .matmul = matmul,
+      .multiply_peak = multiply_peak,
       .rope = rope,
       .rope_angles = rope_angles,
       .exp2 = exp2_array,
