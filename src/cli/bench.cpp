@@ -88,8 +88,10 @@ nlohmann::ordered_json rows_json(const std::vector<Row>& rows, const targets::ho
 
 void run(const BenchOptions& options) {
   const api::LoadedProgram loaded = api::load_program(options.model.path(), options.model.load_options());
-  uint32_t positions = std::max(options.prompt, options.tokens);
-  for (uint32_t depth : options.depths) positions = std::max(positions, depth + std::max(1u, options.tokens));
+  uint32_t positions = options.jitter ? 1 : options.prompt;
+  for (uint32_t depth : options.depths) {
+    positions = std::max(positions, depth + (options.jitter ? 1 : std::max(1u, options.tokens)));
+  }
   BenchTarget bench(options.model, loaded.program, positions);
 
   std::string told;

@@ -99,7 +99,7 @@ __attribute__((target("avx2"))) uint64_t multiply_256(uint32_t rounds) {
   for (uint32_t round = 0; round < rounds; ++round) {
 #pragma GCC unroll 12
     for (int i = 0; i < 12; ++i) {
-      sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(_mm256_maddubs_epi16(a, a), ones));
+      sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(_mm256_maddubs_epi16(a, sums[i]), ones));
       asm volatile("" : "+x"(sums[i]));
     }
   }
