@@ -58,7 +58,7 @@ void BenchTarget::sample() {
 }
 
 double BenchTarget::stream_bandwidth() {
-  return cli::stream_bandwidth(*target_, buffer_, 4);
+  return cli::stream_bandwidth(*target_, buffer_);
 }
 
 MachineLimits BenchTarget::limits() {

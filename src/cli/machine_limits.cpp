@@ -131,13 +131,13 @@ double multiply_bandwidth(targets::host::HostTarget&) {
 // Seconds that the meeting of as many threads takes when none is late.
 double empty_sync_s(uint32_t workers) {
   if (workers == 1) return 0;
-  constexpr uint32_t kMeetings = 5000;
+  constexpr uint32_t kMeetings = 1000;
   targets::host::WorkerTeam team(workers);
   const std::function<void(uint32_t)> meet = [&](uint32_t) {
     for (uint32_t i = 0; i < kMeetings; ++i) team.barrier();
   };
   team.run(meet);
-  return 1 / best_of(3, [&] {
+  return 1 / best_of(20, [&] {
            const Stopwatch watch;
            team.run(meet);
            return kMeetings / watch.seconds();
@@ -152,14 +152,16 @@ AlignedBuffer make_stream_buffer(uint64_t bytes) {
   return buffer;
 }
 
-double stream_bandwidth(targets::host::HostTarget& target, const AlignedBuffer& buffer, uint32_t rounds) {
-  const uint64_t part = buffer.size() / target.workers() / 4096 * 4096;
+double stream_bandwidth(targets::host::HostTarget& target, const AlignedBuffer& buffer) {
+  constexpr uint64_t kReadBytes = uint64_t{400} << 20;  // in all, so that starting counts for nothing
+  const uint64_t part = buffer.size() / target.workers() / 256 * 256;
+  const auto rounds = static_cast<uint32_t>(std::max<uint64_t>(2, kReadBytes / buffer.size()));
   return read_bandwidth(target, buffer.data(), part, part, rounds);
 }
 
 MachineLimits measure_limits(targets::host::HostTarget& target, const AlignedBuffer& buffer) {
   MachineLimits limits;
-  limits.stream_bytes_s = best_of(3, [&] { return stream_bandwidth(target, buffer, 2); });
+  limits.stream_bytes_s = best_of(3, [&] { return stream_bandwidth(target, buffer); });
   limits.cached_bytes_s = cached_bandwidth(target);
   limits.multiply_adds_s = best_of(3, [&] { return multiply_bandwidth(target); });
   limits.sync_s = empty_sync_s(target.workers());
