@@ -99,9 +99,9 @@ def streams_16(m):
 
 def copying(m):
     figures = {}
-    for kind in ("copy", "plain"):
+    for kind, options in (("copy", ()), ("plain", ("--temperature", 1))):
         files = sorted((BENCH / "workloads" / kind).glob("*.txt"))
-        figures[kind] = m.lockstep("--workload", ",".join(map(str, files)))
+        figures[kind] = m.lockstep("--workload", ",".join(map(str, files)), *options)
     return figures
 
 

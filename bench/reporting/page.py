@@ -190,35 +190,36 @@ def points(rows, x, y="tok_s"):
     return [(row[x], row[y]) for row in rows if isinstance(row, dict) and y in row] if isinstance(rows, list) else []
 
 
-def peer_points(works, pattern):
-    """[(x, tok_s)] from a peer's works; `pattern` gives x of a work's name, or None."""
-    if not isinstance(works, dict):
-        return []
-    found = [(pattern(name), row.get("tok_s")) for name, row in works.items() if isinstance(row, dict)]
-    return [(x, y) for x, y in found if x is not None and y]
+def peer_points(works, x_of):
+    """(x, tok_s) of a peer's works that were measured; `x_of` gives a work's x, or None."""
+    return [(x_of(name), row["tok_s"]) for name, row in works.items() if "tok_s" in row and x_of(name) is not None]
 
 
 def plot_files(results):
     """{name: svg} of what was measured."""
     files = {}
+
+    def draw(name, title, x_label, series, dashed=()):
+        if any(series.values()):
+            files[name] = plots.lines(title, x_label, series, dashed)
+
     for round_ in results.rounds("curves"):
-        llama = round_.get("llama_cpp")
-        decode = round_.get("decode")
-        files["decode-by-depth"] = plots.lines("Decode by depth", "positions before", "tok/s", {
+        llama, decode = round_["llama_cpp"], round_["decode"]
+        draw("decode-by-depth", "Decode by depth, tok/s", "positions before", {
             "Lockstep, 16-bit cache": points(decode, "depth"), "llama.cpp": peer_points(llama, depth_of),
-            "Lockstep, 8-bit cache": points(round_.get("decode_kv8"), "depth"),
-            "bound of the run": points(decode, "depth", "bound_tok_s")}, dashed=["bound of the run"])
-        files["prefill-by-length"] = plots.lines("Prefill by length", "prompt tokens", "tok/s", {
-            "Lockstep": points(round_.get("prefill"), "tokens"), "llama.cpp": peer_points(llama, length_of)})
-        files["batch-cost"] = plots.lines("Decode of many streams", "streams", "tok/s, all streams", {
-            "Lockstep": points(round_.get("streams"), "streams"), "llama.cpp": peer_points(llama, streams_of)})
+            "Lockstep, 8-bit cache": points(round_["decode_kv8"], "depth"),
+            "bound of the run": points(decode, "depth", "bound_tok_s")}, ["bound of the run"])
+        draw("prefill-by-length", "Prefill by length, tok/s", "prompt tokens", {
+            "Lockstep": points(round_["prefill"], "tokens"), "llama.cpp": peer_points(llama, length_of)})
+        draw("batch-cost", "Decode of many streams, tok/s of all", "streams", {
+            "Lockstep": points(round_["streams"], "streams"), "llama.cpp": peer_points(llama, streams_of)})
     for round_ in results.rounds("jitter"):
         report = round_["ours"]
         if "failed" in report:
             continue
         rows = {name: [(row["from_s"] * 1e6, row["to_s"] * 1e6, row["count"]) for row in report[key]]
                 for name, key in (("token", "token_histogram"), ("by idle gaps alone", "idle_token_histogram"))}
-        files["jitter"] = plots.histogram("Time of a token", "us", "tokens", rows)
+        files["jitter"] = plots.histogram("Time of a token: how many of each", "us", rows)
     return files
 
 
