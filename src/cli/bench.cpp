@@ -1,25 +1,20 @@
-// lockstep bench: prefill and decode speed beside the bound that memory sets in the same run.
+// lockstep bench: prefill and decode speed beside the bound that memory sets in the same run; where a step's
+// time goes (--profile); how evenly tokens come (--jitter).
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <memory>
-#include <thread>
 
-#include "cli/answer.h"
+#include "base/stopwatch.h"
+#include "cli/bench_jitter.h"
+#include "cli/bench_profile.h"
 #include "cli/command.h"
 #include "cli/console.h"
-#include "cli/cost.h"
-#include "cli/options.h"
-#include "targets/sole_sequence.h"
+#include "cli/statistics.h"
 
 namespace lockstep::cli {
 
 namespace {
-
-struct BenchOptions {
-  ModelOptions model;
-  uint32_t prompt = 512, tokens = 128, repeats = 3;
-  std::vector<uint32_t> depths = {0};
-  bool json = false;
-};
 
 struct Row {
   std::string what;
@@ -30,142 +25,50 @@ struct Row {
   double bound_tok_s() const { return bandwidth / static_cast<double>(bytes_per_token); }
 };
 
-// Reads every byte once, in four streams, which is faster than one; the sum keeps the loads from being
-// dropped.
-uint64_t read_all(const std::byte* data, uint64_t bytes) {
-  typedef uint64_t Lanes __attribute__((vector_size(64)));
-  constexpr uint64_t kStreams = 4;
-  const uint64_t lanes_each = bytes / kStreams / sizeof(Lanes);
-  const auto* lanes = reinterpret_cast<const Lanes*>(data);
-  Lanes sums[kStreams] = {};
-  for (uint64_t i = 0; i < lanes_each; ++i) {
-    for (uint64_t stream = 0; stream < kStreams; ++stream) sums[stream] += lanes[stream * lanes_each + i];
+Row measure_prefill(BenchTarget& bench, const BenchOptions& options) {
+  std::vector<double> seconds, bandwidths = {bench.stream_bandwidth()};
+  bench.fill(options.prompt);
+  for (uint32_t repeat = 0; repeat < options.repeats; ++repeat) {
+    const Stopwatch watch;
+    bench.fill(options.prompt);
+    seconds.push_back(watch.seconds());
+    show_progress("prefill", repeat + 1, options.repeats);
   }
-  uint64_t total = 0;
-  for (const Lanes& sum : sums) {
-    for (int j = 0; j < 8; ++j) total += sum[j];
-  }
-  return total;
+  bandwidths.push_back(bench.stream_bandwidth());
+  // Weights are read once a chunk.
+  const double chunks = static_cast<double>(bench.chunks(options.prompt).size());
+  const auto bytes =
+      static_cast<uint64_t>(static_cast<double>(bench.cost().weights_bytes) * chunks / options.prompt);
+  return {"prefill", options.prompt, 0, options.prompt / median(seconds), bytes, median(bandwidths)};
 }
 
-// Bytes a second with which `threads` threads stream a buffer, each its own part, over and over.
-double read_bandwidth(const AlignedBuffer& buffer, uint32_t threads, uint32_t rounds) {
-  std::atomic<uint64_t> total{0};
-  const uint64_t part = buffer.size() / threads / 4096 * 4096;
-  auto read_part = [&](uint32_t thread) {
-    for (uint32_t round = 0; round < rounds; ++round) total += read_all(buffer.data() + thread * part, part);
-  };
-  const Stopwatch watch;
-  {
-    std::vector<std::jthread> helpers;
-    for (uint32_t thread = 1; thread < threads; ++thread) helpers.emplace_back(read_part, thread);
-    read_part(0);
+Row measure_decode(BenchTarget& bench, const BenchOptions& options, uint32_t depth) {
+  if (depth != 0) bench.fill(depth);
+  std::vector<double> seconds, bandwidths = {bench.stream_bandwidth()};
+  for (uint32_t repeat = 0; repeat < options.repeats + 1; ++repeat) {
+    const Stopwatch watch;
+    for (uint32_t i = 0; i < options.tokens; ++i) bench.decode(depth + i);
+    if (repeat != 0) seconds.push_back(watch.seconds());  // the first warms up
+    bandwidths.push_back(bench.stream_bandwidth());
+    show_progress(fmt::format("decode at depth {}", depth), repeat, options.repeats);
   }
-  const double bytes = static_cast<double>(part) * threads * rounds;
-  // Uses the sum, so that no load can be left out.
-  return bytes / watch.seconds() + (total == 1 ? 1.0 : 0.0);
+  const uint64_t bytes =
+      bench.cost().weights_bytes + bench.cost().kv_bytes_per_position * (depth + options.tokens / 2);
+  return {"decode", options.tokens, depth, options.tokens / median(seconds), bytes, median(bandwidths)};
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+std::string rows_text(const std::vector<Row>& rows) {
+  std::string out = "what     tokens  depth     tok/s  MB a token  GB/s read  bound tok/s  reached\n";
+  for (const Row& row : rows) {
+    out += fmt::format("{:<8} {:>6} {:>6} {:>9.1f} {:>11.1f} {:>10.1f} {:>12.1f} {:>7.0f}%\n", row.what,
+                       row.tokens, row.depth, row.tok_s, static_cast<double>(row.bytes_per_token) / 1e6,
+                       row.bandwidth / 1e9, row.bound_tok_s(), 100 * row.tok_s / row.bound_tok_s());
+  }
+  return out;
 }
 
-class Bench {
- public:
-  Bench(const BenchOptions& options, const api::LoadedProgram& loaded)
-      : options_(options), program_(loaded.program), cost_(step_cost(program_)) {
-    uint32_t context = std::max(options.prompt, options.tokens);
-    for (uint32_t depth : options.depths) context = std::max(context, depth + options.tokens);
-    targets::host::HostOptions host = options.model.host_options();
-    host.context = std::max(host.context, context);
-    target_ = api::load_target(program_, host);
-    sequence_.emplace(*target_);
-    buffer_ = AlignedBuffer(cost_.weights_bytes, PageSize::Huge);
-    for (uint64_t i = 0; i < buffer_.size(); i += 8) buffer_.data()[i] = static_cast<std::byte>(i >> 6);
-  }
-
-  std::vector<Row> run() {
-    std::vector<Row> rows;
-    if (options_.prompt != 0) rows.push_back(prefill());
-    if (options_.tokens != 0) {
-      for (uint32_t depth : options_.depths) rows.push_back(decode(depth));
-    }
-    return rows;
-  }
-
-  const targets::host::HostTarget& target() const { return *target_; }
-
- private:
-  // Tokens that differ from one another; which they are does not change the work.
-  std::vector<int32_t> some_tokens(uint32_t count) const {
-    std::vector<int32_t> tokens(count);
-    for (uint32_t i = 0; i < count; ++i)
-      tokens[i] = static_cast<int32_t>((i * 7919u + 13u) % program_.vocabulary);
-    return tokens;
-  }
-
-  void fill(std::span<const int32_t> tokens) { sequence_->prefill(tokens, 0, options_.model.chunk); }
-
-  double bandwidth() const { return read_bandwidth(buffer_, target_->workers(), 4); }
-
-  Row prefill() {
-    const std::vector<int32_t> tokens = some_tokens(options_.prompt);
-    std::vector<double> seconds, bandwidths = {bandwidth()};
-    fill(tokens);
-    for (uint32_t repeat = 0; repeat < options_.repeats; ++repeat) {
-      const Stopwatch watch;
-      fill(tokens);
-      seconds.push_back(watch.seconds());
-      show_progress("prefill", repeat + 1, options_.repeats);
-    }
-    bandwidths.push_back(bandwidth());
-    // Weights are read once a chunk.
-    const uint32_t chunk = options_.model.chunk == 0 ? targets::kPrefillRows : options_.model.chunk;
-    const double chunks = std::max(1.0, static_cast<double>(options_.prompt) / chunk);
-    const auto bytes =
-        static_cast<uint64_t>(static_cast<double>(cost_.weights_bytes) * chunks / options_.prompt);
-    return {"prefill", options_.prompt, 0, options_.prompt / median(seconds), bytes, median(bandwidths)};
-  }
-
-  Row decode(uint32_t depth) {
-    const std::vector<int32_t> tokens = some_tokens(depth + options_.tokens);
-    if (depth != 0) fill(std::span(tokens).first(depth));
-    std::vector<double> seconds, bandwidths = {bandwidth()};
-    for (uint32_t repeat = 0; repeat < options_.repeats + 1; ++repeat) {
-      const Stopwatch watch;
-      for (uint32_t i = 0; i < options_.tokens; ++i) {
-        const int32_t wanted = 0;
-        sequence_->step(std::span(&tokens[depth + i], 1), depth + i, std::span(&wanted, 1));
-      }
-      if (repeat != 0) seconds.push_back(watch.seconds());  // the first warms up
-      bandwidths.push_back(bandwidth());
-      show_progress(fmt::format("decode at depth {}", depth), repeat, options_.repeats);
-    }
-    const uint64_t bytes = cost_.weights_bytes + cost_.kv_bytes_per_position * (depth + options_.tokens / 2);
-    return {"decode", options_.tokens, depth, options_.tokens / median(seconds), bytes, median(bandwidths)};
-  }
-
-  const BenchOptions& options_;
-  const program::Program& program_;
-  const StepCost cost_;
-  std::unique_ptr<targets::host::HostTarget> target_;
-  std::optional<targets::SoleSequence> sequence_;
-  AlignedBuffer buffer_;
-};
-
-void run(const BenchOptions& options) {
-  const api::LoadedProgram loaded = api::load_program(options.model.path(), options.model.load_options());
-  Bench bench(options, loaded);
-  const std::vector<Row> rows = bench.run();
-  end_progress();
-  if (!options.json) {
-    print_text(fmt::format("{}, {} weights, {} KV bits, {} kernels, {} threads\n", loaded.program.model_name,
-                           loaded.program.weight_variant, loaded.program.state.kv_bits,
-                           api::kernels_name(bench.target()), bench.target().workers()));
-    print_text("what     tokens  depth     tok/s  MB a token  GB/s read  bound tok/s  reached\n");
-  }
-  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+nlohmann::ordered_json rows_json(const std::vector<Row>& rows, const targets::host::HostTarget& target) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const Row& row : rows) {
     nlohmann::ordered_json item;
     item["what"] = row.what;
@@ -176,15 +79,46 @@ void run(const BenchOptions& options) {
     item["read_bytes_s"] = row.bandwidth;
     item["bound_tok_s"] = row.bound_tok_s();
     item["fraction"] = row.tok_s / row.bound_tok_s();
-    item["threads"] = bench.target().workers();
-    item["isa"] = api::kernels_name(bench.target());
-    json.push_back(std::move(item));
-    if (options.json) continue;
-    print_text(fmt::format("{:<8} {:>6} {:>6} {:>9.1f} {:>11.1f} {:>10.1f} {:>12.1f} {:>7.0f}%\n", row.what,
-                           row.tokens, row.depth, row.tok_s, static_cast<double>(row.bytes_per_token) / 1e6,
-                           row.bandwidth / 1e9, row.bound_tok_s(), 100 * row.tok_s / row.bound_tok_s()));
+    item["threads"] = target.workers();
+    item["isa"] = api::kernels_name(target);
+    list.push_back(std::move(item));
   }
-  if (options.json) print_json(json);
+  return list;
+}
+
+void run(const BenchOptions& options) {
+  const api::LoadedProgram loaded = api::load_program(options.model.path(), options.model.load_options());
+  uint32_t positions = options.jitter ? 1 : options.prompt;
+  for (uint32_t depth : options.depths) {
+    positions = std::max(positions, depth + (options.jitter ? 1 : std::max(1u, options.tokens)));
+  }
+  BenchTarget bench(options.model, loaded.program, positions);
+
+  std::string told;
+  nlohmann::ordered_json result;
+  auto tell = [&](std::string as_text, nlohmann::ordered_json as_json) {
+    told = std::move(as_text);
+    result = std::move(as_json);
+  };
+  if (options.profile) {
+    const ProfileReport report = measure_profile(bench, options);
+    tell(text(report), json(report));
+  } else if (options.jitter) {
+    const JitterReport report = measure_jitter(bench, options);
+    tell(text(report), json(report));
+  } else {
+    std::vector<Row> rows;
+    if (options.prompt != 0) rows.push_back(measure_prefill(bench, options));
+    for (uint32_t depth : options.depths) {
+      if (options.tokens != 0) rows.push_back(measure_decode(bench, options, depth));
+    }
+    end_progress();
+    tell(rows_text(rows), rows_json(rows, bench.target()));
+  }
+  if (options.json) return print_json(result);
+  print_text(fmt::format("{}, {} weights, {} KV bits, {} kernels, {} threads\n{}", loaded.program.model_name,
+                         loaded.program.weight_variant, loaded.program.state.kv_bits,
+                         api::kernels_name(bench.target()), bench.target().workers(), told));
 }
 
 }  // namespace
@@ -201,9 +135,23 @@ void add_bench(CLI::App& app) {
   command->add_option("-r,--repeats", options->repeats, "measurements; the median counts")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
-  command->add_flag("--json", options->json, "print JSON: a list of rows");
+  CLI::Option* profile =
+      command->add_flag("--profile", options->profile,
+                        "show where a step's time goes, each part beside the least that it can take");
+  CLI::Option* jitter =
+      command->add_flag("--jitter", options->jitter,
+                        "show how evenly tokens come, beside threads that only spin; at the first depth");
+  profile->excludes(jitter);
+  command->add_option("--steps", options->steps, "tokens of --jitter")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000000));
+  command->add_flag("--json", options->json,
+                    "print JSON: a list of rows; an object with --profile or --jitter");
   options->model.add(*command);
-  command->footer("\nExample:\n  lockstep bench -p 512 -n 128 --depth 0,2048 --threads 2");
+  command->footer(
+      "\nExamples:\n  lockstep bench -p 512 -n 128 --depth 0,2048 --threads 2\n  lockstep bench --profile -n "
+      "64\n"
+      "  lockstep bench --jitter");
   command->callback([options] { run(*options); });
 }
 

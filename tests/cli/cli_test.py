@@ -238,6 +238,39 @@ class Comparisons(Test):
             self.assertAlmostEqual(row["fraction"], row["tok_s"] / row["bound_tok_s"])
         self.assertIn("tok/s", self.good("bench", "-m", tiny(), "-p", 8, "-n", 4, "-r", 1).out)
 
+    def test_bench_profile(self):
+        options = ("bench", "-m", tiny(), "--profile", "-p", 70, "-n", 8, "--depth", "0,64", "-r", 2)
+        report = self.good(*options, "--json").json
+        profiles = report["profiles"]
+        self.assertEqual([("prefill", 0, 2), ("decode", 0, 8), ("decode", 64, 8)],
+                         [(p["what"], p["depth"], p["steps"]) for p in profiles])
+        parts = ["matrix products", "attention", "norms, quantisation", "rope, store", "barriers", "sampling", "rest"]
+        for profile in profiles:
+            self.assertEqual(parts, [part["part"] for part in profile["parts"]])
+            self.assertAlmostEqual(profile["step_s"], sum(part["step_s"] for part in profile["parts"]))
+            self.assertAlmostEqual(1, sum(part["share"] for part in profile["parts"]))
+            self.assertAlmostEqual(profile["bound_s"], sum(part["bound_s"] for part in profile["parts"]))
+            for part in profile["parts"][:4]:
+                self.assertTrue(part["step_s"] > 0 and part["bound_s"] > 0, part)
+        # Attention reads more at the greater depth.
+        self.assertGreater(profiles[2]["parts"][1]["bound_s"], profiles[1]["parts"][1]["bound_s"])
+        text = self.good(*options).out
+        for part in parts:
+            self.assertEqual(3, text.count(f"\n{part} "), text)
+
+    def test_bench_jitter(self):
+        options = ("bench", "-m", tiny(), "--jitter", "--steps", 50, "--threads", 2)
+        report = self.good(*options, "--json").json
+        self.assertEqual(50, report["token"]["count"])
+        self.assertEqual(50, sum(row["count"] for row in report["token_histogram"]))
+        for kind in ("token", "idle_token"):
+            spread = report[kind]
+            self.assertTrue(0 < spread["p50_s"] <= spread["p99_s"] <= spread["p999_s"] <= spread["worst_s"], spread)
+        for kind in ("decoding", "spinning"):
+            self.assertEqual(["preemptions", "waits", "page_faults", "stolen_s"], list(report[kind]))
+        self.assertIn("p99/p50", self.good(*options).out)
+        self.refused("bench", "-m", tiny(), "--jitter", "--profile", says="--jitter")
+
 
 class Cache(Test):
     def setUp(self):

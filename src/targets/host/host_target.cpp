@@ -61,6 +61,7 @@ class HostTargetImpl final : public HostTarget {
   uint64_t allocated_bytes() const override { return allocated_bytes_; }
   const KernelTable& kernels() const override { return kernels_; }
   uint32_t workers() const override { return team_.size(); }
+  void run_on_workers(const std::function<void(uint32_t)>& work) override { team_.run(work); }
 
   Bytes region_row(uint32_t index, uint32_t row) const override {
     const Region& region = program_.regions[index];
@@ -282,8 +283,10 @@ Error HostTargetImpl::refusal(uint32_t index) const {
 }
 
 void HostTargetImpl::run_list(Worker& self) {
+  InstructionTimer timer(profile, self.number);
   for (const Work& work : self.work) {
     run(work, self);
+    timer.lap(work.instruction);
     if (probe) probe(work.instruction);
   }
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "targets/host/profile.h"
 #include "targets/target.h"
 
 namespace lockstep::targets::host {
@@ -34,6 +35,13 @@ class HostTarget : public Target {
   virtual Bytes region_row(uint32_t region, uint32_t row) const = 0;
   virtual const KernelTable& kernels() const = 0;
   virtual uint32_t workers() const = 0;
+  // Calls work(worker) on every worker and returns when all have returned; for measurements of the threads
+  // themselves. THREAD: as step.
+  virtual void run_on_workers(const std::function<void(uint32_t worker)>& work) = 0;
+
+  // Where each step adds its times; nullptr: nowhere, which costs nothing. REQUIRES: made for the program's
+  // queue and workers(), alive while steps run.
+  StepProfile* profile = nullptr;
 };
 
 // REQUIRES: a verified program for the host that outlives the target.

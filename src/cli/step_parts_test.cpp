@@ -1,0 +1,105 @@
+#include "cli/step_parts.h"
+
+#include <gtest/gtest.h>
+
+#include "../../tests/diff/small_model.h"
+#include "program/isa/host.h"
+#include "program/isa/host_kv.h"
+#include "program/isa/host_panels.h"
+
+namespace lockstep::cli {
+namespace {
+
+using program::Program;
+
+const Program& small_program(uint32_t kv_bits = 16, bool int8 = false) {
+  static std::map<std::pair<uint32_t, bool>, std::unique_ptr<tests::SmallModel>> models;
+  auto& model = models[{kv_bits, int8}];
+  if (model == nullptr) {
+    graph::NumericOptions options;
+    options.kv_bits = kv_bits;
+    if (int8) options.weights = numerics::WeightVariant::Int8;
+    model = tests::make_small_model(options);
+  }
+  return model->compiled.program;
+}
+
+const PartCost& of(const PartCosts& costs, Part part) {
+  return costs[static_cast<size_t>(part)];
+}
+
+// The small model: width 40, 5 heads of 8 on 1 KV head, feed-forward 52, 2 layers, vocabulary 260.
+constexpr uint64_t kLayerWeights = 40 * (40 + 8 + 8 + 40) + 3 * 40 * 52, kHeadWeights = 40 * 260;
+
+TEST(PartCosts, ProductsOfADecodeStep) {
+  const SequenceShape shape = {.rows = 1, .position = 10, .wanted = 1};
+  const PartCost cost = of(part_costs(small_program(), {&shape, 1}), Part::MatrixProducts);
+  EXPECT_EQ(cost.wide_multiplies + cost.narrow_multiplies, 2 * kLayerWeights + kHeadWeights);
+  uint64_t bytes = 0;
+  for (const program::Matrix& matrix : small_program().matrices) {
+    const program::isa::PanelLayout layout = program::isa::panel_layout(matrix);
+    bytes += layout.bytes() + layout.panels() * program::isa::kPanelRows * sizeof(float);
+  }
+  EXPECT_EQ(cost.streamed_bytes, bytes);
+}
+
+TEST(PartCosts, RowsMultiplyAndWeightsAreReadOnce) {
+  const SequenceShape shapes[] = {{.rows = 7, .position = 0, .wanted = 0},
+                                  {.rows = 1, .position = 3, .wanted = 1}};
+  const SequenceShape one = {.rows = 1, .position = 0, .wanted = 1};
+  const PartCost many = of(part_costs(small_program(16, true), shapes), Part::MatrixProducts);
+  const PartCost single = of(part_costs(small_program(16, true), {&one, 1}), Part::MatrixProducts);
+  EXPECT_EQ(many.narrow_multiplies, 8 * 2 * kLayerWeights + kHeadWeights);
+  EXPECT_EQ(many.wide_multiplies, 0u);
+  EXPECT_EQ(many.streamed_bytes, single.streamed_bytes);
+  const SequenceShape unwanted = {.rows = 1, .position = 0, .wanted = 0};
+  EXPECT_LT(of(part_costs(small_program(16, true), {&unwanted, 1}), Part::MatrixProducts).streamed_bytes,
+            single.streamed_bytes);
+}
+
+TEST(PartCosts, AttentionSeesEachEarlierPosition) {
+  // Rows at positions 5, 6, 7 see 6 + 7 + 8 positions; 2 layers, 5 heads, 8 + 8 elements.
+  const SequenceShape shape = {.rows = 3, .position = 5, .wanted = 1};
+  for (uint32_t kv_bits : {8u, 16u}) {
+    const Program& program = small_program(kv_bits);
+    const PartCost cost = of(part_costs(program, {&shape, 1}), Part::Attention);
+    EXPECT_EQ(kv_bits == 8 ? cost.narrow_multiplies : cost.wide_multiplies, 21u * 2 * 5 * 16);
+    EXPECT_EQ(kv_bits == 8 ? cost.wide_multiplies : cost.narrow_multiplies, 0u);
+    const program::isa::KvLayout kv(program.state);
+    EXPECT_EQ(cost.streamed_bytes, 8 * kv.page_bytes() / program::isa::kPagePositions);
+  }
+}
+
+TEST(PartCosts, SyncsGrowWhereRowsAreSplit) {
+  auto syncs = [](uint32_t rows) {
+    const SequenceShape shape = {.rows = rows, .position = 0, .wanted = 1};
+    return of(part_costs(small_program(), {&shape, 1}), Part::Barriers).syncs;
+  };
+  EXPECT_GT(syncs(1), 0u);
+  EXPECT_EQ(syncs(1), syncs(program::isa::kCopiesRowsMax));
+  EXPECT_LT(syncs(1), syncs(program::isa::kCopiesRowsMax + 1));
+}
+
+TEST(PartCosts, SamplingReadsTheWantedLogits) {
+  const SequenceShape shapes[] = {{.rows = 4, .position = 0, .wanted = 2},
+                                  {.rows = 1, .position = 9, .wanted = 1}};
+  EXPECT_EQ(of(part_costs(small_program(), shapes), Part::Sampling).cached_bytes, 3u * 260 * sizeof(float));
+}
+
+TEST(Bound, IsTheSlowestOfItsKinds) {
+  const MachineLimits limits = {.stream_bytes_s = 100,
+                                .cached_bytes_s = 1000,
+                                .multiply_adds_s = 50,
+                                .sync_s = 0.5,
+                                .wide_multiply = 4};
+  EXPECT_EQ(bound_s({}, limits), 0);
+  EXPECT_EQ(bound_s({.streamed_bytes = 200, .narrow_multiplies = 10}, limits), 2);
+  EXPECT_EQ(bound_s({.streamed_bytes = 200, .narrow_multiplies = 100}, limits), 4);  // 2 * 100 / 50
+  EXPECT_EQ(bound_s({.streamed_bytes = 200, .wide_multiplies = 100}, limits), 8);    // 4 * 100 / 50
+  EXPECT_EQ(bound_s({.cached_bytes = 3000}, limits), 3);
+  EXPECT_EQ(bound_s({.syncs = 5}, limits), 2.5);
+  EXPECT_EQ(bound_s({.narrow_multiplies = 100}, {.multiply_adds_s = 0}), 0);  // not known
+}
+
+}  // namespace
+}  // namespace lockstep::cli
