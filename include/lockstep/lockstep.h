@@ -40,6 +40,7 @@ typedef struct lockstep_load_options {
   uint32_t kv_bits;    /* 16, 8; 0: 16, or what a program has */
   uint32_t no_cache;   /* 1: neither read nor write the cache of compiled programs */
   uint64_t kv_positions;   /* positions of all requests together; 0: one context, and never less */
+  const char* cache_dir;   /* keep the state of prompts here over restarts; NULL: it is not kept */
   const char* draft_model; /* a small model of the same vocabulary that guesses ahead; NULL: none */
   uint32_t drafts_max;     /* guessed tokens a step; 0: 31 */
   uint32_t no_speculation; /* 1: guess nothing ahead; the text is the same */

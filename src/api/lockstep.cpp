@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 
+#include "api/kept_prefixes.h"
 #include "api/tuning.h"
 #include "engine/engine.h"
 #include "text/utf8.h"
@@ -17,6 +18,7 @@ struct lockstep_model {
   std::unique_ptr<lockstep::text::Tokenizer> tokenizer;
   std::optional<lockstep::text::ChatTemplate> chat_template;
   std::unique_ptr<lockstep::targets::host::HostTarget> target;
+  std::unique_ptr<lockstep::api::KeptPrefixes> kept_prefixes;
   lockstep::api::LoadedProgram draft_loaded;
   std::unique_ptr<lockstep::targets::host::HostTarget> draft_target;
   std::unique_ptr<lockstep::engine::DraftModel> draft_model;
@@ -143,10 +145,16 @@ lockstep_status lockstep_load(const char* path, const lockstep_load_options* opt
         lockstep::api::find_tuning(result->loaded, host, load_options(chosen));
     host.workers = tuning.workers;
     result->target = lockstep::api::load_target(result->loaded.program, host);
+    if (chosen.cache_dir != nullptr) {
+      result->kept_prefixes = std::make_unique<lockstep::api::KeptPrefixes>(
+          result->loaded.program,
+          lockstep::store::PrefixStoreOptions{.folder = chosen.cache_dir, .warn = load_options(chosen).warn});
+    }
     if (chosen.draft_model != nullptr) load_draft_model(*result, chosen, host);
     lockstep::engine::BatchOptions batch = lockstep::api::batch_options(tuning);
     if (chosen.drafts_max != 0) batch.drafts_max = chosen.drafts_max;
     if (chosen.no_speculation != 0) batch.drafts_max = 0;
+    batch.prefix_keeper = result->kept_prefixes.get();
     batch.draft_model = result->draft_model.get();
     result->fingerprint = lockstep::hex(result->loaded.program.fingerprint);
     result->program_hash = lockstep::hex(result->loaded.program_hash);

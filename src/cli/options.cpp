@@ -47,6 +47,8 @@ void ModelOptions::add(CLI::App& command) {
 }
 
 void EngineOptions::add(CLI::App& command) {
+  command.add_option("--cache-dir", cache_folder, "keep the state of prompts in this folder over restarts")
+      ->type_name("FOLDER");
   command
       .add_option("--draft-model", draft_model,
                   "a small model of the same vocabulary that guesses ahead (default: guesses are copied)")
@@ -155,6 +157,7 @@ ModelHandle load_model(const ModelOptions& options, const EngineOptions& engine)
   load.weights = options.weights.empty() ? nullptr : options.weights.c_str();
   load.kv_bits = options.kv_bits;
   load.no_cache = options.no_cache ? 1 : 0;
+  load.cache_dir = engine.cache_folder.empty() ? nullptr : engine.cache_folder.c_str();
   load.draft_model = engine.draft_model.empty() ? nullptr : engine.draft_model.c_str();
   load.drafts_max = engine.drafts_max;
   load.no_speculation = engine.no_speculation ? 1 : 0;

@@ -30,8 +30,9 @@ struct ModelOptions {
   targets::host::HostOptions host_options() const { return {isa, threads, context, 0}; }
 };
 
-// --draft-model, --drafts, --no-speculation: what decides an answer's speed and not its text.
+// --cache-dir, --draft-model, --drafts, --no-speculation: what decides an answer's speed and not its text.
 struct EngineOptions {
+  std::string cache_folder;
   std::string draft_model;
   uint32_t drafts_max = 31;
   bool no_speculation = false;

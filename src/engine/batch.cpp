@@ -8,7 +8,10 @@
 namespace lockstep::engine {
 
 Batch::Batch(targets::Target& target, const BatchOptions& options)
-    : target_(target), options_(options), pool_(target), step_cost_(target.rows_max()) {
+    : target_(target),
+      options_(options),
+      pool_(target, options.prefix_keeper),
+      step_cost_(target.rows_max()) {
   LOCKSTEP_CHECK(options_.streams_max >= 1 && options_.streams_max < target.rows_max());
   stepping_.reserve(options_.streams_max);
   inputs_.reserve(options_.streams_max);

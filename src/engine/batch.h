@@ -42,6 +42,7 @@ struct BatchOptions {
   uint32_t streams_max = 256;
   uint32_t drafts_max = 31;               // rows of drafts of one stream; 0: no speculation
   uint32_t drafts_fixed = 0;              // rows of every draft, whatever they cost; 0: as many as pay
+  PrefixKeeper* prefix_keeper = nullptr;  // keeps prefixes longer than the pool
   DraftModel* draft_model = nullptr;      // makes the drafts; without one they are copied from the sequence
   std::vector<StepTime> step_times = {};  // what steps were measured to take, for the first choices
 };

@@ -5,12 +5,14 @@
 
 namespace lockstep::engine {
 
-KvPool::KvPool(targets::Target& target) : target_(target), page_positions_(target.page_positions()) {
+KvPool::KvPool(targets::Target& target, PrefixKeeper* keeper)
+    : target_(target), keeper_(keeper), page_positions_(target.page_positions()) {
   LOCKSTEP_CHECK(page_positions_ <= kBlockMax);
   const uint32_t pages = target.pages();
   for (uint32_t page = pages; page > 0; --page) free_.push_back(page - 1);
   nodes_.resize(pages + size_t{1});
   for (uint32_t node = pages; node > 0; --node) spare_.push_back(node);
+  if (keeper_ != nullptr) nodes_[kRoot].key = keeper_->root();
 }
 
 KvPool::Match KvPool::longest_match(uint32_t parent, std::span<const int32_t> tokens) const {
@@ -41,6 +43,8 @@ uint32_t KvPool::add_node(uint32_t parent, std::span<const int32_t> tokens, uint
   node.next_sibling = nodes_[parent].first_child;
   node.last_use = ++clock_;
   nodes_[parent].first_child = id;
+  if (keeper_ != nullptr && node.count == page_positions_)
+    node.key = keeper_->key(nodes_[parent].key, tokens);
   ++unused_;
   return id;
 }
@@ -82,13 +86,39 @@ bool KvPool::take_page(uint32_t& page) {
   return true;
 }
 
+// Takes a block under `parent` from the keeper into the tree, if there is one that has more than `more_than`
+// tokens in common with `tokens`.
+bool KvPool::load_kept(uint32_t parent, std::span<const int32_t> tokens, uint32_t more_than) {
+  uint32_t page = 0;
+  if (!take_page(page)) return false;
+  const std::span<const int32_t> found =
+      keeper_->load(nodes_[parent].key, tokens, more_than, target_.page(page));
+  if (found.empty()) {
+    free_.push_back(page);
+  } else {
+    add_node(parent, found, page);
+  }
+  return !found.empty();
+}
+
+void KvPool::keep(uint32_t id) {
+  if (keeper_ == nullptr) return;
+  const Node& node = nodes_[id];
+  keeper_->save(nodes_[node.parent].key, std::span(node.tokens).first(node.count), target_.page(node.page));
+}
+
 uint32_t KvPool::reuse(HeldPages& held, std::span<const int32_t> tokens, uint32_t computed) {
+  bool ask_keeper = keeper_ != nullptr && held.pages.empty();
   while (true) {
     const size_t begin = held.blocks.size() * page_positions_;
     if (begin + 1 >= tokens.size()) return computed;
-    const std::span<const int32_t> rest = tokens.subspan(begin, tokens.size() - 1 - begin);
-    const Match match =
-        longest_match(root_of(held), rest.first(std::min<size_t>(rest.size(), page_positions_)));
+    const std::span<const int32_t> rest =
+        tokens.subspan(begin, std::min<size_t>(tokens.size() - 1 - begin, page_positions_));
+    const Match match = longest_match(root_of(held), rest);
+    if (ask_keeper && match.count < rest.size()) {
+      ask_keeper = load_kept(root_of(held), rest, match.count);
+      continue;  // making room for it may have changed the tree
+    }
     if (begin + match.count <= computed) return computed;
     const size_t index = held.blocks.size();
     if (match.count == page_positions_) {
@@ -141,6 +171,7 @@ void KvPool::publish(HeldPages& held, std::span<const int32_t> tokens, uint32_t 
       held.pages[index] = nodes_[id].page;
     } else {
       id = add_node(parent, block, held.pages[index]);
+      keep(id);
     }
     use(id);
     held.blocks.push_back(id);
@@ -154,7 +185,7 @@ void KvPool::release(HeldPages& held, std::span<const int32_t> tokens, uint32_t 
   if (computed > begin) {
     const std::span<const int32_t> rest = tokens.subspan(begin, computed - begin);
     if (longest_match(root_of(held), rest).count < rest.size()) {
-      add_node(root_of(held), rest, held.pages[published]);
+      keep(add_node(root_of(held), rest, held.pages[published]));
       ++published;
     }
   }

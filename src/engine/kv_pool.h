@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/prefix_keeper.h"
 #include "program/isa/host_kv.h"
 #include "targets/target.h"
 
@@ -26,8 +27,9 @@ struct HeldPages {
 // THREAD: one thread at a time, not while a step runs.
 class KvPool {
  public:
-  // The target must outlive the pool.
-  explicit KvPool(targets::Target& target);
+  // `keeper`: gets what is published and is asked for what the tree lacks; may be none. Both must outlive the
+  // pool.
+  explicit KvPool(targets::Target& target, PrefixKeeper* keeper = nullptr);
 
   uint32_t pages_for(uint64_t positions) const {
     return static_cast<uint32_t>((positions + page_positions_ - 1) / page_positions_);
@@ -36,7 +38,8 @@ class KvPool {
   uint32_t available() const { return static_cast<uint32_t>(free_.size()) + unused_; }
 
   // Takes what the tree has of `tokens` beyond the published blocks of `held`, all but the last token at the
-  // most. Returns the positions that `held` now holds computed, `computed` or more.
+  // most. Returns the positions that `held` now holds computed, `computed` or more. Where `held` is empty
+  // the keeper is asked as well.
   // REQUIRES: `computed` positions are held computed.
   uint32_t reuse(HeldPages& held, std::span<const int32_t> tokens, uint32_t computed);
 
@@ -58,6 +61,7 @@ class KvPool {
     std::array<int32_t, kBlockMax> tokens;
     uint32_t count = 0;  // of tokens; fewer than a page has in a leaf only
     uint32_t page = 0;
+    Hash256 key = {};  // of a full block, where there is a keeper
     uint32_t users = 0;
     uint32_t parent = kNoNode, first_child = kNoNode, next_sibling = kNoNode;
     uint64_t last_use = 0;
@@ -74,11 +78,14 @@ class KvPool {
   void use(uint32_t node);
   void stop_using(uint32_t node);
   bool take_page(uint32_t& page);
+  bool load_kept(uint32_t parent, std::span<const int32_t> tokens, uint32_t more_than);
+  void keep(uint32_t node);
   bool evict();
 
   static constexpr uint32_t kRoot = 0;
 
   targets::Target& target_;
+  PrefixKeeper* const keeper_;
   const uint32_t page_positions_;
   std::vector<uint32_t> free_;   // pages
   std::vector<Node> nodes_;      // [0] is the root, without a page
