@@ -323,7 +323,7 @@ void HostTargetImpl::run_list(uint32_t worker) {
 void HostTargetImpl::run(const Work& work, Worker& self, uint32_t worker) {
   switch (work.op) {
     case HostOp::Sync:
-      if (work.always || rows_ > program::isa::kCopiesRowsMax) team_.barrier();
+      if (work.always || rows_ > program::isa::kCopiesRowsMax) team_.barrier(worker);
       return;
     case HostOp::Embed:
       return embed(work, self, worker);
