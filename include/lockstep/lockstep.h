@@ -86,7 +86,7 @@ typedef struct lockstep_logit_bias {
 
 typedef struct lockstep_request_options {
   uint32_t tokens_max;      /* 0: as many as the context holds */
-  uint32_t chunk;           /* prompt tokens a step; 0: 64 */
+  uint32_t chunk;           /* prompt tokens a step; 0: what is fastest */
   float temperature;        /* 0: the most likely token */
   int32_t top_k;            /* 0: all */
   float top_p;              /* 1: all */

@@ -88,7 +88,7 @@ lockstep::engine::Request make_request(const int32_t* prompt, size_t count,
   lockstep::engine::Request request;
   request.prompt.assign(prompt, prompt + count);
   request.tokens_max = options.tokens_max;
-  if (options.chunk != 0) request.chunk = options.chunk;
+  request.chunk = options.chunk;
   request.sampling.temperature = options.temperature;
   request.sampling.top_k = options.top_k;
   request.sampling.top_p = options.top_p;
@@ -113,7 +113,7 @@ lockstep_status lockstep_load(const char* path, const lockstep_load_options* opt
     const lockstep_load_options defaults{};
     const lockstep_load_options& chosen = options != nullptr ? *options : defaults;
     const lockstep::targets::host::HostOptions host = {chosen.isa != nullptr ? chosen.isa : "",
-                                                       chosen.threads, chosen.context};
+                                                       chosen.threads, chosen.context, 0};
     lockstep::targets::host::select_kernels(host.isa);  // refuses a wrong name before long work
     auto result = std::make_unique<lockstep_model>();
     result->loaded = lockstep::api::load_program(path, load_options(chosen));

@@ -8,6 +8,7 @@
 #include "cli/console.h"
 #include "cli/cost.h"
 #include "cli/options.h"
+#include "targets/sole_sequence.h"
 
 namespace lockstep::cli {
 
@@ -79,6 +80,7 @@ class Bench {
     targets::host::HostOptions host = options.model.host_options();
     host.context = std::max(host.context, context);
     target_ = api::load_target(program_, host);
+    sequence_.emplace(*target_);
     buffer_ = AlignedBuffer(cost_.weights_bytes, PageSize::Huge);
     for (uint64_t i = 0; i < buffer_.size(); i += 8) buffer_.data()[i] = static_cast<std::byte>(i >> 6);
   }
@@ -103,17 +105,7 @@ class Bench {
     return tokens;
   }
 
-  void fill(std::span<const int32_t> tokens) {
-    const uint32_t chunk = std::min(options_.model.chunk, target_->rows_max());
-    for (uint32_t position = 0; position < tokens.size(); position += chunk) {
-      const uint32_t count = std::min<uint32_t>(chunk, static_cast<uint32_t>(tokens.size()) - position);
-      const int32_t wanted = static_cast<int32_t>(count) - 1;
-      const bool last = position + count == tokens.size();
-      target_->step({.tokens = tokens.subspan(position, count),
-                     .position = position,
-                     .wanted = std::span(&wanted, last ? 1 : 0)});
-    }
-  }
+  void fill(std::span<const int32_t> tokens) { sequence_->prefill(tokens, 0, options_.model.chunk); }
 
   double bandwidth() const { return read_bandwidth(buffer_, target_->workers(), 4); }
 
@@ -129,7 +121,8 @@ class Bench {
     }
     bandwidths.push_back(bandwidth());
     // Weights are read once a chunk.
-    const double chunks = std::max(1.0, static_cast<double>(options_.prompt) / options_.model.chunk);
+    const uint32_t chunk = options_.model.chunk == 0 ? targets::kPrefillRows : options_.model.chunk;
+    const double chunks = std::max(1.0, static_cast<double>(options_.prompt) / chunk);
     const auto bytes =
         static_cast<uint64_t>(static_cast<double>(cost_.weights_bytes) * chunks / options_.prompt);
     return {"prefill", options_.prompt, 0, options_.prompt / median(seconds), bytes, median(bandwidths)};
@@ -143,9 +136,7 @@ class Bench {
       const Stopwatch watch;
       for (uint32_t i = 0; i < options_.tokens; ++i) {
         const int32_t wanted = 0;
-        target_->step({.tokens = std::span(&tokens[depth + i], 1),
-                       .position = depth + i,
-                       .wanted = std::span(&wanted, 1)});
+        sequence_->step(std::span(&tokens[depth + i], 1), depth + i, std::span(&wanted, 1));
       }
       if (repeat != 0) seconds.push_back(watch.seconds());  // the first warms up
       bandwidths.push_back(bandwidth());
@@ -159,6 +150,7 @@ class Bench {
   const program::Program& program_;
   const StepCost cost_;
   std::unique_ptr<targets::host::HostTarget> target_;
+  std::optional<targets::SoleSequence> sequence_;
   AlignedBuffer buffer_;
 };
 

@@ -10,6 +10,7 @@
 #include "graph/interpreter.h"
 #include "numerics/q16.h"
 #include "program/isa/host_q16.h"
+#include "targets/sole_sequence.h"
 
 namespace lockstep::cli {
 
@@ -74,10 +75,10 @@ Trace trace_host(const program::Program& program, const std::string& isa, std::s
     trace[{position, line->second->node}] =
         region_bits(program.regions[region], target->region_row(region, 0));
   };
+  targets::SoleSequence sequence(*target);
   const int32_t wanted = 0;
   for (; position < tokens.size(); ++position) {
-    target->step(
-        {.tokens = tokens.subspan(position, 1), .position = position, .wanted = std::span(&wanted, 1)});
+    sequence.step(tokens.subspan(position, 1), position, std::span(&wanted, 1));
   }
   return trace;
 }

@@ -34,8 +34,7 @@ void ModelOptions::add(CLI::App& command) {
   command.add_option("--isa", isa, "kernels: scalar, avx2, avx512, amx (default: the best this CPU has)");
   command.add_option("--context", context, "positions to make room for (default: the model's, at most 8192)")
       ->check(CLI::Range(1u, 1u << 24));
-  command.add_option("--chunk", chunk, "prompt tokens a step")
-      ->capture_default_str()
+  command.add_option("--chunk", chunk, "prompt tokens a step (default: what is fastest)")
       ->check(CLI::Range(1u, 65536u));
   command.add_option("--weights", weights, "faithful, or int8: one scale a row")
       ->check(CLI::IsMember({"faithful", "int8"}));

@@ -17,7 +17,7 @@ struct ModelOptions {
   uint32_t threads = 0;
   std::string isa;
   uint32_t context = 0;
-  uint32_t chunk = 64;
+  uint32_t chunk = 0;  // 0: what is fastest
   std::string weights;
   uint32_t kv_bits = 0;
   std::string machine = "host";
@@ -27,7 +27,7 @@ struct ModelOptions {
   // The model's path; fetches the default model when none is named and it is not there yet.
   std::string path() const;
   api::LoadOptions load_options() const;
-  targets::host::HostOptions host_options() const { return {isa, threads, context}; }
+  targets::host::HostOptions host_options() const { return {isa, threads, context, 0}; }
 };
 
 // -n, --temperature, --top-k, --top-p, --min-p, --seed, the penalties, --stop, --logit-bias, --ignore-eos.

@@ -1,5 +1,8 @@
 #include "engine/engine.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace lockstep::engine {
 
 std::optional<Event> Ticket::poll(std::chrono::milliseconds timeout) {
@@ -18,13 +21,19 @@ void Ticket::push(Event event) {
   ready_.notify_one();
 }
 
-Engine::Engine(targets::Target& target, const text::Tokenizer& tokenizer, uint32_t vocabulary)
-    : target_(target), tokenizer_(tokenizer), vocabulary_(vocabulary), thread_([this] { thread_main(); }) {}
+Engine::Engine(targets::Target& target, const text::Tokenizer& tokenizer, uint32_t vocabulary,
+               const BatchOptions& options)
+    : target_(target),
+      tokenizer_(tokenizer),
+      vocabulary_(vocabulary),
+      batch_(target, options),
+      thread_([this] { thread_main(); }) {}
 
 Engine::~Engine() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
+    news_ = true;
   }
   wake_.notify_one();
 }
@@ -32,57 +41,74 @@ Engine::~Engine() {
 std::shared_ptr<Ticket> Engine::submit(Request request) {
   check_request(request, vocabulary_, target_.context());
   auto ticket = std::make_shared<Ticket>();
-  ticket->request_ = std::move(request);
+  ticket->sequence_ = std::make_shared<Sequence>(tokenizer_, std::move(request), target_.context());
   {
     std::lock_guard lock(mutex_);
-    queue_.push_back(ticket);
+    submitted_.push_back(ticket);
+    news_ = true;
   }
   wake_.notify_one();
   return ticket;
 }
 
 void Engine::thread_main() {
-  while (true) {
-    std::shared_ptr<Ticket> ticket;
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stop_ || !queue_.empty(); });
-      if (stop_) return;
-      ticket = std::move(queue_.front());
-      queue_.pop_front();
+  while (take_submitted()) {
+    try {
+      batch_.step([this](Sequence& sequence) { tell(sequence); });
+    } catch (const Error& error) {
+      fail_all(error);
+    } catch (const std::exception& error) {
+      fail_all(Error(ErrorKind::Internal, error.what()));
     }
-    serve(*ticket);
   }
 }
 
-void Engine::serve(Ticket& ticket) {
-  Generation generation(target_, tokenizer_, std::move(ticket.request_), kept_);
-  kept_.clear();
-  std::optional<Error> error;
-  while (!generation.finished()) {
-    if (ticket.cancelled_ || stop_) generation.cancel();
-    Event event;
-    try {
-      event.text = generation.advance();
-    } catch (const Error& caught) {
-      error = caught;
-    } catch (const std::exception& caught) {
-      error = Error(ErrorKind::Internal, caught.what());
-    }
-    event.prompt_tokens_done = generation.prompt_tokens_done();
-    if (!generation.finished()) {
-      ticket.push(std::move(event));
-      continue;
-    }
-    event.finished = true;
-    event.reason = generation.finish_reason();
-    event.tokens = generation.tokens();
-    event.digest = generation.digest();
-    event.timing = generation.timing();
-    event.error = error;
-    if (!error) kept_ = generation.kept_tokens();
-    ticket.push(std::move(event));
+// Moves what was submitted into the batch, and waits for something when the batch has nothing to do. False
+// when the engine is to stop: all answers are then cancelled.
+bool Engine::take_submitted() {
+  if (!news_ && !batch_.idle()) return true;
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [this] { return news_ || !batch_.idle(); });
+  news_ = false;
+  for (std::shared_ptr<Ticket>& ticket : submitted_) {
+    const std::shared_ptr<Sequence> sequence = ticket->sequence_;
+    tickets_.emplace(sequence.get(), std::move(ticket));
+    batch_.add(sequence);
   }
+  submitted_.clear();
+  if (!stop_) return true;
+  lock.unlock();
+  batch_.end_all([](Sequence& sequence) { sequence.generation.cancel(); },
+                 [this](Sequence& sequence) { tell(sequence); });
+  return false;
+}
+
+void Engine::fail_all(const Error& error) {
+  batch_.end_all([&](Sequence& sequence) { sequence.generation.fail(error); },
+                 [this](Sequence& sequence) { tell(sequence); });
+}
+
+// Tells a sequence's owner how far it is.
+void Engine::tell(Sequence& sequence) {
+  Generation& generation = sequence.generation;
+  const auto ticket = tickets_.find(&sequence);
+  LOCKSTEP_CHECK(ticket != tickets_.end());
+  Event event;
+  event.text = generation.take_text();
+  event.prompt_tokens_done = std::min(sequence.computed, generation.prompt_size());
+  event.finished = generation.finished();
+  if (!event.finished) return ticket->second->push(std::move(event));
+  const std::span<const int32_t> answer = generation.answer();
+  event.reason = generation.finish_reason();
+  event.tokens.assign(answer.begin(), answer.end());
+  event.digest = generation.digest();
+  event.timing = sequence.timing;
+  event.prompt_tokens_reused = sequence.reused;
+  event.drafts_tried = sequence.drafts_tried;
+  event.drafts_taken = sequence.drafts_taken;
+  event.error = generation.error();
+  ticket->second->push(std::move(event));
+  tickets_.erase(ticket);
 }
 
 }  // namespace lockstep::engine

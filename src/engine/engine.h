@@ -1,30 +1,20 @@
-// The engine: one thread that owns the target and serves requests in the order of their coming.
+// The engine: one thread that owns the target and serves all requests in one batch.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <unordered_map>
+#include <vector>
 
-#include "engine/generation.h"
+#include "engine/batch.h"
 
 namespace lockstep::engine {
-
-// What a request's owner learns, in order. The last one has finished set.
-struct Event {
-  std::string text;  // new text of the answer, perhaps empty
-  uint32_t prompt_tokens_done = 0;
-  bool finished = false;
-  // Set with finished:
-  FinishReason reason = FinishReason::None;
-  std::vector<int32_t> tokens;
-  std::string digest;
-  Timing timing;
-  std::optional<Error> error;  // with FinishReason::Failed
-};
 
 // A request that was handed in. THREAD: poll by one thread, cancel by any.
 class Ticket {
@@ -32,14 +22,13 @@ class Ticket {
   // The next event; nothing when none came within the time.
   std::optional<Event> poll(std::chrono::milliseconds timeout);
   // The engine stops the answer after the step that runs; the last event then says Cancelled.
-  void cancel() { cancelled_ = true; }
+  void cancel() { sequence_->cancelled = true; }
 
  private:
   friend class Engine;
   void push(Event event);
 
-  Request request_;
-  std::atomic<bool> cancelled_{false};
+  std::shared_ptr<Sequence> sequence_;
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<Event> events_;
@@ -49,7 +38,8 @@ class Ticket {
 class Engine {
  public:
   // Both must outlive the engine.
-  Engine(targets::Target& target, const text::Tokenizer& tokenizer, uint32_t vocabulary);
+  Engine(targets::Target& target, const text::Tokenizer& tokenizer, uint32_t vocabulary,
+         const BatchOptions& options = {});
   ~Engine();
 
   // Throws the user's error of check_request at once.
@@ -57,16 +47,20 @@ class Engine {
 
  private:
   void thread_main();
-  void serve(Ticket& ticket);
+  bool take_submitted();
+  void tell(Sequence& sequence);
+  void fail_all(const Error& error);
 
   targets::Target& target_;
   const text::Tokenizer& tokenizer_;
   const uint32_t vocabulary_;
-  std::vector<int32_t> kept_;  // tokens whose state the target holds
+  Batch batch_;
+  std::unordered_map<const Sequence*, std::shared_ptr<Ticket>> tickets_;  // of the batch
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::shared_ptr<Ticket>> queue_;
-  std::atomic<bool> stop_{false};
+  std::vector<std::shared_ptr<Ticket>> submitted_;
+  std::atomic<bool> news_{false};  // something was submitted, or the engine is to stop
+  bool stop_ = false;
   std::jthread thread_;
 };
 

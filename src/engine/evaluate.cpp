@@ -4,8 +4,12 @@
 #include <cmath>
 
 #include "numerics/sampling.h"
+#include "targets/sole_sequence.h"
 
 namespace lockstep::engine {
+
+// Of a step, where no number is asked for; each gives a row of logits.
+constexpr uint32_t kEvaluateRows = 64;
 
 void Evaluator::add(uint32_t position, std::span<const float> logits) {
   digest_.token(tokens_[position]);
@@ -34,14 +38,13 @@ Evaluation evaluate(targets::Target& target, std::span<const int32_t> tokens, ui
                tokens.size(), target.context());
   }
   Evaluator evaluator(tokens);
-  chunk = std::min(chunk, target.rows_max());
+  targets::SoleSequence sequence(target);
+  chunk = std::min(chunk == 0 ? kEvaluateRows : chunk, target.rows_max());
   std::vector<int32_t> wanted(chunk);
   for (uint32_t i = 0; i < chunk; ++i) wanted[i] = static_cast<int32_t>(i);
   for (uint32_t position = 0; position < tokens.size(); position += chunk) {
     const uint32_t count = std::min(chunk, static_cast<uint32_t>(tokens.size()) - position);
-    target.step({.tokens = tokens.subspan(position, count),
-                 .position = position,
-                 .wanted = std::span(wanted).first(count)});
+    sequence.step(tokens.subspan(position, count), position, std::span(wanted).first(count));
     for (uint32_t i = 0; i < count; ++i) {
       evaluator.add(position + i, target.logits(i));
       if (row) row(position + i, target.logits(i));

@@ -17,8 +17,9 @@ struct Evaluation {
   std::string digest;     // of all tokens and all positions' logits
 };
 
-// Runs the tokens from position 0 in chunks, with the logits of every position. `row` is given each
-// position's logits in order. Throws a user's error for an empty list or one longer than the context.
+// Runs the tokens from position 0 in chunks (0: of a size that suits), with the logits of every position.
+// `row` is given each position's logits in order. Throws a user's error for an empty list or one longer than
+// the context.
 Evaluation evaluate(targets::Target& target, std::span<const int32_t> tokens, uint32_t chunk,
                     const std::function<void(uint32_t position, std::span<const float> logits)>& row);
 

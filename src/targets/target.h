@@ -10,11 +10,15 @@
 
 namespace lockstep::targets {
 
-// One step of one sequence: `tokens` at the positions from `position` on. Steps may go back to an earlier
-// position, which forgets what came after it.
-struct StepInputs {
+// One sequence's rows of a step: `tokens` at the positions from `position` on. The positions before are
+// those that earlier steps stored in its pages; a step may go back to an earlier position, which forgets what
+// came after it.
+struct StepSequence {
   std::span<const int32_t> tokens;
   uint32_t position = 0;
+  // The pages of the target's pool that hold positions 0, page_positions(), ... up to the last of `tokens`.
+  // Sequences may share pages that none of them writes in this step.
+  std::span<const uint32_t> pages;
   std::span<const int32_t> wanted;  // rows of `tokens` whose logits are wanted, ascending
 };
 
@@ -24,21 +28,30 @@ struct StepCounters {
   uint64_t rows = 0;
 };
 
-// THREAD: one thread at a time calls step.
+// THREAD: one thread at a time calls step and the functions that follow it.
 class Target {
  public:
   virtual ~Target() = default;
 
-  // Runs the entry "step". REQUIRES: 1 to rows_max() tokens inside the vocabulary, positions inside the
-  // context. Throws a user's error that names operator, layer and position when a vector leaves the
-  // contract's range; the target stays usable.
-  virtual void step(const StepInputs& inputs) = 0;
+  // Runs the entry "step" for all sequences together. What a sequence gets does not depend on the others.
+  // REQUIRES: 1 to rows_max() tokens in all, each inside the vocabulary; positions inside the context.
+  virtual void step(std::span<const StepSequence> sequences) = 0;
 
-  // The logits of the i-th wanted row of the last step; valid until the next.
+  // The logits of the i-th wanted row of the last step, counted through its sequences; valid until the next.
   virtual std::span<const float> logits(uint32_t i) const = 0;
 
+  // The first row of a sequence of the last step at which a vector left the contract's range; kNone where
+  // all is well. The rows before it are right.
+  virtual uint32_t refused_row(uint32_t sequence) const = 0;
+  // The user's error that names operator, layer and position of that row.
+  virtual Error refusal(uint32_t sequence) const = 0;
+
   virtual uint32_t rows_max() const = 0;
-  virtual uint32_t context() const = 0;
+  virtual uint32_t context() const = 0;  // positions of one sequence at the most
+  virtual uint32_t page_positions() const = 0;
+  virtual uint32_t pages() const = 0;  // of the pool
+  // The bytes of a page, in the layout of the program's instruction set.
+  virtual std::span<std::byte> page(uint32_t index) = 0;
   virtual StepCounters counters() const = 0;
   // Bytes set aside for state, scratch and outputs.
   virtual uint64_t allocated_bytes() const = 0;

@@ -14,25 +14,25 @@ using engine::Event;
 using engine::FinishReason;
 using engine::Request;
 
+// Polls to the end; `text` collects what was streamed.
+Event finish(engine::Ticket& ticket, std::string* text = nullptr) {
+  while (true) {
+    std::optional<Event> event = ticket.poll(std::chrono::milliseconds(10000));
+    if (!event) {
+      ADD_FAILURE() << "the engine is silent";
+      return {};
+    }
+    if (text != nullptr) *text += event->text;
+    if (event->finished) return *event;
+  }
+}
+
 class EngineTest : public testing::Test {
  protected:
   EngineTest()
       : model_(make_small_model()),
         target_(targets::host::load(model_->compiled.program, {"", 2, 96})),
         engine_(*target_, *model_->tokenizer, model_->graph.vocabulary) {}
-
-  // Polls to the end; `text` collects what was streamed.
-  Event finish(engine::Ticket& ticket, std::string* text = nullptr) {
-    while (true) {
-      std::optional<Event> event = ticket.poll(std::chrono::milliseconds(10000));
-      if (!event) {
-        ADD_FAILURE() << "the engine is silent";
-        return {};
-      }
-      if (text != nullptr) *text += event->text;
-      if (event->finished) return *event;
-    }
-  }
 
   static Request request(uint32_t tokens_max, uint32_t prompt = 12) {
     Request r;
@@ -126,7 +126,6 @@ TEST_F(EngineTest, RefusesWhatIsOutOfRange) {
   refused([](Request& r) { r.sampling.temperature = std::numeric_limits<float>::quiet_NaN(); });
   refused([](Request& r) { r.sampling.top_p = 1.5f; });
   refused([](Request& r) { r.sampling.logit_bias = {{1000, 1.0f}}; });
-  refused([](Request& r) { r.chunk = 0; });
 }
 
 TEST_F(EngineTest, ManyOwnersAtOnce) {
@@ -135,6 +134,105 @@ TEST_F(EngineTest, ManyOwnersAtOnce) {
   for (int i = 0; i < 4; ++i) {
     owners.emplace_back([&] { EXPECT_EQ(finish(*engine_.submit(request(15))).digest, alone.digest); });
   }
+}
+
+// Requests of many kinds: lengths, openings in common, sampling, chunks.
+std::vector<Request> mixed_requests(uint32_t count) {
+  std::vector<Request> requests;
+  for (uint32_t i = 0; i < count; ++i) {
+    Request r;
+    r.prompt = small_tokens(1 + i * 13 % 70);
+    if (i % 3 == 1) r.prompt.back() = static_cast<int32_t>(i % 256);
+    if (i % 4 == 2) r.prompt.insert(r.prompt.begin(), static_cast<int32_t>(i % 7));
+    r.tokens_max = 1 + i * 5 % 24;
+    r.ignore_end = true;
+    r.chunk = i % 5;
+    if (i % 2 == 1) r.sampling.temperature = 1.2f;
+    r.sampling.seed = i / 2;
+    r.choice = i % 2;
+    requests.push_back(std::move(r));
+  }
+  return requests;
+}
+
+TEST(EngineBatch, AnAnswerIsTheSameAloneAndAmong64) {
+  const auto model = make_small_model();
+  const std::vector<Request> requests = mixed_requests(64);
+  std::vector<std::string> alone;
+  {
+    const auto target = targets::host::load(model->compiled.program, {"", 1, 96});
+    for (const Request& request : requests) {
+      engine::Engine engine(*target, *model->tokenizer, model->graph.vocabulary);
+      alone.push_back(finish(*engine.submit(request)).digest);
+    }
+  }
+  // Pools from more than enough to a single context, where sequences give way to older ones all the time.
+  for (uint64_t kv_positions : {64u * 128u, 8u * 128u, 128u}) {
+    const auto target = targets::host::load(model->compiled.program, {"", 2, 96, kv_positions});
+    engine::Engine engine(*target, *model->tokenizer, model->graph.vocabulary,
+                          {.prefill_rows = 48, .mixed_rows = 8, .streams_max = 64});
+    std::vector<std::shared_ptr<engine::Ticket>> tickets;
+    for (const Request& request : requests) tickets.push_back(engine.submit(request));
+    for (size_t i = 0; i < tickets.size(); ++i) {
+      const Event event = finish(*tickets[i]);
+      EXPECT_EQ(event.reason, FinishReason::Length) << i;
+      EXPECT_EQ(event.digest, alone[i]) << i << " of " << kv_positions;
+    }
+  }
+}
+
+TEST(EngineBatch, RequestsJoinAndLeaveBetweenSteps) {
+  const auto model = make_small_model();
+  const auto target = targets::host::load(model->compiled.program, {"", 2, 256, 2048});
+  engine::Engine engine(*target, *model->tokenizer, model->graph.vocabulary);
+  const std::vector<Request> requests = mixed_requests(24);
+  std::vector<std::string> alone;
+  for (const Request& request : requests) alone.push_back(finish(*engine.submit(request)).digest);
+  std::vector<std::jthread> owners;
+  for (size_t owner = 0; owner < 4; ++owner) {
+    owners.emplace_back([&, owner] {
+      for (size_t i = owner; i < requests.size(); i += 4) {
+        Request endless = requests[i];
+        endless.tokens_max = 0;
+        auto cancelled = engine.submit(std::move(endless));
+        auto kept = engine.submit(requests[i]);
+        cancelled->poll(std::chrono::milliseconds(10000));
+        cancelled->cancel();
+        EXPECT_EQ(finish(*kept).digest, alone[i]);
+        EXPECT_NE(finish(*cancelled).reason, FinishReason::Failed);
+      }
+    });
+  }
+}
+
+TEST(EngineBatch, APromptInCommonIsComputedOnce) {
+  const auto model = make_small_model();
+  const auto target = targets::host::load(model->compiled.program, {"", 2, 256, 1024});
+  engine::Engine engine(*target, *model->tokenizer, model->graph.vocabulary);
+  Request request;
+  request.prompt = small_tokens(200);
+  request.tokens_max = 4;
+  request.ignore_end = true;
+  EXPECT_EQ(finish(*engine.submit(request)).prompt_tokens_reused, 0u);
+  EXPECT_EQ(finish(*engine.submit(request)).prompt_tokens_reused, 199u);
+  request.prompt[130] ^= 1;
+  EXPECT_EQ(finish(*engine.submit(request)).prompt_tokens_reused, 130u);
+  const uint64_t before = target->counters().rows;
+  request.choice = 1;
+  finish(*engine.submit(request));
+  EXPECT_EQ(target->counters().rows - before, 4u);
+}
+
+TEST(EngineBatch, ARefusedValueEndsItsRequestAlone) {
+  // The gain is so large that some prompts leave the numerics' range and others do not.
+  const auto model = make_small_model({}, 0x1.8p31f);
+  const auto target = targets::host::load(model->compiled.program, {"", 2, 96, 1024});
+  engine::Engine engine(*target, *model->tokenizer, model->graph.vocabulary);
+  const Event failed = finish(*engine.submit(mixed_requests(3)[2]));
+  EXPECT_EQ(failed.reason, FinishReason::Failed);
+  ASSERT_TRUE(failed.error.has_value());
+  EXPECT_EQ(failed.error->kind(), ErrorKind::User);
+  EXPECT_EQ(finish(*engine.submit(mixed_requests(3)[2])).error->what(), std::string(failed.error->what()));
 }
 
 }  // namespace

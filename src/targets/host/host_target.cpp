@@ -5,10 +5,10 @@
 #include <bit>
 #include <cstring>
 
-#include "numerics/float32.h"
-#include "numerics/q16.h"
 #include "program/isa/host.h"
-#include "targets/host/kernels/kernels.h"
+#include "targets/host/kv_work.h"
+#include "targets/host/step_rows.h"
+#include "targets/host/work.h"
 #include "targets/host/worker_team.h"
 
 namespace lockstep::targets::host {
@@ -17,62 +17,10 @@ using program::MemoryKind;
 using program::Region;
 using program::RowCount;
 using program::isa::HostOp;
+using program::isa::kPagePositions;
 using program::isa::KvLayout;
 
 namespace {
-
-// A region with its addresses: `own` is this worker's copy, `common` the one that all share. They differ in
-// Private memories only.
-struct Operand {
-  std::byte* own = nullptr;
-  std::byte* common = nullptr;
-  uint64_t row_bytes = 0;
-  uint32_t width = 0;
-  RowCount rows = RowCount::One;
-
-  float* f32_row(uint64_t row) const { return reinterpret_cast<float*>(common + row * row_bytes); }
-};
-
-// One instruction for one worker, ready to run.
-struct Work {
-  HostOp op;
-  uint32_t instruction = 0;
-  bool always = true;  // Sync
-  Operand out, a, b, c;
-  const program::Matrix* matrix = nullptr;
-  MatMulArguments matmul;
-  uint32_t layer = 0, heads = 0;
-  float number = 0;
-  bool halves = false;
-};
-
-// The first Q16 that left its range: the lowest row, then the lowest instruction.
-struct RangeError {
-  uint32_t row = ~0u;
-  uint32_t instruction = ~0u;
-  void note(uint32_t at_row, uint32_t at_instruction) {
-    if (at_row < row || (at_row == row && at_instruction < instruction)) *this = {at_row, at_instruction};
-  }
-};
-
-// What belongs to one worker alone.
-struct alignas(64) Worker {
-  std::vector<Work> work;
-  AlignedBuffer memory;   // its copies of the Private memory
-  AlignedBuffer scratch;  // floats: widest vector, attention weights, cos and sin
-  float* wide = nullptr;
-  float* attention_weights = nullptr;
-  float* cos = nullptr;
-  float* sin = nullptr;
-  RangeError error;
-};
-
-struct Share {
-  uint64_t begin, end;
-};
-Share share(uint64_t total, uint32_t worker, uint32_t workers) {
-  return {total * worker / workers, total * (worker + 1) / workers};
-}
 
 class HostTargetImpl final : public HostTarget {
  public:
@@ -82,21 +30,33 @@ class HostTargetImpl final : public HostTarget {
         kv_(program.state),
         rows_max_(static_cast<uint32_t>(program.parameter("rows").max)),
         context_(options.context == 0 ? program.context_max : options.context),
+        pages_(pages_for(std::max<uint64_t>(context_, options.kv_positions))),
+        rows_(rows_max_, pages_),
         team_(options.workers == 0 ? default_workers() : options.workers),
         workers_(team_.size()) {
     LOCKSTEP_CHECK(context_ <= program.context_max);
     allocate();
-    for (uint32_t w = 0; w < workers_.size(); ++w) list_work(w);
-    run_worker_ = [this](uint32_t worker) { run_list(worker); };
+    for (uint32_t w = 0; w < workers_.size(); ++w) {
+      workers_[w].number = w;
+      list_work(w);
+    }
+    run_worker_ = [this](uint32_t worker) { run_list(workers_[worker]); };
   }
 
-  void step(const StepInputs& inputs) override;
+  void step(std::span<const StepSequence> sequences) override;
+  uint32_t refused_row(uint32_t sequence) const override;
+  Error refusal(uint32_t sequence) const override;
 
   std::span<const float> logits(uint32_t i) const override {
     return {reinterpret_cast<const float*>(region_row(logits_region_, i).data()), program_.vocabulary};
   }
   uint32_t rows_max() const override { return rows_max_; }
   uint32_t context() const override { return context_; }
+  uint32_t page_positions() const override { return kPagePositions; }
+  uint32_t pages() const override { return pages_; }
+  std::span<std::byte> page(uint32_t index) override {
+    return {memories_[program_.state.memory].data() + index * kv_.page_bytes(), kv_.page_bytes()};
+  }
   StepCounters counters() const override { return {steps_.load(), step_rows_.load()}; }
   uint64_t allocated_bytes() const override { return allocated_bytes_; }
   const KernelTable& kernels() const override { return kernels_; }
@@ -112,31 +72,31 @@ class HostTargetImpl final : public HostTarget {
   std::byte* base(uint32_t memory, uint32_t worker) const;
   Operand operand(uint64_t region, uint32_t worker) const;
   void list_work(uint32_t worker);
-  void run_list(uint32_t worker);
-  void run(const Work& work, Worker& self, uint32_t worker);
-  void embed(const Work& work, Worker& self, uint32_t worker) const;
-  void rope_store(const Work& work, Worker& self, uint32_t worker) const;
-  void store_head(const Work& work, Worker& self, uint32_t row, uint32_t kv_head) const;
-  void attend(const Work& work, Worker& self, uint32_t worker) const;
+  void run_list(Worker& self);
+  void run(const Work& work, Worker& self);
+  void embed(const Work& work, Worker& self) const;
 
-  uint32_t count(RowCount rows) const { return rows == RowCount::Wanted ? wanted_ : rows_; }
+  static uint32_t pages_for(uint64_t positions) {
+    return static_cast<uint32_t>((positions + kPagePositions - 1) / kPagePositions);
+  }
+  uint32_t count(RowCount rows) const {
+    return rows == RowCount::Wanted ? rows_.wanted_count() : rows_.count();
+  }
+  KvContext kv_context() { return {kernels_, kv_, rows_, team_.size()}; }
 
   // Calls quantise_row(row, out) for the rows of a Split::Copies result that are this worker's.
   template <class QuantiseRow>
-  void fill_copies(const Work& work, Worker& self, uint32_t worker, QuantiseRow quantise_row) const {
+  void fill_copies(const Work& work, const Worker& self, QuantiseRow quantise_row) {
     const uint32_t rows = count(work.out.rows);
     const bool few = rows <= program::isa::kCopiesRowsMax;
-    const Share mine = few ? Share{0, rows} : share(rows, worker, team_.size());
+    const Share mine = few ? Share{0, rows} : share(rows, self.number, team_.size());
     std::byte* out = few ? work.out.own : work.out.common;
     for (uint64_t row = mine.begin; row < mine.end; ++row) {
-      if (!quantise_row(row, out + row * work.out.row_bytes)) note(self, work, static_cast<uint32_t>(row));
+      if (quantise_row(row, out + row * work.out.row_bytes)) continue;
+      // A row of a Wanted region stands for another row of the step.
+      rows_.refuse(work.out.rows == RowCount::Wanted ? rows_.wanted_row(row) : static_cast<uint32_t>(row),
+                   work.instruction);
     }
-  }
-
-  // A row of a Wanted region stands for another row of the step.
-  void note(Worker& self, const Work& work, uint32_t row) const {
-    if (work.out.rows == RowCount::Wanted) row = static_cast<uint32_t>(wanted_rows_[row]);
-    self.error.note(row, work.instruction);
   }
 
   const program::Program& program_;
@@ -144,33 +104,29 @@ class HostTargetImpl final : public HostTarget {
   const KvLayout kv_;
   const uint32_t rows_max_;
   const uint32_t context_;
+  const uint32_t pages_;
+  StepRows rows_;
   WorkerTeam team_;
   std::vector<Worker> workers_;
   std::vector<AlignedBuffer> memories_;  // by memory index; empty for File and Private
-  std::vector<std::byte*> pages_;
   std::function<void(uint32_t)> run_worker_;
   uint32_t logits_region_ = 0;
   uint64_t allocated_bytes_ = 0;
 
-  // Of the step that runs.
-  uint32_t rows_ = 0, wanted_ = 0, position_ = 0;
-  const int32_t* wanted_rows_ = nullptr;
-  const int32_t* tokens_ = nullptr;
   std::atomic<uint64_t> steps_{0}, step_rows_{0};
 };
 
 void HostTargetImpl::allocate() {
-  const uint64_t pages = (context_ + program::isa::kPagePositions - 1) / program::isa::kPagePositions;
   uint64_t widest = 0;
   for (const Region& region : program_.regions) widest = std::max<uint64_t>(widest, region.width);
   const uint64_t wide_floats = program::isa::padded_columns(widest) + 64;
-  const uint64_t weights_floats = pages * program::isa::kPagePositions + 64;
+  const uint64_t weights_floats = uint64_t{pages_for(context_)} * kPagePositions + 64;
   const uint64_t angles = kv_.head_width / 2 + 64;
   for (uint32_t i = 0; i < program_.memories.size(); ++i) {
     const program::Memory& memory = program_.memories[i];
     uint64_t bytes = memory.bytes;
     if (memory.kind == MemoryKind::File || memory.kind == MemoryKind::Private) bytes = 0;
-    if (memory.kind == MemoryKind::State) bytes *= pages;
+    if (memory.kind == MemoryKind::State) bytes *= pages_;
     memories_.emplace_back(bytes, memory.kind == MemoryKind::State ? PageSize::Huge : PageSize::Normal);
     allocated_bytes_ += bytes;
     if (memory.kind != MemoryKind::Private) continue;
@@ -183,9 +139,6 @@ void HostTargetImpl::allocate() {
       worker.sin = worker.cos + angles;
       allocated_bytes_ += worker.memory.size() + worker.scratch.size();
     }
-  }
-  for (uint64_t page = 0; page < pages && program_.state.memory != program::kNone; ++page) {
-    pages_.push_back(memories_[program_.state.memory].data() + page * kv_.page_bytes());
   }
   for (uint32_t i = 0; i < program_.regions.size(); ++i) {
     if (program_.memories[program_.regions[i].memory].kind == MemoryKind::Output) logits_region_ = i;
@@ -286,58 +239,73 @@ void HostTargetImpl::list_work(uint32_t worker) {
   }
 }
 
-void HostTargetImpl::step(const StepInputs& inputs) {
-  LOCKSTEP_CHECK(!inputs.tokens.empty() && inputs.tokens.size() <= rows_max_);
-  LOCKSTEP_CHECK(inputs.position + inputs.tokens.size() <= context_ &&
-                 inputs.wanted.size() <= inputs.tokens.size());
-  for (int32_t token : inputs.tokens)
-    LOCKSTEP_CHECK(token >= 0 && static_cast<uint32_t>(token) < program_.vocabulary);
-  rows_ = static_cast<uint32_t>(inputs.tokens.size());
-  wanted_ = static_cast<uint32_t>(inputs.wanted.size());
-  position_ = inputs.position;
-  wanted_rows_ = inputs.wanted.data();
-  tokens_ = inputs.tokens.data();
-  for (Worker& worker : workers_) worker.error = {};
+void HostTargetImpl::step(std::span<const StepSequence> sequences) {
+  uint64_t rows = 0;
+  for (const StepSequence& sequence : sequences) {
+    rows += sequence.tokens.size();
+    const uint64_t end = sequence.position + sequence.tokens.size();
+    LOCKSTEP_CHECK(!sequence.tokens.empty() && end <= context_ &&
+                   sequence.pages.size() * kPagePositions >= end);
+    LOCKSTEP_CHECK(sequence.wanted.size() <= sequence.tokens.size());
+    for (uint32_t page : sequence.pages) LOCKSTEP_CHECK(page < pages_);
+    for (int32_t token : sequence.tokens)
+      LOCKSTEP_CHECK(token >= 0 && static_cast<uint32_t>(token) < program_.vocabulary);
+  }
+  LOCKSTEP_CHECK(rows >= 1 && rows <= rows_max_);
+  rows_.set(sequences, [this](uint32_t index) { return page(index).data(); });
   team_.run(run_worker_);
   steps_.fetch_add(1, std::memory_order_relaxed);
-  step_rows_.fetch_add(rows_, std::memory_order_relaxed);
-  RangeError first;
-  for (const Worker& worker : workers_) first.note(worker.error.row, worker.error.instruction);
-  if (first.row == ~0u) return;
-  for (const program::SourceLine& line : program_.source_map) {
-    if (line.instruction != first.instruction) continue;
-    user_error(
-        "{}: {} (layer {}) leaves the range of the numerics at position {}: a magnitude of 2^32 or more",
-        program_.model_name, line.node, line.layer, position_ + first.row);
-  }
+  step_rows_.fetch_add(rows, std::memory_order_relaxed);
 }
 
-void HostTargetImpl::run_list(uint32_t worker) {
-  Worker& self = workers_[worker];
+uint32_t HostTargetImpl::refused_row(uint32_t index) const {
+  const StepRows::Sequence& sequence = rows_.sequences()[index];
+  for (uint32_t row = 0; row < sequence.rows; ++row) {
+    if (rows_.refused_by(sequence.first_row + row) != program::kNone) return row;
+  }
+  return program::kNone;
+}
+
+Error HostTargetImpl::refusal(uint32_t index) const {
+  const StepRows::Sequence& sequence = rows_.sequences()[index];
+  const uint32_t row = refused_row(index);
+  LOCKSTEP_CHECK(row != program::kNone);
+  const uint32_t instruction = rows_.refused_by(sequence.first_row + row);
+  const auto line = std::find_if(program_.source_map.begin(), program_.source_map.end(),
+                                 [&](const program::SourceLine& l) { return l.instruction == instruction; });
+  LOCKSTEP_CHECK(line != program_.source_map.end());
+  return Error(
+      ErrorKind::User,
+      fmt::format("{}: {} (layer {}) leaves the range of the numerics at position {}: a magnitude of "
+                  "2^32 or more",
+                  program_.model_name, line->node, line->layer, sequence.position + row));
+}
+
+void HostTargetImpl::run_list(Worker& self) {
   for (const Work& work : self.work) {
-    run(work, self, worker);
+    run(work, self);
     if (probe) probe(work.instruction);
   }
 }
 
-void HostTargetImpl::run(const Work& work, Worker& self, uint32_t worker) {
+void HostTargetImpl::run(const Work& work, Worker& self) {
   switch (work.op) {
     case HostOp::Sync:
-      if (work.always || rows_ > program::isa::kCopiesRowsMax) team_.barrier(worker);
+      if (work.always || rows_.count() > program::isa::kCopiesRowsMax) team_.barrier(self.number);
       return;
     case HostOp::Embed:
-      return embed(work, self, worker);
+      return embed(work, self);
     case HostOp::NormQuantise:
-      return fill_copies(work, self, worker, [&](uint64_t row, std::byte* out) {
+      return fill_copies(work, self, [&](uint64_t row, std::byte* out) {
         return kernels_.norm_quantise(work.a.f32_row(row), work.b.f32_row(0), work.number, work.out.width,
                                       self.wide, out);
       });
     case HostOp::Quantise:
-      return fill_copies(work, self, worker, [&](uint64_t row, std::byte* out) {
+      return fill_copies(work, self, [&](uint64_t row, std::byte* out) {
         return kernels_.quantise(work.a.f32_row(row), work.out.width, out);
       });
     case HostOp::GateQuantise:
-      return fill_copies(work, self, worker, [&](uint64_t row, std::byte* out) {
+      return fill_copies(work, self, [&](uint64_t row, std::byte* out) {
         return kernels_.gate_quantise(work.a.f32_row(row), work.b.f32_row(row), work.out.width, self.wide,
                                       out);
       });
@@ -350,28 +318,27 @@ void HostTargetImpl::run(const Work& work, Worker& self, uint32_t worker) {
       return;
     }
     case HostOp::RopeStore:
-      return rope_store(work, self, worker);
+      return rope_store(kv_context(), work, self);
     case HostOp::Attention:
-      return attend(work, self, worker);
+      return attend(kv_context(), work, self);
     case HostOp::Select: {
-      const Share mine = share(wanted_, worker, team_.size());
+      const Share mine = share(rows_.wanted_count(), self.number, team_.size());
       for (uint64_t i = mine.begin; i < mine.end; ++i) {
-        std::memcpy(work.out.f32_row(i), work.a.f32_row(static_cast<uint64_t>(wanted_rows_[i])),
-                    work.out.width * sizeof(float));
+        std::memcpy(work.out.f32_row(i), work.a.f32_row(rows_.wanted_row(i)), work.out.width * sizeof(float));
       }
       return;
     }
   }
 }
 
-void HostTargetImpl::embed(const Work& work, Worker& self, uint32_t worker) const {
+void HostTargetImpl::embed(const Work& work, Worker& self) const {
   const program::isa::PanelLayout layout = program::isa::panel_layout(*work.matrix);
   const std::byte* memory = program_.contents.at(work.matrix->memory).data();
   const auto* scales = reinterpret_cast<const float*>(memory + work.matrix->scales_offset);
   auto* w = reinterpret_cast<int16_t*>(self.wide);
-  const Share mine = share(rows_, worker, team_.size());
+  const Share mine = share(rows_.count(), self.number, team_.size());
   for (uint64_t row = mine.begin; row < mine.end; ++row) {
-    const uint64_t token = static_cast<uint64_t>(tokens_[row]);
+    const auto token = static_cast<uint64_t>(rows_.token(row));
     program::isa::unpack_row(layout, {memory + work.matrix->offset, layout.bytes()}, token,
                              {w, layout.columns});
     float* out = work.out.f32_row(row);
@@ -379,76 +346,6 @@ void HostTargetImpl::embed(const Work& work, Worker& self, uint32_t worker) cons
       const float value = static_cast<float>(w[k]) * scales[token];
       out[k] = work.number == 1.0f ? value : value * work.number;
     }
-  }
-}
-
-void HostTargetImpl::store_head(const Work& work, Worker& self, uint32_t row, uint32_t kv_head) const {
-  const uint32_t position = position_ + row;
-  const uint32_t slot = position % program::isa::kPagePositions;
-  std::byte* page = pages_[position / program::isa::kPagePositions];
-  const int32_t levels = kv_.kv_bits == 16 ? numerics::kQ16Levels : numerics::kQ8Levels;
-  const auto* turns = reinterpret_cast<const uint64_t*>(work.c.common);
-  const uint32_t pairs = work.c.width / sizeof(uint64_t);
-  int16_t a[1024];
-  float scale = 0;
-  auto put = [&](uint64_t array, uint64_t index, int16_t value) {
-    if (kv_.kv_bits == 16) {
-      reinterpret_cast<int16_t*>(page + array)[index] = value;
-    } else {
-      reinterpret_cast<int8_t*>(page + array)[index] = static_cast<int8_t>(value);
-    }
-  };
-
-  kernels_.rope_angles(turns, pairs, position, self.cos, self.sin);
-  std::copy_n(work.a.f32_row(row) + uint64_t{kv_head} * kv_.head_width, kv_.head_width, self.wide);
-  kernels_.rope(self.wide, self.cos, self.sin, pairs, work.halves);
-  if (!kernels_.quantise_head(self.wide, kv_.head_width, levels, a, &scale)) note(self, work, row);
-  const uint64_t keys = kv_.keys(work.layer, kv_head);
-  for (uint32_t d = 0; d < kv_.head_width; ++d) put(keys, KvLayout::key_index(d, slot), a[d]);
-  reinterpret_cast<float*>(page + kv_.key_scales(work.layer, kv_head))[slot] = scale;
-
-  const float* v = work.b.f32_row(row) + uint64_t{kv_head} * kv_.value_width;
-  if (!kernels_.quantise_head(v, kv_.value_width, levels, a, &scale)) note(self, work, row);
-  const uint64_t values = kv_.values(work.layer, kv_head);
-  for (uint32_t d = 0; d < kv_.value_width; ++d) put(values, kv_.value_index(d, slot), a[d]);
-  reinterpret_cast<float*>(page + kv_.value_scales(work.layer, kv_head))[slot] = scale;
-}
-
-void HostTargetImpl::rope_store(const Work& work, Worker& self, uint32_t worker) const {
-  const auto* turns = reinterpret_cast<const uint64_t*>(work.c.common);
-  const uint32_t pairs = work.c.width / sizeof(uint64_t);
-  const Share queries = share(uint64_t{rows_} * work.heads, worker, team_.size());
-  uint32_t angles_of = ~0u;
-  for (uint64_t unit = queries.begin; unit < queries.end; ++unit) {
-    const uint32_t row = static_cast<uint32_t>(unit / work.heads);
-    if (row != angles_of) kernels_.rope_angles(turns, pairs, position_ + row, self.cos, self.sin);
-    angles_of = row;
-    kernels_.rope(work.out.f32_row(row) + unit % work.heads * kv_.head_width, self.cos, self.sin, pairs,
-                  work.halves);
-  }
-  const Share heads = share(uint64_t{rows_} * kv_.kv_heads, worker, team_.size());
-  for (uint64_t unit = heads.begin; unit < heads.end; ++unit) {
-    store_head(work, self, static_cast<uint32_t>(unit / kv_.kv_heads),
-               static_cast<uint32_t>(unit % kv_.kv_heads));
-  }
-}
-
-void HostTargetImpl::attend(const Work& work, Worker& self, uint32_t worker) const {
-  const Share mine = share(uint64_t{rows_} * work.heads, worker, team_.size());
-  for (uint64_t unit = mine.begin; unit < mine.end; ++unit) {
-    const uint32_t row = static_cast<uint32_t>(unit / work.heads);
-    const uint32_t head = static_cast<uint32_t>(unit % work.heads);
-    AttentionArguments arguments;
-    arguments.q = work.a.f32_row(row) + uint64_t{head} * kv_.head_width;
-    arguments.out = work.out.f32_row(row) + uint64_t{head} * kv_.value_width;
-    arguments.pages = pages_.data();
-    arguments.kv = &kv_;
-    arguments.layer = work.layer;
-    arguments.kv_head = static_cast<uint32_t>(uint64_t{head} * kv_.kv_heads / work.heads);
-    arguments.positions = position_ + row + 1;
-    arguments.scale_log2 = work.number * numerics::kLog2E;
-    arguments.weights = self.attention_weights;
-    if (!kernels_.attention(arguments)) note(self, work, row);
   }
 }
 

@@ -12,9 +12,10 @@ namespace lockstep::targets::host {
 struct KernelTable;
 
 struct HostOptions {
-  std::string isa;       // scalar, avx2, avx512; empty: the best that the CPU has
-  uint32_t workers = 0;  // 0: default_workers()
-  uint32_t context = 0;  // positions to set memory aside for; 0: the program's largest
+  std::string isa;            // scalar, avx2, avx512; empty: the best that the CPU has
+  uint32_t workers = 0;       // 0: default_workers()
+  uint32_t context = 0;       // positions of one sequence at the most; 0: the program's largest
+  uint64_t kv_positions = 0;  // positions of all sequences together; 0: one sequence's, and never less
 };
 
 // The names that this CPU can run, the plainest first.

@@ -1,0 +1,98 @@
+// The sequences that share the target, and which of their rows the next step runs.
+//
+// A sequence is its tokens and how many of them are computed. With one token not yet computed it is a stream;
+// with more it is a prompt (or an answer that had to make room) that goes through in chunks. A step takes
+// every stream's row first and then chunks of prompts, few rows while there are streams, so that these keep
+// their pace.
+//
+// Memory: a sequence takes pages as it grows. When none are left the newest sequence gives its own back and
+// waits at the front of the queue; what it had is computed again later, to the same bits. The pool holds at
+// least one whole context, so that the oldest sequence always goes on.
+//
+// Waiting is bounded: requests start in the order of their coming, and every prompt gets a chunk within as
+// many steps as there are prompts.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/stopwatch.h"
+#include "engine/generation.h"
+#include "engine/kv_pool.h"
+#include "targets/sole_sequence.h"
+
+namespace lockstep::engine {
+
+// Numbers that change speed alone, never bits.
+struct BatchOptions {
+  uint32_t prefill_rows = targets::kPrefillRows;  // of prompts in a step without streams
+  uint32_t mixed_rows = 32;                       // of prompts in a step with streams
+  uint32_t streams_max = 256;
+};
+
+// One request in the batch.
+struct Sequence {
+  Sequence(const text::Tokenizer& tokenizer, Request request, uint32_t context)
+      : generation(tokenizer, std::move(request), context) {}
+
+  Generation generation;
+  std::atomic<bool> cancelled{false};  // set by any thread
+  Timing timing;
+  uint32_t reused = 0;  // prompt tokens whose state was there before
+  uint32_t drafts_tried = 0, drafts_taken = 0;
+  uint32_t computed = 0;  // tokens whose state is in `held`
+
+  // The batch's own:
+  HeldPages held;
+  bool started = false;
+  uint64_t last_turn = 0;       // the step in which it last had rows, or was admitted
+  Stopwatch watch;              // since it was added, then since its first step, then since its last token
+  std::vector<int32_t> tokens;  // the rows of the step that runs; none: it sits this step out
+  std::vector<int32_t> wanted;
+
+  uint32_t pending() const { return static_cast<uint32_t>(generation.tokens().size()) - computed; }
+  bool is_stream() const { return pending() == 1; }
+};
+
+// THREAD: one thread at a time, but for Sequence::cancelled.
+class Batch {
+ public:
+  // The target must outlive the batch.
+  Batch(targets::Target& target, const BatchOptions& options);
+
+  // Takes a sequence whose request check_request let pass, at the queue's end.
+  void add(std::shared_ptr<Sequence> sequence);
+  bool idle() const { return waiting_.empty() && running_.empty(); }
+
+  // Runs one step. `changed` is called for every sequence that got on or ended; ended ones are let go.
+  // Throws what the target throws.
+  void step(const std::function<void(Sequence&)>& changed);
+
+  // Ends every sequence as `end` says, which cancels or fails it.
+  void end_all(const std::function<void(Sequence&)>& end, const std::function<void(Sequence&)>& changed);
+
+ private:
+  void end_cancelled(const std::function<void(Sequence&)>& changed);
+  void admit();
+  void plan();
+  bool make_room(size_t index, uint32_t positions);
+  void plan_chunks(uint32_t rows);
+  void plan_rows(Sequence& sequence, uint32_t rows);
+  void take_rows(Sequence& sequence, uint32_t index, uint32_t& logits);
+  void let_go(Sequence& sequence);
+
+  targets::Target& target_;
+  const BatchOptions options_;
+  KvPool pool_;
+  std::deque<std::shared_ptr<Sequence>> waiting_;
+  std::vector<std::shared_ptr<Sequence>> running_;  // the oldest first
+  std::vector<Sequence*> stepping_;
+  std::vector<targets::StepSequence> inputs_;
+  std::vector<Sequence*> prompts_;
+  uint64_t steps_ = 0;
+};
+
+}  // namespace lockstep::engine
