@@ -44,24 +44,7 @@ void require_variant(const program::Program& program, const LoadOptions& options
   }
 }
 
-// Moves the large File memories out of the file's map into huge pages, which stream faster, piece by piece,
-// so that they are never held twice.
-void make_resident(LoadedProgram& loaded) {
-  constexpr uint64_t kPieceBytes = uint64_t{4} << 20;
-  for (auto& [memory, bytes] : loaded.program.contents) {
-    if (bytes.size() < kPieceBytes) continue;
-    AlignedBuffer buffer(bytes.size(), PageSize::Huge);
-    for (uint64_t offset = 0; offset < bytes.size(); offset += kPieceBytes) {
-      const Bytes piece = bytes.subspan(offset, std::min(kPieceBytes, bytes.size() - offset));
-      std::copy(piece.begin(), piece.end(), buffer.data() + offset);
-      loaded.file.release_memory(piece);
-    }
-    bytes = {buffer.data(), buffer.size()};
-    loaded.resident.push_back(std::move(buffer));
-  }
-}
-
-LoadedProgram open_program(MappedFile file, const LoadOptions& options) {
+LoadedProgram open_program(const MappedFile& file, const LoadOptions& options) {
   LoadedProgram loaded;
   loaded.path = file.path().string();
   loaded.program = program::decode(file.bytes(), loaded.path);
@@ -70,12 +53,13 @@ LoadedProgram open_program(MappedFile file, const LoadOptions& options) {
                loaded.program.isa);
   }
   require_variant(loaded.program, options, loaded.path);
-  program::check_leaves(file.bytes(), loaded.path, targets::host::default_workers());
   program::verify_flow(loaded.program, loaded.path);
-  loaded.program_hash = program::program_hash(file.bytes());
-  loaded.program_bytes = file.bytes().size();
-  loaded.file = std::move(file);
-  make_resident(loaded);
+  loaded.bytes = program::read_checked(file, loaded.path, targets::host::default_workers());
+  for (auto& [memory, bytes] : loaded.program.contents) {
+    bytes = {loaded.bytes.data() + (bytes.data() - file.bytes().data()), bytes.size()};
+  }
+  loaded.program_hash = program::program_hash({loaded.bytes.data(), loaded.bytes.size()});
+  loaded.program_bytes = loaded.bytes.size();
   return loaded;
 }
 
@@ -117,7 +101,7 @@ std::optional<LoadedProgram> open_cached(const store::CacheFolder& folder, const
   std::optional<MappedFile> file = folder.open(key);
   if (!file) return std::nullopt;
   try {
-    return open_program(std::move(*file), options);
+    return open_program(*file, options);
   } catch (const Error& error) {
     warn(options, fmt::format("the cached program is not usable and is made again: {}", error.what()));
     return std::nullopt;
@@ -160,8 +144,8 @@ LoadedProgram load_program(const std::filesystem::path& path, const LoadOptions&
   if (options.kv_bits && *options.kv_bits != 16 && *options.kv_bits != 8) {
     user_error("--kv {}: 16 or 8 is possible", *options.kv_bits);
   }
-  MappedFile file(path);
-  if (program::looks_like_program(file.bytes())) return open_program(std::move(file), options);
+  const MappedFile file(path);
+  if (program::looks_like_program(file.bytes())) return open_program(file, options);
   if (options.use_cache) {
     const store::Cache::Opened opened = store::Cache::open(store::cache_settings_from_environment());
     if (opened.cache) {

@@ -30,10 +30,9 @@ struct LoadOptions {
 
 // A program with the memory behind it. OWNS both; movable.
 struct LoadedProgram {
-  std::string path;                     // what the user named
-  MappedFile file;                      // behind a program read from a file
-  std::vector<AlignedBuffer> resident;  // the weights of a file, in huge pages
-  compiler::CompiledProgram compiled;   // behind one compiled just now
+  std::string path;                    // what the user named
+  AlignedBuffer bytes;                 // behind a program read from a file: the whole file
+  compiler::CompiledProgram compiled;  // behind one compiled just now
   program::Program program;
   Hash256 program_hash{};
   uint64_t program_bytes = 0;

@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "base/blake2b_lanes.h"
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -62,6 +64,39 @@ TEST(AlignedBuffer, IsZeroAndAligned) {
   AlignedBuffer moved = std::move(huge);
   EXPECT_EQ(moved.data()[(3 << 20) - 1], std::byte{1});
   EXPECT_EQ(huge.data(), nullptr);
+}
+
+// libsodium's own code is the reference, over lengths around the block's 128 bytes and over differing
+// lengths.
+TEST(Hash, LanesGiveTheHashesOfOneMessageAfterAnother) {
+  std::vector<std::byte> text(kBlake2bLanes * 1100);
+  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<std::byte>(i * 7 + i / 251);
+  for (size_t bytes : {0u, 1u, 64u, 127u, 128u, 129u, 255u, 256u, 257u, 1000u}) {
+    for (size_t count : {size_t{1}, kBlake2bLanes - 1, kBlake2bLanes}) {
+      for (bool equal : {true, false}) {
+        std::vector<Bytes> messages;
+        for (size_t i = 0; i < count; ++i)
+          messages.push_back(Bytes(text).subspan(i * 1100 + i, bytes + (equal ? 0 : i)));
+        std::vector<Hash256> hashes(count);
+        blake2b_lanes(messages, hashes);
+        for (size_t i = 0; i < count; ++i) EXPECT_EQ(hashes[i], blake2b(messages[i])) << bytes << " " << i;
+      }
+    }
+  }
+}
+
+TEST(Populate, LeavesNoPageToFaultIn) {
+  const AlignedBuffer buffer(1 << 20);
+  buffer.data()[4097] = std::byte{7};
+  if (!populate({buffer.data(), buffer.size()})) GTEST_SKIP() << "this system cannot populate";
+  rusage before, after;
+  ::getrusage(RUSAGE_THREAD, &before);
+  for (uint64_t i = 0; i < buffer.size(); i += 4096) buffer.data()[i] = std::byte{1};
+  ::getrusage(RUSAGE_THREAD, &after);
+  EXPECT_EQ(after.ru_minflt, before.ru_minflt);
+  EXPECT_EQ(buffer.data()[4097], std::byte{7});
+  EXPECT_TRUE(populate({buffer.data() + 5, 3}));  // part of a page
+  EXPECT_TRUE(populate({}));
 }
 
 }  // namespace

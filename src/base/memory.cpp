@@ -49,4 +49,15 @@ AlignedBuffer& AlignedBuffer::operator=(AlignedBuffer&& other) noexcept {
   return *this;
 }
 
+bool populate(std::span<std::byte> range) {
+#if defined(MADV_POPULATE_WRITE)
+  constexpr uint64_t kPageBytes = 4096;
+  const uint64_t before = reinterpret_cast<uint64_t>(range.data()) % kPageBytes;
+  if (range.empty()) return true;
+  return ::madvise(range.data() - before, range.size() + before, MADV_POPULATE_WRITE) == 0;
+#else
+  return range.empty();
+#endif
+}
+
 }  // namespace lockstep

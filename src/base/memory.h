@@ -34,4 +34,9 @@ class AlignedBuffer {
   uint64_t map_bytes_ = 0;
 };
 
+// Has the system back every page of the range now, so that no later access to it waits for one. The bytes
+// keep their values. False when the system cannot (before Linux 5.14, or out of memory): then pages come as
+// touched.
+bool populate(std::span<std::byte> range);
+
 }  // namespace lockstep

@@ -1,9 +1,11 @@
 #include "program/encode.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <thread>
 
+#include "base/blake2b_lanes.h"
 #include "program/fields.h"
 #include "program/verify.h"
 
@@ -104,6 +106,10 @@ class FieldReader {
   ByteReader& in_;
 };
 
+uint64_t leaf_count(const Header& header) {
+  return (header.leaves - kHeaderBytes + kLeafBytes - 1) / kLeafBytes;
+}
+
 Header read_header(Bytes bytes, const std::string& what) {
   if (!looks_like_program(bytes)) user_error("{}: not a Lockstep program", what);
   if (bytes.size() < kHeaderBytes) user_error("{}: a program cut off after {} bytes", what, bytes.size());
@@ -123,10 +129,8 @@ Header read_header(Bytes bytes, const std::string& what) {
     user_error("{}: has {} bytes and should have {}: it was cut off or added to", what, bytes.size(),
                header.file_bytes);
   }
-  const uint64_t leaf_count = header.leaves < kHeaderBytes || header.leaves > bytes.size()
-                                  ? 0
-                                  : (header.leaves - kHeaderBytes + kLeafBytes - 1) / kLeafBytes;
-  if (leaf_count == 0 || bytes.size() - header.leaves != leaf_count * sizeof(Hash256)) {
+  const bool inside = header.leaves > kHeaderBytes && header.leaves <= bytes.size();
+  if (!inside || bytes.size() - header.leaves != leaf_count(header) * sizeof(Hash256)) {
     user_error("{}: damaged: its header does not fit its size", what);
   }
   return header;
@@ -146,10 +150,24 @@ Bytes leaf(Bytes bytes, const Header& header, uint64_t index) {
   return bytes.subspan(begin, std::min(kLeafBytes, header.leaves - begin));
 }
 
-bool leaf_matches(Bytes bytes, const Header& header, uint64_t index) {
-  const Hash256 hash = blake2b(leaf(bytes, header, index));
-  return std::equal(hash.begin(), hash.end(),
-                    bytes.begin() + static_cast<ptrdiff_t>(header.leaves + index * sizeof(Hash256)));
+// The hashes of leaves `begin` to `end`, up to kBlake2bLanes.
+using LeafHashes = std::array<Hash256, kBlake2bLanes>;
+LeafHashes hash_leaves(Bytes bytes, const Header& header, uint64_t begin, uint64_t end) {
+  std::array<Bytes, kBlake2bLanes> leaves;
+  LeafHashes hashes;
+  for (uint64_t i = begin; i < end; ++i) leaves[i - begin] = leaf(bytes, header, i);
+  blake2b_lanes(std::span(leaves).first(end - begin), std::span(hashes).first(end - begin));
+  return hashes;
+}
+
+// The first of leaves `begin` to `end`, up to kBlake2bLanes, that does not match its hash; `end` if all do.
+uint64_t first_damaged_leaf(Bytes bytes, const Header& header, uint64_t begin, uint64_t end) {
+  const LeafHashes hashes = hash_leaves(bytes, header, begin, end);
+  for (uint64_t i = begin; i < end; ++i) {
+    const Bytes expected = bytes.subspan(header.leaves + i * sizeof(Hash256), sizeof(Hash256));
+    if (!std::equal(expected.begin(), expected.end(), hashes[i - begin].begin())) return i;
+  }
+  return end;
 }
 
 [[noreturn]] void refuse_leaf(const std::string& what, uint64_t index) {
@@ -170,10 +188,38 @@ void check_range(Bytes bytes, const Header& header, uint64_t begin, uint64_t siz
     user_error("{}: damaged: a section lies outside the file", what);
   }
   if (size == 0) return;
-  for (uint64_t i = (begin - kHeaderBytes) / kLeafBytes; i <= (begin + size - 1 - kHeaderBytes) / kLeafBytes;
-       ++i) {
-    if (!leaf_matches(bytes, header, i)) refuse_leaf(what, i);
+  const uint64_t last = (begin + size - 1 - kHeaderBytes) / kLeafBytes;
+  for (uint64_t i = (begin - kHeaderBytes) / kLeafBytes; i <= last; i += kBlake2bLanes) {
+    const uint64_t group_end = std::min(i + kBlake2bLanes, last + 1);
+    const uint64_t damaged = first_damaged_leaf(bytes, header, i, group_end);
+    if (damaged != group_end) refuse_leaf(what, damaged);
   }
+}
+
+// Calls check(begin, end) for groups of leaves with `threads` threads; it returns the first damaged one, or
+// `end`. Throws a user's error that names the first damaged leaf of all.
+template <class Check>
+void check_groups(const Header& header, const std::string& what, unsigned threads, Check check) {
+  const uint64_t count = leaf_count(header);
+  std::atomic<uint64_t> next{0}, first_damaged{count};
+  auto work = [&] {
+    while (true) {
+      const uint64_t begin = next.fetch_add(kBlake2bLanes);
+      if (begin >= first_damaged) return;
+      const uint64_t end = std::min(begin + kBlake2bLanes, count);
+      const uint64_t damaged = check(begin, end);
+      if (damaged == end) continue;
+      uint64_t seen = first_damaged;
+      while (damaged < seen && !first_damaged.compare_exchange_weak(seen, damaged)) {
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> helpers;
+    for (unsigned i = 1; i < threads; ++i) helpers.emplace_back(work);
+    work();
+  }
+  if (first_damaged != count) refuse_leaf(what, first_damaged);
 }
 
 }  // namespace
@@ -224,8 +270,7 @@ std::vector<std::byte> encode(const Program& program) {
     offset = align(offset + piece.section.bytes);
   }
   header.leaves = offset;
-  const uint64_t leaf_count = (offset - kHeaderBytes + kLeafBytes - 1) / kLeafBytes;
-  header.file_bytes = offset + leaf_count * sizeof(Hash256);
+  header.file_bytes = offset + leaf_count(header) * sizeof(Hash256);
 
   std::vector<std::byte> file(header.file_bytes);
   std::memcpy(file.data(), &header, sizeof(header));
@@ -235,10 +280,11 @@ std::vector<std::byte> encode(const Program& program) {
     std::copy(pieces[i].bytes.begin(), pieces[i].bytes.end(),
               file.begin() + static_cast<ptrdiff_t>(pieces[i].section.offset));
   }
-  for (uint64_t i = 0; i < leaf_count; ++i) {
-    const Hash256 hash = blake2b(leaf(file, header, i));
-    std::copy(hash.begin(), hash.end(),
-              file.begin() + static_cast<ptrdiff_t>(header.leaves + i * sizeof(Hash256)));
+  for (uint64_t i = 0; i < leaf_count(header); i += kBlake2bLanes) {
+    const uint64_t end = std::min(i + kBlake2bLanes, leaf_count(header));
+    const LeafHashes hashes = hash_leaves(file, header, i, end);
+    std::memcpy(file.data() + header.leaves + i * sizeof(Hash256), hashes.data(),
+                (end - i) * sizeof(Hash256));
   }
   const Hash256 root = hash_of(file, Bytes(file).subspan(header.leaves));
   std::copy(root.begin(), root.end(), file.begin() + offsetof(Header, hash));
@@ -328,23 +374,29 @@ Program decode(Bytes bytes, const std::string& what) {
 void check_leaves(Bytes bytes, const std::string& what, unsigned threads) {
   const Header header = read_header(bytes, what);
   check_root(bytes, header, what);
-  const uint64_t count = (header.leaves - kHeaderBytes + kLeafBytes - 1) / kLeafBytes;
-  std::atomic<uint64_t> next{0}, damaged{count};
-  auto work = [&] {
-    for (uint64_t i = next++; i < damaged; i = next++) {
-      if (!leaf_matches(bytes, header, i)) {
-        uint64_t seen = damaged;
-        while (i < seen && !damaged.compare_exchange_weak(seen, i)) {
-        }
-      }
-    }
+  check_groups(header, what, threads,
+               [&](uint64_t begin, uint64_t end) { return first_damaged_leaf(bytes, header, begin, end); });
+}
+
+AlignedBuffer read_checked(const MappedFile& file, const std::string& what, unsigned threads) {
+  const Bytes bytes = file.bytes();
+  const Header header = read_header(bytes, what);
+  AlignedBuffer copy(bytes.size(), PageSize::Huge);
+  auto copy_range = [&](uint64_t begin, uint64_t end) {
+    std::memcpy(copy.data() + begin, bytes.data() + begin, end - begin);
   };
-  {
-    std::vector<std::jthread> helpers;
-    for (unsigned i = 1; i < threads; ++i) helpers.emplace_back(work);
-    work();
-  }
-  if (damaged != count) refuse_leaf(what, damaged);
+  copy_range(0, kHeaderBytes);
+  copy_range(header.leaves, bytes.size());
+  const Bytes copied = {copy.data(), copy.size()};
+  check_root(copied, header, what);
+  check_groups(header, what, threads, [&](uint64_t begin, uint64_t end) {
+    const uint64_t from = kHeaderBytes + begin * kLeafBytes;
+    const uint64_t to = std::min(kHeaderBytes + end * kLeafBytes, header.leaves);
+    copy_range(from, to);
+    file.release_memory(bytes.subspan(from, to - from));
+    return first_damaged_leaf(copied, header, begin, end);
+  });
+  return copy;
 }
 
 }  // namespace lockstep::program

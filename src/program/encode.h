@@ -37,4 +37,8 @@ Program decode(Bytes bytes, const std::string& what);
 // names the first damaged range.
 void check_leaves(Bytes bytes, const std::string& what, unsigned threads);
 
+// A copy of the file in huge pages, checked as check_leaves does, each leaf in the copy: what is used later
+// is what was checked. Gives back the memory of the file's map on the way, so that nothing is held twice.
+AlignedBuffer read_checked(const MappedFile& file, const std::string& what, unsigned threads);
+
 }  // namespace lockstep::program

@@ -294,7 +294,7 @@ void HostTargetImpl::run_list(Worker& self) {
 void HostTargetImpl::run(const Work& work, Worker& self) {
   switch (work.op) {
     case HostOp::Sync:
-      if (work.always || rows_.count() > program::isa::kCopiesRowsMax) team_.barrier();
+      if (work.always || rows_.count() > program::isa::kCopiesRowsMax) team_.barrier(self.number);
       return;
     case HostOp::Embed:
       return embed(work, self);

@@ -14,7 +14,7 @@ struct KernelTable;
 
 struct HostOptions {
   std::string isa;            // scalar, avx2, avx512; empty: the best that the CPU has
-  uint32_t workers = 0;       // 0: one for each core
+  uint32_t workers = 0;       // 0: default_workers()
   uint32_t context = 0;       // positions of one sequence at the most; 0: the program's largest
   uint64_t kv_positions = 0;  // positions of all sequences together; 0: one sequence's, and never less
 };
@@ -26,6 +26,7 @@ std::vector<std::string> available_isas();
 // in this build or not in this CPU.
 const KernelTable& select_kernels(const std::string& isa);
 
+// Physical cores that this process may use, within its control group's quota.
 uint32_t default_workers();
 
 // Implements Target and shows the values that a step leaves behind.

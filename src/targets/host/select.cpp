@@ -1,9 +1,6 @@
-#include <sched.h>
-
-#include <thread>
-
 #include "targets/host/host_target.h"
 #include "targets/host/kernels/kernels.h"
+#include "targets/host/topology.h"
 
 namespace lockstep::targets::host {
 
@@ -26,9 +23,7 @@ const KernelTable& select_kernels(const std::string& isa) {
 }
 
 uint32_t default_workers() {
-  cpu_set_t set;
-  if (::sched_getaffinity(0, sizeof(set), &set) == 0) return static_cast<uint32_t>(CPU_COUNT(&set));
-  return std::max(1u, std::thread::hardware_concurrency());
+  return usable_cores();
 }
 
 }  // namespace lockstep::targets::host
