@@ -136,8 +136,8 @@ double empty_sync_s(uint32_t workers) {
   constexpr uint32_t kMeetings = 100, kTries = 200;
   constexpr double kTriesS = 0.05;
   targets::host::WorkerTeam team(workers);
-  const std::function<void(uint32_t)> meet = [&](uint32_t) {
-    for (uint32_t i = 0; i < kMeetings; ++i) team.barrier();
+  const std::function<void(uint32_t)> meet = [&](uint32_t worker) {
+    for (uint32_t i = 0; i < kMeetings; ++i) team.barrier(worker);
   };
   double best_s = std::numeric_limits<double>::infinity();
   const Stopwatch all;

@@ -7,6 +7,9 @@
 
 namespace lockstep::engine {
 
+// Tokens of an answer without a limit for which memory is prepared.
+constexpr uint64_t kAnswerExpected = 512;
+
 Batch::Batch(targets::Target& target, const BatchOptions& options)
     : target_(target),
       options_(options),
@@ -106,6 +109,8 @@ void Batch::admit() {
       next.watch = Stopwatch();
     }
     next.last_turn = steps_;
+    const uint64_t answer = next.generation.request().tokens_max;
+    pool_.prepare(next.held, tokens.size() + (answer == 0 ? kAnswerExpected : answer));
     running_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/memory.h"
+
 namespace lockstep::engine {
 
 KvPool::KvPool(targets::Target& target, PrefixKeeper* keeper)
@@ -10,6 +12,7 @@ KvPool::KvPool(targets::Target& target, PrefixKeeper* keeper)
   LOCKSTEP_CHECK(page_positions_ <= kBlockMax);
   const uint32_t pages = target.pages();
   for (uint32_t page = pages; page > 0; --page) free_.push_back(page - 1);
+  prepared_.resize(pages);
   nodes_.resize(pages + size_t{1});
   for (uint32_t node = pages; node > 0; --node) spare_.push_back(node);
   if (keeper_ != nullptr) nodes_[kRoot].key = keeper_->root();
@@ -158,6 +161,15 @@ bool KvPool::extend(HeldPages& held, uint32_t positions) {
     held.pages.push_back(page);
   }
   return true;
+}
+
+void KvPool::prepare(const HeldPages& held, uint64_t positions) {
+  const uint32_t wanted = pages_for(std::min<uint64_t>(positions, target_.context()));
+  for (size_t i = held.pages.size(), taken = 0; i < wanted && taken < free_.size(); ++i, ++taken) {
+    const uint32_t page = free_[free_.size() - 1 - taken];
+    if (!prepared_[page]) populate(target_.page(page));
+    prepared_[page] = true;
+  }
 }
 
 void KvPool::publish(HeldPages& held, std::span<const int32_t> tokens, uint32_t computed) {

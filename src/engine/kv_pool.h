@@ -47,6 +47,9 @@ class KvPool {
   // got.
   bool extend(HeldPages& held, uint32_t positions);
 
+  // Has memory behind the pages that `held` will take for that many positions, so that no step waits for it.
+  void prepare(const HeldPages& held, uint64_t positions);
+
   // Publishes the blocks of `tokens` that `computed` positions fill.
   void publish(HeldPages& held, std::span<const int32_t> tokens, uint32_t computed);
 
@@ -87,7 +90,8 @@ class KvPool {
   targets::Target& target_;
   PrefixKeeper* const keeper_;
   const uint32_t page_positions_;
-  std::vector<uint32_t> free_;   // pages
+  std::vector<uint32_t> free_;   // pages, the next to be taken last
+  std::vector<bool> prepared_;   // pages that have memory
   std::vector<Node> nodes_;      // [0] is the root, without a page
   std::vector<uint32_t> spare_;  // nodes
   uint32_t unused_ = 0;          // published pages without users
