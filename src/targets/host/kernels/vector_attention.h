@@ -38,21 +38,6 @@ LOCKSTEP_FORCE_INLINE void cut_planes(const int16_t* a, uint32_t count, int16_t*
   }
 }
 
-// What is fetched into the cache while a block multiplies: for each pair of rows `lines` cache lines at
-// `address`, which then moves on by `stride`, up to `end`.
-struct FetchAhead {
-  const std::byte* address = nullptr;
-  const std::byte* end = nullptr;
-  uint32_t lines = 0;
-  uint64_t stride = 0;
-
-  LOCKSTEP_FORCE_INLINE void step() {
-    if (address >= end) return;
-    for (uint32_t i = 0; i < lines; ++i) __builtin_prefetch(address + i * 64);
-    address += stride;
-  }
-};
-
 // exp2 of x <= 0, bit for bit that of vector_exp2. Adding 1.5 * 2^23 rounds x to an integer, which then stands
 // in the low bits.
 template <class V>
@@ -70,38 +55,46 @@ LOCKSTEP_FORCE_INLINE typename V::Floats exp2_of_negative(typename V::Floats x) 
 // The int32 sums of kQueries x kVectors vectors, in planes or whole in `low`.
 template <class V, uint32_t kQueries, uint32_t kVectors, bool kPlanes>
 struct ProductSums {
-  typename V::Ints high[kQueries][kVectors];
+  typename V::Ints high[kPlanes ? kQueries : 1][kVectors];
   typename V::Ints low[kQueries][kVectors];
 
-  LOCKSTEP_FORCE_INLINE ProductSums() {
+  // Sets the sums to the products of `pairs` rows of pairs (row_elements apart, one at least) with the pairs of
+  // each query's planes (query_elements apart). For every row it fetches kLinesAhead cache lines of a row at
+  // `ahead` into the cache: an address that need not be valid. A function of its own, for g++ 12 to keep all
+  // sums in registers.
+  template <uint32_t kLinesAhead, class T>
+  [[gnu::noinline]] void multiply(const T* rows, uint64_t row_elements, uint32_t pairs,
+                                  const int16_t* high_plane, const int16_t* low_plane, uint64_t query_elements,
+                                  const std::byte* ahead) {
+    typename V::Ints high_sums[kQueries][kVectors], low_sums[kQueries][kVectors];
     for (uint32_t q = 0; q < kQueries; ++q) {
       for (uint32_t v = 0; v < kVectors; ++v) {
-        if constexpr (kPlanes) high[q][v] = V::set(int32_t{0});
-        low[q][v] = V::set(int32_t{0});
+        if constexpr (kPlanes) high_sums[q][v] = V::set(int32_t{0});
+        low_sums[q][v] = V::set(int32_t{0});
       }
     }
-  }
-
-  // Adds the products of `pairs` rows of pairs (row_elements apart) with the pairs of each query's planes
-  // (query_elements apart).
-  template <class T>
-  LOCKSTEP_FORCE_INLINE void add(const T* rows, uint64_t row_elements, uint32_t pairs,
-                                 const int16_t* high_plane, const int16_t* low_plane, uint64_t query_elements,
-                                 FetchAhead& ahead) {
-    for (uint32_t pair = 0; pair < pairs; ++pair) {
+    uint32_t pair = 0;
+    do {
       const T* row = rows + pair * row_elements;
-      ahead.step();
+      for (uint32_t i = 0; i < kLinesAhead; ++i)
+        __builtin_prefetch(ahead + pair * row_elements * sizeof(T) + i * 64);
       typename V::Ints elements[kVectors];
       for (uint32_t v = 0; v < kVectors; ++v) elements[v] = V::load_pairs(row + v * V::kLanes * 2);
       for (uint32_t q = 0; q < kQueries; ++q) {
         const typename V::Ints pair_low = V::set_pair(low_plane + q * query_elements + 2 * pair);
         for (uint32_t v = 0; v < kVectors; ++v)
-          low[q][v] = V::dot_pairs(low[q][v], elements[v], pair_low);
+          low_sums[q][v] = V::dot_pairs(low_sums[q][v], elements[v], pair_low);
         if constexpr (kPlanes) {
           const typename V::Ints pair_high = V::set_pair(high_plane + q * query_elements + 2 * pair);
           for (uint32_t v = 0; v < kVectors; ++v)
-            high[q][v] = V::dot_pairs(high[q][v], elements[v], pair_high);
+            high_sums[q][v] = V::dot_pairs(high_sums[q][v], elements[v], pair_high);
         }
+      }
+    } while (++pair < pairs);
+    for (uint32_t q = 0; q < kQueries; ++q) {
+      for (uint32_t v = 0; v < kVectors; ++v) {
+        if constexpr (kPlanes) high[q][v] = high_sums[q][v];
+        low[q][v] = low_sums[q][v];
       }
     }
   }
@@ -133,11 +126,9 @@ class AttentionSteps {
       largest[i] = V::from_bits(0xff800000u);
     }
     for (uint32_t page = block_.page_begin; page < block_.page_end; ++page) {
-      for_each_group([&](uint32_t first, auto count) {
-        FetchAhead ahead = fetch_ahead(page, first, kv_.keys(block_.layer, block_.kv_head), kv_.key_bytes(),
-                                       2 * kPage * sizeof(T));
+      for_each_group([&](uint32_t first, auto group) {
         for (uint32_t slot = 0; slot < kPage; slot += kBlockLanes)
-          score_block<decltype(count)::value>(page, first, slot, largest, ahead);
+          score_block<decltype(group)>(page, first, slot, largest);
       });
     }
     for (uint32_t i = 0; i < queries_; ++i) block_.queries[i].largest = V::largest(largest[i]);
@@ -187,17 +178,18 @@ class AttentionSteps {
     float r[kBlockQueries];
     for (uint32_t i = 0; i < queries_; ++i) r[i] = vector_scale(block_.queries[i].weight_bits, 32512).r;
     for (uint32_t page = block_.page_begin; page < block_.page_end; ++page) {
-      for_each_group([&](uint32_t first, auto count) {
-        constexpr uint32_t kCount = decltype(count)::value;
+      for_each_group([&](uint32_t first, auto group) {
+        using Queries = decltype(group);
+        constexpr uint32_t kCount = Queries::kCount;
         alignas(64) int16_t a[kCount * kPage];
         const int64_t total = quantise_weights<kCount>(page, first, r, a);
         if (total == 0) return;
         if (total * kElementMax <= INT32_MAX) {
-          add_values<kCount, false>(page, first, a, a);
+          add_values<Queries, false>(page, first, a, a);
         } else {
           alignas(64) int16_t high[kCount * kPage], low[kCount * kPage];
           cut_planes(a, kCount * kPage, high, low);
-          add_values<kCount, true>(page, first, high, low);
+          add_values<Queries, true>(page, first, high, low);
         }
       });
     }
@@ -228,17 +220,21 @@ class AttentionSteps {
   // Products that int32 holds.
   static constexpr uint32_t kExactProducts = sizeof(T) == 2 ? 256 : 512;
 
-  template <uint32_t kCount>
-  struct Count {
-    static constexpr uint32_t value = kCount;
+  // Queries that are multiplied at once; whether they are all of the block's.
+  template <uint32_t kQueries, bool kAll>
+  struct Group {
+    static constexpr uint32_t kCount = kQueries;
+    static constexpr bool kOnly = kAll;
   };
-  // Calls fn(first query, Count) for groups of up to three queries.
+  // Calls fn(first query, Group) for groups of up to three queries.
   template <class Step>
   LOCKSTEP_FORCE_INLINE void for_each_group(const Step& step) const {
+    if (queries_ == 3) return step(0, Group<3, true>());
+    if (queries_ == 2) return step(0, Group<2, true>());
+    if (queries_ == 1) return step(0, Group<1, true>());
     uint32_t i = 0;
-    for (; queries_ - i >= 5 || queries_ - i == 3; i += 3) step(i, Count<3>());
-    for (; queries_ - i >= 2; i += 2) step(i, Count<2>());
-    if (i < queries_) step(i, Count<1>());
+    for (; queries_ - i >= 5 || queries_ - i == 3; i += 3) step(i, Group<3, false>());
+    for (; queries_ - i >= 2; i += 2) step(i, Group<2, false>());
   }
 
   LOCKSTEP_FORCE_INLINE float* page_weights(uint32_t page) const {
@@ -250,16 +246,17 @@ class AttentionSteps {
     return end > page * kPage ? end - page * kPage : 0;
   }
 
-  // What the group that starts with query `first` fetches of the following page's array of kPage rows or
-  // pairs of rows: a single group all of it, several groups a line of each row.
-  LOCKSTEP_FORCE_INLINE FetchAhead fetch_ahead(uint32_t page, uint32_t first, uint64_t array,
-                                               uint64_t array_bytes, uint64_t row_bytes) const {
-    if (page + 1 == block_.page_end) return {};
-    const std::byte* address = block_.pages[page + 1] + array;
-    const std::byte* end = address + array_bytes;
-    if (queries_ <= 3) return {address, end, static_cast<uint32_t>(row_bytes / 64), row_bytes};
-    if (first / 2 * 64 >= row_bytes) return {};
-    return {address + first / 2 * 64, end, 1, row_bytes};
+  // Lines of a row of kWide vectors that a group fetches of the following page: all if it is the only one, else
+  // one, so that successive groups fetch successive lines.
+  template <class Group, uint32_t kWide>
+  static constexpr uint32_t kLinesAhead =
+      Group::kOnly && kWide * V::kLanes * 2 * sizeof(T) > 64 ? kWide * V::kLanes * 2 * sizeof(T) / 64 : 1;
+  // The address of the same array in the following page.
+  template <class Group, uint32_t kWide>
+  LOCKSTEP_FORCE_INLINE const std::byte* ahead(uint32_t page, uint32_t first, uint64_t offset) const {
+    const std::byte* address = block_.pages[page + 1 < block_.page_end ? page + 1 : page] + offset;
+    if constexpr (Group::kOnly) return address;
+    return address + first / 2 * 64 % (kWide * V::kLanes * 2 * sizeof(T));
   }
 
   LOCKSTEP_FORCE_INLINE void quantise_query(uint32_t i) const {
@@ -275,12 +272,13 @@ class AttentionSteps {
   }
 
   // z of kBlockLanes positions of a page into weights, -infinity where a query does not see them.
-  template <uint32_t kCount>
-  LOCKSTEP_FORCE_INLINE void score_block(uint32_t page, uint32_t first, uint32_t slot, Floats* largest,
-                                         FetchAhead& ahead) const {
+  template <class Group>
+  LOCKSTEP_FORCE_INLINE void score_block(uint32_t page, uint32_t first, uint32_t slot,
+                                         Floats* largest) const {
+    constexpr uint32_t kCount = Group::kCount;
     const uint32_t width = kv_.head_width;
-    const T* keys =
-        reinterpret_cast<const T*>(block_.pages[page] + kv_.keys(block_.layer, block_.kv_head)) + slot * 2;
+    const uint64_t offset = kv_.keys(block_.layer, block_.kv_head) + slot * 2 * sizeof(T);
+    const T* keys = reinterpret_cast<const T*>(block_.pages[page] + offset);
     const float* key_scales = reinterpret_cast<const float*>(
                                   block_.pages[page] + kv_.key_scales(block_.layer, block_.kv_head)) +
                               slot;
@@ -290,7 +288,9 @@ class AttentionSteps {
     auto add_products = [&](uint32_t d, bool more) {
       const uint32_t count = width - d < kExactProducts ? width - d : kExactProducts;
       ProductSums<V, kCount, kVectors, kPlanes> sums;
-      sums.add(keys + uint64_t{d} * kPage, 2 * kPage, count / 2, high + d, low + d, 2 * width, ahead);
+      sums.template multiply<kLinesAhead<Group, kVectors>>(
+          keys + uint64_t{d} * kPage, 2 * kPage, count / 2, high + d, low + d, 2 * width,
+          ahead<Group, kVectors>(page, first, offset + uint64_t{d} * kPage * sizeof(T)));
       for (uint32_t q = 0; q < kCount; ++q) {
         for (uint32_t v = 0; v < kVectors; ++v) {
           Ints this_upper, this_lower;
@@ -339,28 +339,27 @@ class AttentionSteps {
     return V::total_int64(V::add_int64(V::set(int32_t{0}), sums));
   }
 
-  template <uint32_t kCount, bool kInPlanes>
+  template <class Group, bool kInPlanes>
   LOCKSTEP_FORCE_INLINE void add_values(uint32_t page, uint32_t first, const int16_t* high,
                                         const int16_t* low) const {
     const uint64_t lanes = kv_.value_lanes();
-    FetchAhead ahead = fetch_ahead(page, first, kv_.values(block_.layer, block_.kv_head),
-                                   kv_.value_bytes(), lanes * 2 * sizeof(T));
     uint64_t lane = 0;
     for (; lane + kBlockLanes <= lanes; lane += kBlockLanes)
-      add_value_block<kCount, kVectors, kInPlanes>(page, first, lane, high, low, ahead);
+      add_value_block<Group, kVectors, kInPlanes>(page, first, lane, high, low);
     for (; lane < lanes; lane += V::kLanes)
-      add_value_block<kCount, 1, kInPlanes>(page, first, lane, high, low, ahead);
+      add_value_block<Group, 1, kInPlanes>(page, first, lane, high, low);
   }
 
-  template <uint32_t kCount, uint32_t kWide, bool kInPlanes>
+  template <class Group, uint32_t kWide, bool kInPlanes>
   LOCKSTEP_FORCE_INLINE void add_value_block(uint32_t page, uint32_t first, uint64_t lane,
-                                             const int16_t* high, const int16_t* low,
-                                             FetchAhead& ahead) const {
+                                             const int16_t* high, const int16_t* low) const {
+    constexpr uint32_t kCount = Group::kCount;
     const uint64_t lanes = kv_.value_lanes();
-    const T* values =
-        reinterpret_cast<const T*>(block_.pages[page] + kv_.values(block_.layer, block_.kv_head)) + lane * 2;
+    const uint64_t offset = kv_.values(block_.layer, block_.kv_head) + lane * 2 * sizeof(T);
     ProductSums<V, kCount, kWide, kInPlanes> products;
-    products.add(values, lanes * 2, kPage / 2, high, low, kPage, ahead);
+    products.template multiply<kLinesAhead<Group, kWide>>(
+        reinterpret_cast<const T*>(block_.pages[page] + offset), lanes * 2, kPage / 2, high, low, kPage,
+        ahead<Group, kWide>(page, first, offset));
     for (uint32_t q = 0; q < kCount; ++q) {
       double* sums = block_.sums + (first + q) * lanes + lane;
       for (uint32_t v = 0; v < kWide; ++v) {
