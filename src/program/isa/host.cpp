@@ -46,8 +46,8 @@ constexpr Field kRopeStore[] = {
     read("v", Split::Whole),     {"layer", FieldKind::State, Access::Write, Split::Heads, false, kWidthMax},
     read("turns", Split::Whole), integer("pairs", 1),
     integer("heads", kWidthMax)};
-constexpr Field kAttention[] = {write("out", Split::Heads),
-                                read("q", Split::Heads),
+constexpr Field kAttention[] = {write("out", Split::Whole),
+                                read("q", Split::Whole),
                                 {"layer", FieldKind::State, Access::Read, Split::Whole, false, kWidthMax},
                                 integer("heads", kWidthMax),
                                 number("scale")};

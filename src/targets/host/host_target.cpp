@@ -80,10 +80,13 @@ class HostTargetImpl final : public HostTarget {
   static uint32_t pages_for(uint64_t positions) {
     return static_cast<uint32_t>((positions + kPagePositions - 1) / kPagePositions);
   }
+  const std::vector<program::Instruction>& queue() const {
+    return program_.queues[program_.entry("step").queues[0]].instructions;
+  }
   uint32_t count(RowCount rows) const {
     return rows == RowCount::Wanted ? rows_.wanted_count() : rows_.count();
   }
-  KvContext kv_context() { return {kernels_, kv_, rows_, team_.size()}; }
+  KvContext kv_context() { return {kernels_, kv_, rows_, team_, workers_}; }
 
   // Calls quantise_row(row, out) for the rows of a Split::Copies result that are this worker's.
   template <class QuantiseRow>
@@ -121,8 +124,13 @@ void HostTargetImpl::allocate() {
   uint64_t widest = 0;
   for (const Region& region : program_.regions) widest = std::max<uint64_t>(widest, region.width);
   const uint64_t wide_floats = program::isa::padded_columns(widest) + 64;
-  const uint64_t weights_floats = uint64_t{pages_for(context_)} * kPagePositions + 64;
   const uint64_t angles = kv_.head_width / 2 + 64;
+  uint64_t heads = kv_.kv_heads;
+  for (const program::Instruction& instruction : queue()) {
+    if (instruction.opcode == static_cast<uint16_t>(HostOp::Attention))
+      heads = std::max(heads, instruction.words[3]);
+  }
+  const AttentionMemory attention(kv_, context_, static_cast<uint32_t>(heads / std::max(kv_.kv_heads, 1u)));
   for (uint32_t i = 0; i < program_.memories.size(); ++i) {
     const program::Memory& memory = program_.memories[i];
     uint64_t bytes = memory.bytes;
@@ -133,10 +141,10 @@ void HostTargetImpl::allocate() {
     if (memory.kind != MemoryKind::Private) continue;
     for (Worker& worker : workers_) {
       worker.memory = AlignedBuffer(memory.bytes);
-      worker.scratch = AlignedBuffer((wide_floats + weights_floats + 2 * angles) * sizeof(float));
-      worker.wide = reinterpret_cast<float*>(worker.scratch.data());
-      worker.attention_weights = worker.wide + wide_floats / 16 * 16;
-      worker.cos = worker.attention_weights + weights_floats;
+      worker.scratch = AlignedBuffer(attention.bytes + (wide_floats + 2 * angles) * sizeof(float));
+      attention.lay_out(worker.scratch.data(), worker.attention);
+      worker.wide = reinterpret_cast<float*>(worker.scratch.data() + attention.bytes);
+      worker.cos = worker.wide + wide_floats;
       worker.sin = worker.cos + angles;
       allocated_bytes_ += worker.memory.size() + worker.scratch.size();
     }
@@ -165,12 +173,10 @@ Operand HostTargetImpl::operand(uint64_t index, uint32_t worker) const {
 }
 
 void HostTargetImpl::list_work(uint32_t worker) {
-  const std::vector<program::Instruction>& queue =
-      program_.queues[program_.entry("step").queues[0]].instructions;
-  for (uint32_t i = 0; i < queue.size(); ++i) {
-    const std::vector<uint64_t>& words = queue[i].words;
+  for (uint32_t i = 0; i < queue().size(); ++i) {
+    const std::vector<uint64_t>& words = queue()[i].words;
     Work work;
-    work.op = static_cast<HostOp>(queue[i].opcode);
+    work.op = static_cast<HostOp>(queue()[i].opcode);
     work.instruction = i;
     auto number = [&](size_t f) { return std::bit_cast<float>(static_cast<uint32_t>(words[f])); };
     switch (work.op) {

@@ -4,6 +4,7 @@
 
 #include "numerics/float32.h"
 #include "numerics/q16.h"
+#include "targets/host/attention_units.h"
 
 namespace lockstep::targets::host {
 
@@ -56,7 +57,7 @@ void rope_store(const KvContext& context, const Work& work, Worker& self) {
   const auto* turns = reinterpret_cast<const uint64_t*>(work.c.common);
   const uint32_t pairs = work.c.width / sizeof(uint64_t);
   const uint64_t rows = context.rows.count();
-  const Share queries = share(rows * work.heads, self.number, context.workers);
+  const Share queries = share(rows * work.heads, self.number, context.team.size());
   uint64_t angles_of = ~uint64_t{0};
   for (uint64_t unit = queries.begin; unit < queries.end; ++unit) {
     const uint64_t row = unit / work.heads;
@@ -67,31 +68,185 @@ void rope_store(const KvContext& context, const Work& work, Worker& self) {
     context.kernels.rope(work.out.f32_row(row) + unit % work.heads * kv.head_width, self.cos, self.sin, pairs,
                          work.halves);
   }
-  const Share heads = share(rows * kv.kv_heads, self.number, context.workers);
+  const Share heads = share(rows * kv.kv_heads, self.number, context.team.size());
   for (uint64_t unit = heads.begin; unit < heads.end; ++unit) {
     store_head(context, work, self, static_cast<uint32_t>(unit / kv.kv_heads),
                static_cast<uint32_t>(unit % kv.kv_heads));
   }
 }
 
-void attend(const KvContext& context, const Work& work, Worker& self) {
+namespace {
+
+// A worker's pages of a unit.
+AttentionBlock block_of(const KvContext& context, const Work& work, const AttentionScratch& scratch,
+                        const AttentionUnit& unit, Share pages) {
   const KvLayout& kv = context.kv;
-  const Share mine = share(uint64_t{context.rows.count()} * work.heads, self.number, context.workers);
-  for (uint64_t unit = mine.begin; unit < mine.end; ++unit) {
-    const uint32_t row = static_cast<uint32_t>(unit / work.heads);
-    const uint32_t head = static_cast<uint32_t>(unit % work.heads);
-    AttentionArguments arguments;
-    arguments.q = work.a.f32_row(row) + uint64_t{head} * kv.head_width;
-    arguments.out = work.out.f32_row(row) + uint64_t{head} * kv.value_width;
-    arguments.pages = context.rows.sequence_of(row).pages;
-    arguments.kv = &kv;
-    arguments.layer = work.layer;
-    arguments.kv_head = static_cast<uint32_t>(uint64_t{head} * kv.kv_heads / work.heads);
-    arguments.positions = context.rows.position(row) + 1;
-    arguments.scale_log2 = work.number * numerics::kLog2E;
-    arguments.weights = self.attention_weights;
-    if (!context.kernels.attention(arguments)) context.rows.refuse(row, work.instruction);
+  AttentionBlock block;
+  block.q = work.a.f32_row(unit.row) + uint64_t{unit.head} * kv.head_width;
+  block.q_row_floats = work.a.row_bytes / sizeof(float);
+  block.out = work.out.f32_row(unit.row) + uint64_t{unit.head} * kv.value_width;
+  block.out_row_floats = work.out.row_bytes / sizeof(float);
+  block.rows = unit.rows;
+  block.heads = unit.heads;
+  block.position = unit.position;
+  block.pages = unit.sequence->pages;
+  block.page_begin = static_cast<uint32_t>(pages.begin);
+  block.page_end = static_cast<uint32_t>(pages.end);
+  block.kv = &kv;
+  block.layer = work.layer;
+  block.kv_head = unit.kv_head;
+  block.scale_log2 = work.number * numerics::kLog2E;
+  block.queries = scratch.queries;
+  block.planes = scratch.planes;
+  block.weights = scratch.weights;
+  block.sums = scratch.sums;
+  return block;
+}
+
+void scores(const KvContext& context, const Work& work, const AttentionUnit& unit,
+            const AttentionBlock& block) {
+  context.kernels.attention_scores(block);
+  for (uint32_t i = 0; i < block.count(); ++i) {
+    if (!block.queries[i].fits) context.rows.refuse(unit.row + i / block.heads, work.instruction);
   }
+}
+
+void attend_whole(const KvContext& context, const Work& work, const Worker& self, const AttentionUnit& unit) {
+  const AttentionBlock block =
+      block_of(context, work, self.attention[kWholeUnit], unit, {0, unit.pages});
+  scores(context, work, unit, block);
+  context.kernels.attention_weigh(block);
+  context.kernels.attention_values(block);
+  context.kernels.attention_finish(block, 0, block.count());
+}
+
+AttentionSlot slot_of(Share pages) {
+  return pages.begin == 0 ? kStartOfUnit : kRestOfUnit;
+}
+
+// The worker's part of a unit that several workers share.
+struct CutUnit {
+  AttentionUnit unit;
+  AttentionBlock block;
+  const AttentionScratch* scratch = nullptr;
+};
+
+// Calls visit(scratch, index) for every worker that has pages of the unit, `index` counting them.
+template <class Visit>
+uint32_t for_each_sharer(const KvContext& context, const AttentionUnits& units, const AttentionUnit& unit,
+                         Visit visit) {
+  uint32_t count = 0;
+  for (const Worker& worker : context.workers) {
+    const Share pages = units.pages(unit, worker.number);
+    if (pages.begin != pages.end) visit(worker.attention[slot_of(pages)], count++);
+  }
+  return count;
+}
+
+void take_largest(const KvContext& context, const AttentionUnits& units, const CutUnit& cut) {
+  for_each_sharer(context, units, cut.unit, [&](const AttentionScratch& other, uint32_t) {
+    for (uint32_t i = 0; i < cut.block.count(); ++i) {
+      cut.block.queries[i].largest = std::max(cut.block.queries[i].largest, other.published[i].largest);
+    }
+  });
+}
+
+void take_totals(const KvContext& context, const AttentionUnits& units, const CutUnit& cut) {
+  for (uint32_t i = 0; i < cut.block.count(); ++i) cut.block.queries[i].total = 0;
+  for_each_sharer(context, units, cut.unit, [&](const AttentionScratch& other, uint32_t) {
+    for (uint32_t i = 0; i < cut.block.count(); ++i) {
+      AttentionQuery& query = cut.block.queries[i];
+      query.total += other.published[i].total;
+      query.weight_bits = std::max(query.weight_bits, other.published[i].weight_bits);
+    }
+  });
+}
+
+// The sums of a share of the unit's queries, and their outputs.
+void add_sums(const KvContext& context, const AttentionUnits& units, const CutUnit& cut) {
+  uint32_t mine = 0;
+  const uint32_t sharers =
+      for_each_sharer(context, units, cut.unit, [&](const AttentionScratch& scratch, uint32_t index) {
+        if (&scratch == cut.scratch) mine = index;
+      });
+  const Share queries = share(cut.block.count(), mine, sharers);
+  const uint64_t lanes = context.kv.value_lanes();
+  for_each_sharer(context, units, cut.unit, [&](const AttentionScratch& other, uint32_t index) {
+    if (index == mine) return;
+    for (uint64_t i = queries.begin * lanes; i < queries.end * lanes; ++i) cut.block.sums[i] += other.sums[i];
+  });
+  context.kernels.attention_finish(cut.block, static_cast<uint32_t>(queries.begin),
+                                   static_cast<uint32_t>(queries.end));
+}
+
+}  // namespace
+
+void attend(const KvContext& context, const Work& work, Worker& self) {
+  const AttentionUnits units(context.rows, context.kv.kv_heads, work.heads / context.kv.kv_heads,
+                             context.team.size());
+  CutUnit cuts[2];
+  uint32_t cut_count = 0;
+  if (units.cut()) {
+    units.for_each([&](const AttentionUnit& unit) {
+      const Share pages = units.pages(unit, self.number);
+      if (pages.begin == pages.end || pages.end - pages.begin == unit.pages) return;
+      const AttentionScratch& scratch = self.attention[slot_of(pages)];
+      cuts[cut_count++] = {unit, block_of(context, work, scratch, unit, pages), &scratch};
+    });
+    const std::span<const CutUnit> mine(cuts, cut_count);
+    for (const CutUnit& cut : mine) {
+      scores(context, work, cut.unit, cut.block);
+      for (uint32_t i = 0; i < cut.block.count(); ++i)
+        cut.scratch->published[i].largest = cut.block.queries[i].largest;
+    }
+    context.team.barrier();
+    for (const CutUnit& cut : mine) {
+      take_largest(context, units, cut);
+      context.kernels.attention_weigh(cut.block);
+      for (uint32_t i = 0; i < cut.block.count(); ++i) {
+        cut.scratch->published[i].total = cut.block.queries[i].total;
+        cut.scratch->published[i].weight_bits = cut.block.queries[i].weight_bits;
+      }
+    }
+    context.team.barrier();
+    for (const CutUnit& cut : mine) {
+      take_totals(context, units, cut);
+      context.kernels.attention_values(cut.block);
+    }
+  }
+  units.for_each([&](const AttentionUnit& unit) {
+    const Share pages = units.pages(unit, self.number);
+    if (pages.end - pages.begin == unit.pages) attend_whole(context, work, self, unit);
+  });
+  if (!units.cut()) return;
+  context.team.barrier();
+  for (uint32_t i = 0; i < cut_count; ++i) add_sums(context, units, cuts[i]);
+}
+
+AttentionMemory::AttentionMemory(const KvLayout& kv, uint64_t positions, uint32_t group)
+    : planes_bytes(uint64_t{kBlockQueries} * 2 * kv.head_width * sizeof(int16_t)),
+      weights_bytes(AttentionUnits::weights_bytes_max(positions, group)),
+      sums_bytes(kBlockQueries * kv.value_lanes() * sizeof(double)) {
+  bytes = kAttentionSlots * (2 * kBlockQueries * sizeof(AttentionQuery) + planes_bytes + sums_bytes) +
+          2 * weights_bytes;
+}
+
+void AttentionMemory::lay_out(std::byte* memory, AttentionScratch (&scratch)[kAttentionSlots]) const {
+  auto take = [&](uint64_t size) {
+    std::byte* at = memory;
+    memory += size;
+    return at;
+  };
+  for (AttentionScratch& slot : scratch) {
+    slot.queries = reinterpret_cast<AttentionQuery*>(take(kBlockQueries * sizeof(AttentionQuery)));
+    slot.published = reinterpret_cast<AttentionQuery*>(take(kBlockQueries * sizeof(AttentionQuery)));
+    slot.planes = reinterpret_cast<int16_t*>(take(planes_bytes));
+    slot.sums = reinterpret_cast<double*>(take(sums_bytes));
+  }
+  scratch[kRestOfUnit].weights = reinterpret_cast<float*>(take(weights_bytes));
+  scratch[kStartOfUnit].weights = reinterpret_cast<float*>(take(weights_bytes));
+  // A worker has the weights of its cut units behind it when it comes to whole ones.
+  scratch[kWholeUnit].weights = scratch[kRestOfUnit].weights;
 }
 
 }  // namespace lockstep::targets::host

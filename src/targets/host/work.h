@@ -36,16 +36,30 @@ struct Work {
   bool halves = false;
 };
 
+// Where a worker keeps an AttentionBlock. `published` is what other workers read of its queries, as they read
+// its sums.
+struct AttentionScratch {
+  AttentionQuery* queries = nullptr;
+  AttentionQuery* published = nullptr;
+  int16_t* planes = nullptr;
+  float* weights = nullptr;
+  double* sums = nullptr;
+};
+
+// A worker's share of the attention begins with the rest of a unit and ends with the first pages of one; in
+// between are whole units, one after another.
+enum AttentionSlot : uint32_t { kRestOfUnit = 0, kStartOfUnit = 1, kWholeUnit = 2, kAttentionSlots = 3 };
+
 // What belongs to one worker alone.
 struct alignas(64) Worker {
   uint32_t number = 0;
   std::vector<Work> work;
   AlignedBuffer memory;   // its copies of the Private memory
-  AlignedBuffer scratch;  // floats: widest vector, attention weights, cos and sin
+  AlignedBuffer scratch;  // widest vector, cos and sin, attention
   float* wide = nullptr;
-  float* attention_weights = nullptr;
   float* cos = nullptr;
   float* sin = nullptr;
+  AttentionScratch attention[kAttentionSlots];
 };
 
 struct Share {

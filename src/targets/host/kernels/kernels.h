@@ -31,22 +31,48 @@ struct MatMulArguments {
   uint64_t panel_begin = 0, panel_end = 0;
 };
 
-// One query head of one row against the cache.
-struct AttentionArguments {
-  const float* q = nullptr;                 // head_width elements, after RoPE
-  float* out = nullptr;                     // value_width elements
+// What a block of attention knows of one of its queries. NUMERICS.md section 8.
+struct AttentionQuery {
+  float scale = 0;          // qs * c
+  float largest = 0;        // M
+  int32_t weight_bits = 0;  // the largest e_t * vs_t, as bits
+  bool fits = true;         // q is in the contract's range; else the output is a zero vector
+  int64_t total = 0;        // L
+};
+
+// The most queries of an AttentionBlock.
+inline constexpr uint32_t kBlockQueries = 48;
+
+// Queries that share a KV head, against the positions of whole pages. Query i is head i % heads of row
+// i / heads; the rows are successive positions of one sequence, and row r sees positions 0..position + r.
+// The steps attention_* run in their order. Whoever cuts the positions into several blocks gives all of
+// them, between the steps, the largest of `largest`, then the largest of `weight_bits` and the sum of
+// `total`, then the sums of `sums`.
+struct AttentionBlock {
+  const float* q = nullptr;  // the heads of a row side by side, head_width elements each, after RoPE
+  uint64_t q_row_floats = 0;
+  float* out = nullptr;  // likewise, value_width elements each
+  uint64_t out_row_floats = 0;
+  uint32_t rows = 0, heads = 0;
+  uint32_t position = 0;                    // of row 0
   const std::byte* const* pages = nullptr;  // the sequence's pages, in order
+  uint32_t page_begin = 0, page_end = 0;    // of the sequence
   const program::isa::KvLayout* kv = nullptr;
   uint32_t layer = 0, kv_head = 0;
-  uint32_t positions = 0;    // visible positions, from 0
-  float scale_log2 = 0;      // c = scale * LOG2E
-  float* weights = nullptr;  // scratch of `positions` rounded up to a page
+  float scale_log2 = 0;  // c = scale * LOG2E
+  // Scratch that lives from step to step, 64-byte aligned.
+  AttentionQuery* queries = nullptr;  // [queries]
+  int16_t* planes = nullptr;          // [queries][2 * head_width]
+  float* weights = nullptr;           // [pages][queries][64]
+  double* sums = nullptr;             // [queries][value lanes], integers
+
+  uint32_t count() const { return rows * heads; }
 };
 
 struct KernelTable {
   const char* name;  // "scalar", "avx2", "avx512", "amx", "neon"
 
-  // The functions below return false where a vector leaves the contract's range (Q16's error); what they
+  // The functions that return bool return false where a vector leaves the contract's range (Q16's error); what they
   // then write is a zero vector.
 
   // out = Q16(x), in Q16Layout(n).
@@ -58,7 +84,15 @@ struct KernelTable {
   bool (*gate_quantise)(const float* gate, const float* up, uint64_t n, float* scratch, std::byte* out);
   // Quantises one head of k or v (n elements) with `levels` (32512 or 127) into a (n elements).
   bool (*quantise_head)(const float* x, uint64_t n, int32_t levels, int16_t* a, float* scale);
-  bool (*attention)(const AttentionArguments& arguments);
+
+  // Quantises the queries; z_t of the block's positions into weights; sets scale, fits and largest.
+  void (*attention_scores)(const AttentionBlock& block);
+  // e_t * vs_t into weights; sets total and weight_bits to those of the block's positions.
+  void (*attention_weigh)(const AttentionBlock& block);
+  // sum_t ca_t * va_t of the block's positions into sums.
+  void (*attention_values)(const AttentionBlock& block);
+  // The outputs of the queries [begin, end).
+  void (*attention_finish)(const AttentionBlock& block, uint32_t begin, uint32_t end);
 
   void (*matmul)(const MatMulArguments& arguments);
   // Does `rounds` rounds of the instruction that matmul multiplies panels of `kind` with, on registers alone.

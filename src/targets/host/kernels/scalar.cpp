@@ -1,6 +1,7 @@
 // The scalar kernels: the layouts of the host read in the plainest way.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "numerics/functions.h"
 #include "numerics/q16.h"
@@ -214,56 +215,91 @@ void rope_angles(const uint64_t* turns, uint32_t pairs, uint32_t position, float
   }
 }
 
-template <class T>
-bool attend(const AttentionArguments& arguments) {
-  const KvLayout& kv = *arguments.kv;
-  constexpr uint32_t kHeadWidthMax = 1024;
-  int16_t qa[kHeadWidthMax];
-  float qs = 0;
-  if (!quantise_head(arguments.q, kv.head_width, numerics::kQ16Levels, qa, &qs)) {
-    std::fill_n(arguments.out, kv.value_width, 0.0f);
-    return false;
+// The positions of the block that a query sees: fn(t, weight, the page's memory, slot in the page).
+template <class Visit>
+void for_each_seen(const AttentionBlock& block, uint32_t query, Visit visit) {
+  const uint32_t end =
+      std::min(block.page_end * kPagePositions, block.position + query / block.heads + 1);
+  for (uint32_t t = block.page_begin * kPagePositions; t < end; ++t) {
+    const uint32_t page = t / kPagePositions, slot = t % kPagePositions;
+    const uint64_t row = uint64_t{page - block.page_begin} * block.count() + query;
+    visit(t, block.weights[row * kPagePositions + slot], block.pages[page], slot);
   }
-  auto array = [&](uint32_t t, uint64_t offset) { return arguments.pages[t / kPagePositions] + offset; };
-  const uint64_t keys = kv.keys(arguments.layer, arguments.kv_head);
-  const uint64_t values = kv.values(arguments.layer, arguments.kv_head);
-  const uint64_t key_scales = kv.key_scales(arguments.layer, arguments.kv_head);
-  const uint64_t value_scales = kv.value_scales(arguments.layer, arguments.kv_head);
-
-  float max = 0;
-  for (uint32_t t = 0; t < arguments.positions; ++t) {
-    const T* k = reinterpret_cast<const T*>(array(t, keys));
-    int64_t sum = 0;
-    for (uint32_t d = 0; d < kv.head_width; ++d) {
-      sum += int64_t{qa[d]} * k[KvLayout::key_index(d, t % kPagePositions)];
-    }
-    const float ks = reinterpret_cast<const float*>(array(t, key_scales))[t % kPagePositions];
-    const float z = f32(sum) * ((qs * arguments.scale_log2) * ks);
-    arguments.weights[t] = z;
-    if (t == 0 || z > max) max = z;
-  }
-  int64_t total = 0;
-  for (uint32_t t = 0; t < arguments.positions; ++t) {
-    const float e = numerics::exp2(arguments.weights[t] - max);
-    total += static_cast<int64_t>(numerics::rint32(e * 0x1p24f + numerics::dither(t)));
-    arguments.weights[t] = e * reinterpret_cast<const float*>(array(t, value_scales))[t % kPagePositions];
-  }
-  const Q16Scale scale =
-      q16_scale_of(largest_magnitude_bits(arguments.weights, arguments.positions), numerics::kQ16Levels);
-  int64_t sums[kHeadWidthMax] = {};
-  for (uint32_t t = 0; t < arguments.positions && scale.r != 0; ++t) {
-    const int64_t ca =
-        static_cast<int64_t>(numerics::rint32(arguments.weights[t] * scale.r + numerics::dither(t)));
-    const T* v = reinterpret_cast<const T*>(array(t, values));
-    for (uint32_t d = 0; d < kv.value_width; ++d) sums[d] += ca * v[kv.value_index(d, t % kPagePositions)];
-  }
-  const float out_scale = scale.s / (f32(total) * 0x1p-24f);
-  for (uint32_t d = 0; d < kv.value_width; ++d) arguments.out[d] = f32(sums[d]) * out_scale;
-  return true;
 }
 
-bool attention(const AttentionArguments& arguments) {
-  return arguments.kv->kv_bits == 16 ? attend<int16_t>(arguments) : attend<int8_t>(arguments);
+int64_t cache_element(const AttentionBlock& block, const std::byte* array, uint64_t index) {
+  if (block.kv->kv_bits == 16) return reinterpret_cast<const int16_t*>(array)[index];
+  return reinterpret_cast<const int8_t*>(array)[index];
+}
+
+void attention_scores(const AttentionBlock& block) {
+  const KvLayout& kv = *block.kv;
+  const uint64_t keys = kv.keys(block.layer, block.kv_head);
+  const uint64_t key_scales = kv.key_scales(block.layer, block.kv_head);
+  for (uint32_t i = 0; i < block.count(); ++i) {
+    AttentionQuery& query = block.queries[i];
+    int16_t* qa = block.planes + uint64_t{i} * 2 * kv.head_width;
+    const float* q =
+        block.q + i / block.heads * block.q_row_floats + uint64_t{i % block.heads} * kv.head_width;
+    float qs = 0;
+    query.fits = quantise_head(q, kv.head_width, numerics::kQ16Levels, qa, &qs);
+    query.scale = qs * block.scale_log2;
+    query.largest = -std::numeric_limits<float>::infinity();
+    for_each_seen(block, i, [&](uint32_t, float& weight, const std::byte* page, uint32_t slot) {
+      int64_t sum = 0;
+      for (uint32_t d = 0; d < kv.head_width; ++d)
+        sum += qa[d] * cache_element(block, page + keys, KvLayout::key_index(d, slot));
+      const float ks = reinterpret_cast<const float*>(page + key_scales)[slot];
+      weight = f32(sum) * (query.scale * ks);
+      query.largest = std::max(query.largest, weight);
+    });
+  }
+}
+
+void attention_weigh(const AttentionBlock& block) {
+  const uint64_t value_scales = block.kv->value_scales(block.layer, block.kv_head);
+  for (uint32_t i = 0; i < block.count(); ++i) {
+    AttentionQuery& query = block.queries[i];
+    query.total = 0;
+    query.weight_bits = 0;
+    for_each_seen(block, i, [&](uint32_t t, float& weight, const std::byte* page, uint32_t slot) {
+      const float e = numerics::exp2(weight - query.largest);
+      query.total += static_cast<int64_t>(numerics::rint32(e * 0x1p24f + numerics::dither(t)));
+      weight = e * reinterpret_cast<const float*>(page + value_scales)[slot];
+      query.weight_bits = std::max(query.weight_bits, static_cast<int32_t>(numerics::bits_of(weight)));
+    });
+  }
+}
+
+void attention_values(const AttentionBlock& block) {
+  const KvLayout& kv = *block.kv;
+  const uint64_t values = kv.values(block.layer, block.kv_head);
+  for (uint32_t i = 0; i < block.count(); ++i) {
+    double* sums = block.sums + i * kv.value_lanes();
+    std::fill_n(sums, kv.value_lanes(), 0.0);
+    const Q16Scale scale =
+        q16_scale_of(static_cast<uint32_t>(block.queries[i].weight_bits), numerics::kQ16Levels);
+    for_each_seen(block, i, [&](uint32_t t, float& weight, const std::byte* page, uint32_t slot) {
+      const auto ca = static_cast<int64_t>(numerics::rint32(weight * scale.r + numerics::dither(t)));
+      for (uint32_t d = 0; d < kv.value_width; ++d) {
+        sums[d] += static_cast<double>(ca * cache_element(block, page + values, kv.value_index(d, slot)));
+      }
+    });
+  }
+}
+
+void attention_finish(const AttentionBlock& block, uint32_t begin, uint32_t end) {
+  const KvLayout& kv = *block.kv;
+  for (uint32_t i = begin; i < end; ++i) {
+    const AttentionQuery& query = block.queries[i];
+    const Q16Scale scale = q16_scale_of(static_cast<uint32_t>(query.weight_bits), numerics::kQ16Levels);
+    const float out_scale = scale.s / (f32(query.total) * 0x1p-24f);
+    float* out =
+        block.out + i / block.heads * block.out_row_floats + uint64_t{i % block.heads} * kv.value_width;
+    for (uint32_t d = 0; d < kv.value_width; ++d) {
+      out[d] = query.fits ? static_cast<float>(block.sums[i * kv.value_lanes() + d]) * out_scale : 0.0f;
+    }
+  }
 }
 
 void exp2_array(const float* x, float* y, uint64_t n) {
@@ -285,7 +321,10 @@ const KernelTable& scalar_kernels() {
       .norm_quantise = norm_quantise,
       .gate_quantise = gate_quantise,
       .quantise_head = quantise_head,
-      .attention = attention,
+      .attention_scores = attention_scores,
+      .attention_weigh = attention_weigh,
+      .attention_values = attention_values,
+      .attention_finish = attention_finish,
       .matmul = matmul,
       .multiply_peak = multiply_peak,
       .rope = rope,

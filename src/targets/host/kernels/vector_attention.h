@@ -1,11 +1,13 @@
-// Attention of one query head on vectors, once for every instruction set: V is one of the structs of
-// vector_*.h. NUMERICS.md section 8. The 16-bit side that is not in the cache (q, then the weights) is cut
-// into balanced planes, so that int32 holds 512 products of either plane with 16 bits (128*32512*512 < 2^31);
-// blocks of 512 are added in binary64, exact below 2^53. With an 8-bit cache one product does.
+// Attention of a block of queries on vectors, once for every instruction set: V is one of the structs of
+// vector_*.h. NUMERICS.md section 8. Every load of keys and values serves up to three queries.
+//
+// The products of two 16-bit numbers are summed exactly in int32 in two ways: in planes a = 256*high + low of
+// the side that is not in the cache, balanced, so that int32 holds 256 products of either plane with 16 bits
+// (and their sum); or at once where the sum is known to be small. With an 8-bit cache one product does.
 #pragma once
 
 #include <cstdint>
-#include <type_traits>
+#include <cstring>
 
 #include "targets/host/kernels/vector_elementwise.h"
 
@@ -13,12 +15,10 @@ namespace lockstep::targets::host {
 
 // The largest key and value width of a head.
 inline constexpr uint32_t kAttentionWidthMax = 1024;
-// Products that one int32 holds.
-inline constexpr uint32_t kExactProducts = 512;
 
 // The dither of 256 successive positions.
 struct DitherTable {
-  float values[256];
+  alignas(64) float values[256];
   constexpr DitherTable() : values() {
     for (uint32_t t = 0; t < 256; ++t) {
       uint32_t reversed = 0;
@@ -29,196 +29,378 @@ struct DitherTable {
 };
 inline constexpr DitherTable kDither;
 
-// int16 numbers as attention multiplies them by the cache: in planes where the cache has 16 bits, else whole
-// in `low`.
-template <class T, uint32_t kCount>
-struct AttentionPlanes {
-  alignas(64) int16_t high[kCount];
-  alignas(64) int16_t low[kCount];
+// a = 256 * high + low with high in [-127, 127] and low in [-128, 127], for |a| <= 32512.
+LOCKSTEP_FORCE_INLINE void cut_planes(const int16_t* a, uint32_t count, int16_t* high, int16_t* low) {
+  for (uint32_t i = 0; i < count; ++i) {
+    const int32_t value = a[i], upper = (value + 128) >> 8;
+    high[i] = static_cast<int16_t>(upper);
+    low[i] = static_cast<int16_t>(value - 256 * upper);
+  }
+}
 
-  LOCKSTEP_FORCE_INLINE void cut(uint32_t count) {
-    if constexpr (sizeof(T) == 2) {
-      for (uint32_t i = 0; i < count; ++i) {
-        const int16_t a = low[i];
-        high[i] = static_cast<int16_t>((a + (a >> 8) + 128) >> 8);
-        low[i] = static_cast<int16_t>(a - 255 * high[i]);
+// exp2 of x <= 0, bit for bit that of vector_exp2. Adding 1.5 * 2^23 rounds x to an integer, which then stands
+// in the low bits.
+template <class V>
+LOCKSTEP_FORCE_INLINE typename V::Floats exp2_of_negative(typename V::Floats x) {
+  const typename V::Floats integer_in_bits = V::set(12582912.0f);
+  const typename V::Floats shifted = V::add(x, integer_in_bits);
+  const typename V::Floats p =
+      polynomial<V>(V::sub(x, V::sub(shifted, integer_in_bits)), 0x3aad9039u, 0x3c1e75d7u, 0x3d635c62u,
+                    0x3e75fcdbu, 0x3f317214u, 0x3f800000u);
+  const typename V::Floats result =
+      V::from_bits(V::add(V::bits(p), V::template shift_left<23>(V::bits(shifted))));
+  return V::select(V::less(x, V::set(-64.0f)), V::set(0.0f), result);
+}
+
+// The int32 sums of kQueries x kVectors vectors, in planes or whole in `low`.
+template <class V, uint32_t kQueries, uint32_t kVectors, bool kPlanes>
+struct ProductSums {
+  typename V::Ints high[kPlanes ? kQueries : 1][kVectors];
+  typename V::Ints low[kQueries][kVectors];
+
+  // Sets the sums to the products of `pairs` rows of pairs (row_elements apart, one at least) with the pairs of
+  // each query's planes (query_elements apart). For every row it fetches kLinesAhead cache lines of a row at
+  // `ahead`, which need not be valid: into L2, which has more reads on their way than L1. A function of its own, for g++ 12 to keep all
+  // sums in registers.
+  template <uint32_t kLinesAhead, class T>
+  [[gnu::noinline]] void multiply(const T* rows, uint64_t row_elements, uint32_t pairs,
+                                  const int16_t* high_plane, const int16_t* low_plane, uint64_t query_elements,
+                                  const std::byte* ahead) {
+    typename V::Ints high_sums[kQueries][kVectors], low_sums[kQueries][kVectors];
+    for (uint32_t q = 0; q < kQueries; ++q) {
+      for (uint32_t v = 0; v < kVectors; ++v) {
+        if constexpr (kPlanes) high_sums[q][v] = V::set(int32_t{0});
+        low_sums[q][v] = V::set(int32_t{0});
       }
+    }
+    uint32_t pair = 0;
+    do {
+      const T* row = rows + pair * row_elements;
+      for (uint32_t i = 0; i < kLinesAhead; ++i)
+        __builtin_prefetch(ahead + pair * row_elements * sizeof(T) + i * 64, 0, 2);  // into L2
+      typename V::Ints elements[kVectors];
+      for (uint32_t v = 0; v < kVectors; ++v) elements[v] = V::load_pairs(row + v * V::kLanes * 2);
+      for (uint32_t q = 0; q < kQueries; ++q) {
+        const typename V::Ints pair_low = V::set_pair(low_plane + q * query_elements + 2 * pair);
+        for (uint32_t v = 0; v < kVectors; ++v)
+          low_sums[q][v] = V::dot_pairs(low_sums[q][v], elements[v], pair_low);
+        if constexpr (kPlanes) {
+          const typename V::Ints pair_high = V::set_pair(high_plane + q * query_elements + 2 * pair);
+          for (uint32_t v = 0; v < kVectors; ++v)
+            high_sums[q][v] = V::dot_pairs(high_sums[q][v], elements[v], pair_high);
+        }
+      }
+    } while (++pair < pairs);
+    for (uint32_t q = 0; q < kQueries; ++q) {
+      for (uint32_t v = 0; v < kVectors; ++v) {
+        if constexpr (kPlanes) high[q][v] = high_sums[q][v];
+        low[q][v] = low_sums[q][v];
+      }
+    }
+  }
+
+  // The sum as 65536 * upper + lower, lower in [0, 65535].
+  LOCKSTEP_FORCE_INLINE void split(uint32_t q, uint32_t v, typename V::Ints& upper,
+                                   typename V::Ints& lower) const {
+    const typename V::Ints sixteen_bits = V::set(int32_t{0xffff});
+    if constexpr (kPlanes) {
+      upper = V::template shift_right<8>(V::add(high[q][v], V::template shift_right<8>(low[q][v])));
+      lower = V::bit_and(V::add(V::template shift_left<8>(high[q][v]), low[q][v]), sixteen_bits);
+    } else {
+      upper = V::template shift_right<16>(low[q][v]);
+      lower = V::bit_and(low[q][v], sixteen_bits);
     }
   }
 };
 
-// Adds, for kVectors vectors of lanes, the products of `pairs` rows of pairs (row_elements apart) with the
-// pairs of the planes into sums.
-template <class V, class T, uint32_t kVectors>
-LOCKSTEP_FORCE_INLINE void add_products(const T* rows, uint64_t row_elements, uint32_t pairs,
-                                        const int16_t* high, const int16_t* low,
-                                        typename V::Ints (&high_sums)[kVectors],
-                                        typename V::Ints (&low_sums)[kVectors]) {
-  for (uint32_t pair = 0; pair < pairs; ++pair) {
-    const T* row = rows + pair * row_elements;
-    const typename V::Ints low_pair = V::set_pair(low + 2 * pair);
-    if constexpr (sizeof(T) == 2) {
-      const typename V::Ints high_pair = V::set_pair(high + 2 * pair);
-      for (uint32_t v = 0; v < kVectors; ++v) {
-        const typename V::Ints elements = V::load_pairs(row + v * V::kLanes * 2);
-        high_sums[v] = V::dot_pairs(high_sums[v], elements, high_pair);
-        low_sums[v] = V::dot_pairs(low_sums[v], elements, low_pair);
+template <class V, class T>
+class AttentionSteps {
+ public:
+  LOCKSTEP_FORCE_INLINE explicit AttentionSteps(const AttentionBlock& block)
+      : block_(block), kv_(*block.kv), queries_(block.count()) {}
+
+  LOCKSTEP_FORCE_INLINE void scores() {
+    Floats largest[kBlockQueries];
+    for (uint32_t i = 0; i < queries_; ++i) {
+      quantise_query(i);
+      largest[i] = V::from_bits(0xff800000u);
+    }
+    for (uint32_t page = block_.page_begin; page < block_.page_end; ++page) {
+      for_each_group([&](uint32_t first, auto group) {
+        for (uint32_t slot = 0; slot < kPage; slot += kBlockLanes)
+          score_block<decltype(group)>(page, first, slot, largest);
+      });
+    }
+    for (uint32_t i = 0; i < queries_; ++i) block_.queries[i].largest = V::largest(largest[i]);
+  }
+
+  LOCKSTEP_FORCE_INLINE void weigh() {
+    Ints some[kBlockQueries], totals[kBlockQueries], m[kBlockQueries];  // `some`: of the last pages, in int32
+    for (uint32_t i = 0; i < queries_; ++i) some[i] = totals[i] = m[i] = V::set(int32_t{0});
+    const uint64_t value_scales = kv_.value_scales(block_.layer, block_.kv_head);
+    // 2^24 for each of a lane's elements of a page; int32 holds 127 of them.
+    constexpr uint32_t kPagesInInt32 = 127 / (kPage / V::kLanes);
+    uint32_t pages = 0;
+    for (uint32_t page = block_.page_begin; page < block_.page_end; ++page) {
+      const float* scales = reinterpret_cast<const float*>(block_.pages[page] + value_scales);
+      const float* dithers = kDither.values + page * kPage % 256;
+      float* weights = page_weights(page);
+      for (uint32_t i = 0; i < queries_; ++i, weights += kPage) {
+        const Floats largest = V::set(block_.queries[i].largest);
+        const uint32_t seen = slots_seen(page, i);
+        for (uint32_t slot = 0; slot < kPage; slot += V::kLanes) {
+          const Floats e = exp2_of_negative<V>(V::sub(V::load(weights + slot), largest));
+          some[i] = V::add(some[i], V::to_ints(V::fma(e, V::set(0x1p24f), V::load(dithers + slot))));
+          const Floats scale = seen >= slot + V::kLanes
+                                   ? V::load(scales + slot)
+                                   : V::load(scales + slot, V::first(seen > slot ? seen - slot : 0));
+          const Floats weight = V::mul(e, scale);
+          V::store(weights + slot, weight);
+          m[i] = V::max(m[i], V::bits(weight));
+        }
       }
-    } else {
-      for (uint32_t v = 0; v < kVectors; ++v) {
-        low_sums[v] = V::dot_pairs(low_sums[v], V::load_pairs(row + v * V::kLanes * 2), low_pair);
+      if (++pages == kPagesInInt32 || page + 1 == block_.page_end) {
+        pages = 0;
+        for (uint32_t i = 0; i < queries_; ++i) {
+          totals[i] = V::add_int64(totals[i], some[i]);
+          some[i] = V::set(int32_t{0});
+        }
       }
+    }
+    for (uint32_t i = 0; i < queries_; ++i) {
+      block_.queries[i].total = V::total_int64(totals[i]);
+      block_.queries[i].weight_bits = V::largest(m[i]);
     }
   }
-}
 
-template <class V, class T>
-class Attention {
- public:
-  LOCKSTEP_FORCE_INLINE explicit Attention(const AttentionArguments& arguments)
-      : arguments_(arguments), kv_(*arguments.kv) {}
-
-  LOCKSTEP_FORCE_INLINE bool run() {
-    AttentionPlanes<T, kAttentionWidthMax> q;
-    float q_scale = 0;
-    if (!quantise_head<V>(arguments_.q, kv_.head_width, 32512, q.low, &q_scale)) {
-      std::memset(arguments_.out, 0, kv_.value_width * sizeof(float));
-      return false;
+  LOCKSTEP_FORCE_INLINE void values() {
+    std::memset(block_.sums, 0, queries_ * kv_.value_lanes() * sizeof(double));
+    float r[kBlockQueries];
+    for (uint32_t i = 0; i < queries_; ++i) r[i] = vector_scale(block_.queries[i].weight_bits, 32512).r;
+    for (uint32_t page = block_.page_begin; page < block_.page_end; ++page) {
+      for_each_group([&](uint32_t first, auto group) {
+        using Queries = decltype(group);
+        constexpr uint32_t kCount = Queries::kCount;
+        alignas(64) int16_t a[kCount * kPage];
+        const int64_t total = quantise_weights<kCount>(page, first, r, a);
+        if (total == 0) return;
+        if (total * kElementMax <= INT32_MAX) {
+          add_values<Queries, false>(page, first, a, a);
+        } else {
+          alignas(64) int16_t high[kCount * kPage], low[kCount * kPage];
+          cut_planes(a, kCount * kPage, high, low);
+          add_values<Queries, true>(page, first, high, low);
+        }
+      });
     }
-    q.cut(kv_.head_width);
-    scores(q, q_scale * arguments_.scale_log2);
-    weigh();
-    add_values();
-    return true;
+  }
+
+  LOCKSTEP_FORCE_INLINE void finish(uint32_t begin, uint32_t end) const {
+    for (uint32_t i = begin; i < end; ++i) {
+      const AttentionQuery& query = block_.queries[i];
+      const float s = vector_scale(query.weight_bits, 32512).s;
+      const Floats scale = V::set(s / (static_cast<float>(query.total) * 0x1p-24f));
+      const double* sums = block_.sums + i * kv_.value_lanes();
+      float* out =
+          block_.out + i / block_.heads * block_.out_row_floats + uint64_t{i % block_.heads} * kv_.value_width;
+      for_each_vector<V>(kv_.value_width, [&](uint64_t d, typename V::Mask lanes) {
+        V::store(out + d, query.fits ? V::mul(V::to_floats(sums + d), scale) : V::set(0.0f), lanes);
+      });
+    }
   }
 
  private:
   using Floats = typename V::Floats;
   using Ints = typename V::Ints;
   static constexpr uint32_t kPage = program::isa::kPagePositions;
-  static constexpr uint32_t kVectors = 4;  // at once
-  static constexpr uint32_t kBlock = kVectors * V::kLanes;
+  static constexpr uint32_t kVectors = V::kLanes >= 16 ? 4 : 2;  // that a group of queries multiplies at once
+  static constexpr uint32_t kBlockLanes = kVectors * V::kLanes;
+  static constexpr bool kPlanes = sizeof(T) == 2;
+  static constexpr int64_t kElementMax = sizeof(T) == 2 ? 32512 : 127;  // of the cache
+  // Products that int32 holds.
+  static constexpr uint32_t kExactProducts = sizeof(T) == 2 ? 256 : 512;
 
-  LOCKSTEP_FORCE_INLINE const std::byte* page(uint32_t first) const {
-    return arguments_.pages[first / kPage];
-  }
-  // The lanes of the vector at position t that the query sees.
-  LOCKSTEP_FORCE_INLINE typename V::Mask seen(uint32_t t) const {
-    return V::first(t < arguments_.positions ? arguments_.positions - t : 0);
+  // Queries that are multiplied at once; whether they are all of the block's.
+  template <uint32_t kQueries, bool kAll>
+  struct Group {
+    static constexpr uint32_t kCount = kQueries;
+    static constexpr bool kOnly = kAll;
+  };
+  // Calls fn(first query, Group) for groups of up to three queries.
+  template <class Step>
+  LOCKSTEP_FORCE_INLINE void for_each_group(const Step& step) const {
+    if (queries_ == 3) return step(0, Group<3, true>());
+    if (queries_ == 2) return step(0, Group<2, true>());
+    if (queries_ == 1) return step(0, Group<1, true>());
+    uint32_t i = 0;
+    for (; queries_ - i >= 5 || queries_ - i == 3; i += 3) step(i, Group<3, false>());
+    for (; queries_ - i >= 2; i += 2) step(i, Group<2, false>());
   }
 
-  // z of every position into weights, -infinity past the last, and their largest.
-  LOCKSTEP_FORCE_INLINE void scores(const AttentionPlanes<T, kAttentionWidthMax>& q, float scale) {
-    const uint64_t keys = kv_.keys(arguments_.layer, arguments_.kv_head);
-    const uint64_t key_scales = kv_.key_scales(arguments_.layer, arguments_.kv_head);
-    const Floats absent = V::from_bits(0xff800000u);
-    Floats largest = absent;
-    for (uint32_t first = 0; first < arguments_.positions; first += kPage) {
-      const T* k = reinterpret_cast<const T*>(page(first) + keys);
-      const float* k_scales = reinterpret_cast<const float*>(page(first) + key_scales);
-      for (uint32_t slot = 0; slot < kPage; slot += kBlock) {
-        alignas(64) double sums[kBlock] = {};
-        for (uint32_t d = 0; d < kv_.head_width; d += kExactProducts) {
-          const uint32_t width = kv_.head_width - d < kExactProducts ? kv_.head_width - d : kExactProducts;
-          Ints high[kVectors] = {}, low[kVectors] = {};
-          add_products<V, T, kVectors>(k + (d / 2 * kPage + slot) * 2, 2 * kPage, width / 2, q.high + d,
-                                       q.low + d, high, low);
-          for (uint32_t v = 0; v < kVectors; ++v) V::add_planes(sums + v * V::kLanes, high[v], low[v]);
-        }
+  LOCKSTEP_FORCE_INLINE float* page_weights(uint32_t page) const {
+    return block_.weights + uint64_t{page - block_.page_begin} * queries_ * kPage;
+  }
+  // How many of a page's positions a query sees; kPage or more for all.
+  LOCKSTEP_FORCE_INLINE uint32_t slots_seen(uint32_t page, uint32_t query) const {
+    const uint32_t end = block_.position + query / block_.heads + 1;
+    return end > page * kPage ? end - page * kPage : 0;
+  }
+
+  // Lines of a row of kWide vectors that a group fetches of the following page: all if it is the only one, else
+  // one, so that successive groups fetch successive lines.
+  template <class Group, uint32_t kWide>
+  static constexpr uint32_t kLinesAhead =
+      Group::kOnly && kWide * V::kLanes * 2 * sizeof(T) > 64 ? kWide * V::kLanes * 2 * sizeof(T) / 64 : 1;
+  // The address of the same array in the following page.
+  template <class Group, uint32_t kWide>
+  LOCKSTEP_FORCE_INLINE const std::byte* ahead(uint32_t page, uint32_t first, uint64_t offset) const {
+    const std::byte* address = block_.pages[page + 1 < block_.page_end ? page + 1 : page] + offset;
+    if constexpr (Group::kOnly) return address;
+    return address + first / 2 * 64 % (kWide * V::kLanes * 2 * sizeof(T));
+  }
+
+  LOCKSTEP_FORCE_INLINE void quantise_query(uint32_t i) const {
+    const uint32_t width = kv_.head_width;
+    AttentionQuery& query = block_.queries[i];
+    const float* q = block_.q + i / block_.heads * block_.q_row_floats + uint64_t{i % block_.heads} * width;
+    int16_t* high = block_.planes + uint64_t{i} * 2 * width;
+    int16_t* low = high + width;
+    float s = 0;
+    query.fits = quantise_head<V>(q, width, 32512, low, &s);
+    query.scale = s * block_.scale_log2;
+    if constexpr (kPlanes) cut_planes(low, width, high, low);
+  }
+
+  // z of kBlockLanes positions of a page into weights, -infinity where a query does not see them.
+  template <class Group>
+  LOCKSTEP_FORCE_INLINE void score_block(uint32_t page, uint32_t first, uint32_t slot,
+                                         Floats* largest) const {
+    constexpr uint32_t kCount = Group::kCount;
+    const uint32_t width = kv_.head_width;
+    const uint64_t offset = kv_.keys(block_.layer, block_.kv_head) + slot * 2 * sizeof(T);
+    const T* keys = reinterpret_cast<const T*>(block_.pages[page] + offset);
+    const float* key_scales = reinterpret_cast<const float*>(
+                                  block_.pages[page] + kv_.key_scales(block_.layer, block_.kv_head)) +
+                              slot;
+    const int16_t* high = block_.planes + uint64_t{first} * 2 * width;
+    const int16_t* low = high + width;
+    Ints upper[kCount][kVectors], lower[kCount][kVectors];
+    auto add_products = [&](uint32_t d, bool more) {
+      const uint32_t count = width - d < kExactProducts ? width - d : kExactProducts;
+      ProductSums<V, kCount, kVectors, kPlanes> sums;
+      sums.template multiply<kLinesAhead<Group, kVectors>>(
+          keys + uint64_t{d} * kPage, 2 * kPage, count / 2, high + d, low + d, 2 * width,
+          ahead<Group, kVectors>(page, first, offset + uint64_t{d} * kPage * sizeof(T)));
+      for (uint32_t q = 0; q < kCount; ++q) {
         for (uint32_t v = 0; v < kVectors; ++v) {
-          const uint32_t at = slot + v * V::kLanes;
-          const Floats z =
-              V::mul(V::to_floats(sums + v * V::kLanes), V::mul(V::set(scale), V::load(k_scales + at)));
-          const Floats visible = V::select(seen(first + at), z, absent);
-          V::store(arguments_.weights + first + at, visible);
-          largest = V::max(largest, visible);
+          Ints this_upper, this_lower;
+          sums.split(q, v, this_upper, this_lower);
+          upper[q][v] = more ? V::add(upper[q][v], this_upper) : this_upper;
+          lower[q][v] = more ? V::add(lower[q][v], this_lower) : this_lower;
+        }
+      }
+    };
+    add_products(0, false);
+    for (uint32_t d = kExactProducts; d < width; d += kExactProducts) add_products(d, true);
+    for (uint32_t q = 0; q < kCount; ++q) {
+      const uint32_t seen = slots_seen(page, first + q);
+      const Floats scale = V::set(block_.queries[first + q].scale);
+      float* weights = page_weights(page) + uint64_t{first + q} * kPage + slot;
+      for (uint32_t v = 0; v < kVectors; ++v) {
+        const uint32_t at = v * V::kLanes;
+        // Both parts are exact in binary32 (up to 1024 products), so this rounds the sum once.
+        const Floats sum = V::fma(V::to_floats(upper[q][v]), V::set(65536.0f), V::to_floats(lower[q][v]));
+        Floats z = V::mul(sum, V::mul(scale, V::load(key_scales + at)));
+        if (seen < slot + at + V::kLanes) {
+          z = V::select(V::first(seen > slot + at ? seen - slot - at : 0), z, V::from_bits(0xff800000u));
+        }
+        V::store(weights + at, z);
+        largest[first + q] = V::max(largest[first + q], z);
+      }
+    }
+  }
+
+  // ca of a page and kCount queries; returns the sum over all of them.
+  template <uint32_t kCount>
+  LOCKSTEP_FORCE_INLINE int64_t quantise_weights(uint32_t page, uint32_t first, const float* r,
+                                                 int16_t* a) const {
+    const float* dithers = kDither.values + page * kPage % 256;
+    const float* weights = page_weights(page) + uint64_t{first} * kPage;
+    Ints sums = V::set(int32_t{0});
+    for (uint32_t q = 0; q < kCount; ++q) {
+      for (uint32_t slot = 0; slot < kPage; slot += V::kLanes) {
+        const uint32_t i = q * kPage + slot;
+        const Ints ca =
+            V::to_ints(V::add(V::mul(V::load(weights + i), V::set(r[first + q])), V::load(dithers + slot)));
+        sums = V::add(sums, ca);
+        V::store_int16(a + i, ca);
+      }
+    }
+    return V::total_int64(V::add_int64(V::set(int32_t{0}), sums));
+  }
+
+  template <class Group, bool kInPlanes>
+  LOCKSTEP_FORCE_INLINE void add_values(uint32_t page, uint32_t first, const int16_t* high,
+                                        const int16_t* low) const {
+    const uint64_t lanes = kv_.value_lanes();
+    uint64_t lane = 0;
+    for (; lane + kBlockLanes <= lanes; lane += kBlockLanes)
+      add_value_block<Group, kVectors, kInPlanes>(page, first, lane, high, low);
+    for (; lane < lanes; lane += V::kLanes)
+      add_value_block<Group, 1, kInPlanes>(page, first, lane, high, low);
+  }
+
+  template <class Group, uint32_t kWide, bool kInPlanes>
+  LOCKSTEP_FORCE_INLINE void add_value_block(uint32_t page, uint32_t first, uint64_t lane,
+                                             const int16_t* high, const int16_t* low) const {
+    constexpr uint32_t kCount = Group::kCount;
+    const uint64_t lanes = kv_.value_lanes();
+    const uint64_t offset = kv_.values(block_.layer, block_.kv_head) + lane * 2 * sizeof(T);
+    ProductSums<V, kCount, kWide, kInPlanes> products;
+    products.template multiply<kLinesAhead<Group, kWide>>(
+        reinterpret_cast<const T*>(block_.pages[page] + offset), lanes * 2, kPage / 2, high, low, kPage,
+        ahead<Group, kWide>(page, first, offset));
+    for (uint32_t q = 0; q < kCount; ++q) {
+      double* sums = block_.sums + (first + q) * lanes + lane;
+      for (uint32_t v = 0; v < kWide; ++v) {
+        // 255*high + (high + low), which int32 holds for a page.
+        if constexpr (kInPlanes) {
+          V::add_planes(sums + v * V::kLanes, products.high[q][v],
+                        V::add(products.high[q][v], products.low[q][v]));
+        } else {
+          V::add_planes(sums + v * V::kLanes, V::set(int32_t{0}), products.low[q][v]);
         }
       }
     }
-    largest_ = V::largest(largest);
   }
 
-  // e of every position times its value's scale into weights, 0 past the last; L; the weights' Q16 scale.
-  LOCKSTEP_FORCE_INLINE void weigh() {
-    const uint64_t value_scales = kv_.value_scales(arguments_.layer, arguments_.kv_head);
-    const Floats largest = V::set(largest_);
-    Ints total = V::set(int32_t{0}), m = V::set(int32_t{0});
-    for (uint32_t first = 0; first < arguments_.positions; first += kPage) {
-      const float* v_scales = reinterpret_cast<const float*>(page(first) + value_scales);
-      Ints page_total = V::set(int32_t{0});
-      for (uint32_t slot = 0; slot < kPage; slot += V::kLanes) {
-        float* weights = arguments_.weights + first + slot;
-        const Floats e = vector_exp2<V>(V::sub(V::load(weights), largest));
-        const Floats dither = V::load(kDither.values + first % 256 + slot);
-        page_total = V::add(page_total, V::to_ints(V::add(V::mul(e, V::set(0x1p24f)), dither)));
-        const Floats weight = V::mul(e, V::load(v_scales + slot, seen(first + slot)));
-        V::store(weights, weight);
-        m = V::max(m, magnitude_bits<V>(weight));
-      }
-      total = V::add_int64(total, page_total);
-    }
-    total_ = V::total_int64(total);
-    weights_scale_ = vector_scale(V::largest(m), 32512);
-  }
-
-  // The weights of the positions [first, first + count) with dither, whole pages, in planes.
-  LOCKSTEP_FORCE_INLINE void quantise_weights(uint32_t first, uint32_t count,
-                                              AttentionPlanes<T, kExactProducts>& weights) const {
-    const Floats r = V::set(weights_scale_.r);
-    for (uint32_t i = 0; i < count; i += V::kLanes) {
-      const Floats dither = V::load(kDither.values + (first + i) % 256);
-      V::store_int16(weights.low + i,
-                     V::to_ints(V::add(V::mul(V::load(arguments_.weights + first + i), r), dither)));
-    }
-    weights.cut(count);
-  }
-
-  LOCKSTEP_FORCE_INLINE void add_values() {
-    const uint64_t lanes = kv_.value_lanes();
-    alignas(64) double sums[kAttentionWidthMax] = {};
-    const uint32_t end = weights_scale_.r == 0 ? 0 : arguments_.positions;
-    for (uint32_t first = 0; first < end; first += kExactProducts) {
-      const uint32_t rest = (end - first + kPage - 1) / kPage * kPage;
-      const uint32_t count = rest < kExactProducts ? rest : kExactProducts;
-      AttentionPlanes<T, kExactProducts> weights;
-      quantise_weights(first, count, weights);
-      uint32_t lane = 0;
-      for (; lane + kBlock <= lanes; lane += kBlock)
-        add_value_block<kVectors>(first, count, lane, weights, sums);
-      for (; lane + V::kLanes <= lanes; lane += V::kLanes)
-        add_value_block<1>(first, count, lane, weights, sums);
-    }
-    const Floats scale = V::set(weights_scale_.s / (static_cast<float>(total_) * 0x1p-24f));
-    for_each_vector<V>(kv_.value_width, [&](uint64_t d, typename V::Mask mask) {
-      V::store(arguments_.out + d, V::mul(V::to_floats(sums + d), scale), mask);
-    });
-  }
-
-  template <uint32_t kCount>
-  LOCKSTEP_FORCE_INLINE void add_value_block(uint32_t first, uint32_t count, uint32_t lane,
-                                             const AttentionPlanes<T, kExactProducts>& weights,
-                                             double* sums) const {
-    const uint64_t values = kv_.values(arguments_.layer, arguments_.kv_head);
-    const uint64_t row_elements = kv_.value_lanes() * 2;
-    Ints high[kCount] = {}, low[kCount] = {};
-    for (uint32_t i = 0; i < count; i += kPage) {
-      const T* v = reinterpret_cast<const T*>(page(first + i) + values) + lane * 2;
-      add_products<V, T, kCount>(v, row_elements, kPage / 2, weights.high + i, weights.low + i, high, low);
-    }
-    for (uint32_t i = 0; i < kCount; ++i) V::add_planes(sums + lane + i * V::kLanes, high[i], low[i]);
-  }
-
-  const AttentionArguments& arguments_;
+  const AttentionBlock& block_;
   const program::isa::KvLayout& kv_;
-  float largest_ = 0;
-  int64_t total_ = 0;
-  VectorScale weights_scale_;
+  const uint32_t queries_;
 };
 
 template <class V>
-bool attention(const AttentionArguments& arguments) {
-  if (arguments.kv->kv_bits == 16) return Attention<V, int16_t>(arguments).run();
-  return Attention<V, int8_t>(arguments).run();
+void attention_scores(const AttentionBlock& block) {
+  if (block.kv->kv_bits == 16) return AttentionSteps<V, int16_t>(block).scores();
+  return AttentionSteps<V, int8_t>(block).scores();
+}
+
+template <class V>
+void attention_weigh(const AttentionBlock& block) {
+  if (block.kv->kv_bits == 16) return AttentionSteps<V, int16_t>(block).weigh();
+  return AttentionSteps<V, int8_t>(block).weigh();
+}
+
+template <class V>
+void attention_values(const AttentionBlock& block) {
+  if (block.kv->kv_bits == 16) return AttentionSteps<V, int16_t>(block).values();
+  return AttentionSteps<V, int8_t>(block).values();
+}
+
+template <class V>
+void attention_finish(const AttentionBlock& block, uint32_t begin, uint32_t end) {
+  if (block.kv->kv_bits == 16) return AttentionSteps<V, int16_t>(block).finish(begin, end);
+  return AttentionSteps<V, int8_t>(block).finish(begin, end);
 }
 
 }  // namespace lockstep::targets::host

@@ -113,7 +113,9 @@ struct Avx512 {
     return _mm512_set1_epi32(pair);
   }
   LOCKSTEP_FORCE_INLINE static Ints dot_pairs(Ints sums, Ints a, Ints b) {
-    return _mm512_dpwssd_epi32(sums, a, b);
+    // As an intrinsic g++ 12 copies the sums before each product and cannot keep 24 of them in registers.
+    asm("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
+    return sums;
   }
 
   // 255*high + low of every lane in binary64, exact.
