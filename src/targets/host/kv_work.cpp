@@ -199,7 +199,7 @@ void attend(const KvContext& context, const Work& work, Worker& self) {
       for (uint32_t i = 0; i < cut.block.count(); ++i)
         cut.scratch->published[i].largest = cut.block.queries[i].largest;
     }
-    context.team.barrier();
+    context.team.barrier(self.number);
     for (const CutUnit& cut : mine) {
       take_largest(context, units, cut);
       context.kernels.attention_weigh(cut.block);
@@ -208,7 +208,7 @@ void attend(const KvContext& context, const Work& work, Worker& self) {
         cut.scratch->published[i].weight_bits = cut.block.queries[i].weight_bits;
       }
     }
-    context.team.barrier();
+    context.team.barrier(self.number);
     for (const CutUnit& cut : mine) {
       take_totals(context, units, cut);
       context.kernels.attention_values(cut.block);
@@ -219,7 +219,7 @@ void attend(const KvContext& context, const Work& work, Worker& self) {
     if (pages.end - pages.begin == unit.pages) attend_whole(context, work, self, unit);
   });
   if (!units.cut()) return;
-  context.team.barrier();
+  context.team.barrier(self.number);
   for (uint32_t i = 0; i < cut_count; ++i) add_sums(context, units, cuts[i]);
 }
 
