@@ -188,7 +188,7 @@ class Options(Test):
     def test_impossible_values(self):
         run = ("run", "-m", tiny(), "x")
         for options in (
-            "--threads 0", "--threads -1", "--threads 1000000", "--threads many", "--isa foo", "--isa amx", "--kv 7", "--kv 16.5",
+            "--threads 0", "--threads -1", "--threads 1000000", "--threads many", "--isa foo", "--isa mmx", "--drafts 0", "--draft-model nowhere", "--kv 7", "--kv 16.5",
             "--chunk 0", "--chunk -5", "--context 0", "--context 999999999", "--context 10000", "--weights int4", "--machine moon",
             "-n -1", "-n 99999999999", "--temperature -1", "--temperature nan", "--temperature inf", "--temperature warm",
             "--top-p 2", "--top-p -0.1", "--top-p nan", "--min-p 7", "--top-k -1", "--seed -1", "--seed 99999999999999999999",
@@ -198,6 +198,10 @@ class Options(Test):
         ):  # fmt: skip
             self.refused(*run, *options.split())
         self.refused(*run, "--stop", "")
+
+    def test_a_draft_model_with_another_vocabulary(self):
+        result = self.refused("run", "-m", tiny(), "--draft-model", tiny("odd72"), "x")
+        self.assertIn("vocabulary", result.err)
 
     def test_no_command_shows_the_help(self):
         result = lockstep()

@@ -8,7 +8,8 @@ import numpy as np
 from support import Place, Test, lockstep, main, read, tiny, write
 
 COMMANDS = "run chat compile inspect verify diff tokenize eval bench models cache replay".split()
-TIMING = "load_s prefill_s decode_s prefill_tok_s decode_tok_s token_s_p50 token_s_p99".split()
+TIMES = "load_s prefill_s decode_s prefill_tok_s decode_tok_s token_s_p50 token_s_p99".split()
+COUNTS = "prompt_tokens_reused drafts_tried drafts_taken".split()
 RUN = "model fingerprint program prompt_tokens tokens text finish_reason digest timing".split()
 PROMPT = "Why is the sky blue? Tell me all that you know of it, in the order in which it matters."
 
@@ -36,8 +37,8 @@ class Run(Test):
     def test_json_has_every_field(self):
         result = self.good("run", "-m", tiny(), "--json", "-n", 8, "--ignore-eos", "Hello").json
         self.assertEqual(RUN, list(result))
-        self.assertEqual(TIMING, list(result["timing"]))
-        self.assertTrue(all(value > 0 for value in result["timing"].values()), result["timing"])
+        self.assertEqual(TIMES + COUNTS, list(result["timing"]))
+        self.assertTrue(all(result["timing"][name] > 0 for name in TIMES), result["timing"])
         self.assertEqual(8, len(result["tokens"]))
         self.assertEqual("length", result["finish_reason"])
         self.assertRegex(result["fingerprint"], "^[0-9a-f]{64}$")
@@ -92,6 +93,59 @@ class Run(Test):
         result = self.good("run", "-m", tiny(), "--context", 64, "-n", 0, "--ignore-eos", "Hi")
         self.assertIn("--context", result.err)
         self.assertTrue(result.err.startswith("lockstep: "))
+
+
+class Speed(Test):
+    """What changes the speed of an answer and not the answer."""
+
+    LONG = "All work and no play makes Jack a dull boy. " * 5
+
+    def run_json(self, *options):
+        return self.good("run", "-m", tiny(), "--raw", "--json", "-n", 40, "--ignore-eos", *options, self.LONG)
+
+    def test_speculation_changes_no_bits(self):
+        for sampling in ((), ("--temperature", 0.7, "--top-p", 0.9, "--seed", 3)):
+            plain = self.run_json("--no-speculation", *sampling).json
+            self.assertEqual(0, plain["timing"]["drafts_tried"])
+            for options in ((), ("--drafts", 3), ("--draft-model", tiny()), ("--draft-model", tiny(), "--drafts", 1)):
+                self.assertEqual(plain["digest"], self.run_json(*options, *sampling).json["digest"], options)
+
+    def test_prefixes_survive_a_restart(self):
+        folder = Place.path("prefixes")
+        first = self.run_json("--cache-dir", folder).json
+        again = self.run_json("--cache-dir", folder).json
+        self.assertEqual(0, first["timing"]["prompt_tokens_reused"])
+        self.assertEqual(first["prompt_tokens"] - 1, again["timing"]["prompt_tokens_reused"])
+        self.assertEqual(first["digest"], again["digest"])
+        self.assertEqual(self.run_json().json["digest"], again["digest"])
+        # Another program's state is not taken.
+        other = self.run_json("--cache-dir", folder, "--kv", 8).json
+        self.assertEqual(0, other["timing"]["prompt_tokens_reused"])
+
+    def test_a_damaged_prefix_is_noticed_and_ignored(self):
+        folder = Place.path("damaged-prefixes")
+        first = self.run_json("--cache-dir", folder).json
+        blocks = [os.path.join(place, name) for place, _, names in os.walk(folder) for name in names if "-" in name]
+        self.assertGreater(len(blocks), 1)
+        for block in blocks:
+            data = bytearray(read(block))
+            data[len(data) // 2] ^= 1
+            with open(block, "wb") as file:
+                file.write(data)
+        again = self.run_json("--cache-dir", folder)
+        self.assertIn("damaged", again.err)
+        self.assertEqual(first["digest"], again.json["digest"])
+        self.assertEqual(0, again.json["timing"]["prompt_tokens_reused"])
+
+    def test_an_unusable_folder_is_warned_of(self):
+        file = write("no-folder", "x")
+        result = self.run_json("--cache-dir", file)
+        self.assertIn("no-folder", result.err)
+        self.assertEqual(self.run_json().json["digest"], result.json["digest"])
+
+    def test_what_is_fastest_is_kept(self):
+        self.run_json()
+        self.assertTrue(os.listdir(os.path.join(Place.cache, "tunings")))
 
 
 class Programs(Test):
