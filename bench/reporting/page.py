@@ -163,8 +163,9 @@ def profile_tables(results):
                     [part["part"], microseconds(part["step_s"]), f"{100 * part['share']:.1f} %", microseconds(part["bound_s"]),
                      f"{100 * part['bound_s'] / part['step_s']:.0f} %" if part["bound_s"] else "-"] for part in parts]))
             out.append(f"Limits of that run: {report['read_bytes_s'] / 1e9:.1f} GB/s streamed, {report['cached_bytes_s'] / 1e9:.0f} "
-                       f"GB/s from the first cache, {report['multiply_adds_s'] / 1e9:.0f} G 8-bit multiply-adds a second, a meeting "
-                       f"{report['sync_s'] * 1e6:.2f} us.\n")
+                       f"GB/s from the first cache, a meeting {report['sync_s'] * 1e6:.2f} us; products of "
+                       "a weight and an activation, G/s: "
+                       + ", ".join(f"{kind} {rate / 1e9:.0f}" for kind, rate in report["products_s"].items()) + ".\n")
     return "\n".join(out)
 
 

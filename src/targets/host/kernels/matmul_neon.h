@@ -178,6 +178,20 @@ class MatMulNeon {
   };
 
  public:
+  // As KernelTable::multiply_peak.
+  static uint64_t multiply_peak(program::isa::PanelKind kind, uint64_t rounds) {
+    constexpr int kChains = 16;
+    int32x4_t sums[kChains];
+    for (int c = 0; c < kChains; ++c) sums[c] = vdupq_n_s32(c);
+    int8x16_t codes = vdupq_n_s8(3), activations = vdupq_n_s8(5);
+    for (uint64_t i = 0; i < rounds; ++i) {
+      asm volatile("" : "+w"(codes), "+w"(activations));  // hides that every round is the same
+      for (int c = 0; c < kChains; ++c) sums[c] = vdotq_laneq_s32(sums[c], codes, activations, 0);
+    }
+    for (int c = 0; c < kChains; ++c) asm volatile("" : : "w"(sums[c]));  // they are needed
+    return rounds * kChains * (kind == program::isa::PanelKind::Plain16 ? 4 : 8);
+  }
+
   template <uint32_t kGroupColumns>
   struct Nibble : Grouped<kGroupColumns> {
     using Base = Grouped<kGroupColumns>;

@@ -15,6 +15,7 @@ const KernelTable& neon_kernels() {
       .quantise_head = quantise_head<Neon>,
       .attention = attention<Neon>,
       .matmul = matmul<MatMulNeon>,
+      .multiply_peak = MatMulNeon::multiply_peak,
       .rope = rope<Neon>,
       .rope_angles = rope_angles<Neon>,
       .exp2 = exp2_array<Neon>,
