@@ -158,6 +158,7 @@ def profile(m):
     return {
         "faithful": m.lockstep("--profile", "-n", 64, "--depth", "0,2048"),
         "int8": m.lockstep("--profile", "-n", 64, "--weights", "int8"),
+        "streams": m.lockstep("--profile", "-p", 0, "-n", 32, "--depth", 32, "--streams", 16),
         "small": m.lockstep("--profile", "-p", 0, "-n", 256, model=m.small_model()),
     }
 
@@ -182,14 +183,14 @@ def curves(m):
 
 # By name: how a round is measured, and how many there are.
 ROWS = {
-    "decode": (decode_short, 5),
-    "decode-2048": (decode_deep, 3),
-    "prefill-512": (prefill_512, 5),
+    "decode": (decode_short, 4),
+    "decode-2048": (decode_deep, 2),
+    "prefill-512": (prefill_512, 3),
     "prefill-4096": (prefill_4096, 2),
     "streams-16": (streams_16, 3),
-    "copying": (copying, 3),
+    "copying": (copying, 2),
     "small": (small, 3),
-    "jitter": (jitter, 3),
+    "jitter": (jitter, 2),
     "profile": (profile, 1),
     "same": (same, 1),
     "curves": (curves, 1),

@@ -148,23 +148,26 @@ def microseconds(seconds):
 def profile_tables(results):
     out = []
     for round_ in results.rounds("profile"):
-        for variant, name in (("faithful", "default model"), ("int8", "default model, int8 weights"), ("small", "weights of 3 to 4 MB")):
+        for variant, name in (("faithful", "default model"), ("int8", "default model, int8 weights"), ("streams", "default model"),
+                              ("small", "weights of 3 to 4 MB")):
             try:
                 report = figure(round_, variant)
             except Missing as reason:
                 out.append(f"{name}: not measured: {reason}\n")
                 continue
             for work in report["profiles"]:
-                depth = f" at depth {work['depth']}" if work["what"] == "decode" else ""
-                out.append(f"### {work['what'].capitalize()}{depth}, {name}\n\n{work['tokens']} tokens in {work['steps']} steps, "
+                depth = f" at depth {work['depth']}" if work["what"] != "prefill" else ""
+                what = f"{work['streams']} streams" if work["what"] == "streams" else work["what"].capitalize()
+                out.append(f"### {what}{depth}, {name}\n\n{work['tokens']} tokens in {work['steps']} steps, "
                            f"{microseconds(work['step_s'])} us each ({microseconds(work['unprofiled_step_s'])} without the profile).\n")
                 parts = [*work["parts"], {"part": "**a step**", "step_s": work["step_s"], "share": 1, "bound_s": work["bound_s"]}]
                 out.append(table(["part", "us", "share", "bound us", "reached"], [
                     [part["part"], microseconds(part["step_s"]), f"{100 * part['share']:.1f} %", microseconds(part["bound_s"]),
                      f"{100 * part['bound_s'] / part['step_s']:.0f} %" if part["bound_s"] else "-"] for part in parts]))
             out.append(f"Limits of that run: {report['read_bytes_s'] / 1e9:.1f} GB/s streamed, {report['cached_bytes_s'] / 1e9:.0f} "
-                       f"GB/s from the first cache, {report['multiply_adds_s'] / 1e9:.0f} G 8-bit multiply-adds a second, a meeting "
-                       f"{report['sync_s'] * 1e6:.2f} us.\n")
+                       f"GB/s from the first cache, a meeting {report['sync_s'] * 1e6:.2f} us; products of "
+                       "a weight and an activation, G/s: "
+                       + ", ".join(f"{kind} {rate / 1e9:.0f}" for kind, rate in report["products_s"].items()) + ".\n")
     return "\n".join(out)
 
 

@@ -1,6 +1,7 @@
 // What the measurements of `bench` are told.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "cli/options.h"
@@ -11,7 +12,10 @@ struct BenchOptions {
   ModelOptions model;
   uint32_t prompt = 512, tokens = 128, repeats = 3;
   std::vector<uint32_t> depths = {0};
-  uint32_t steps = 2000;  // of --jitter
+  std::vector<uint32_t> streams;      // decoded together; none: one, without sampling
+  uint32_t steps = 2000;              // of --jitter
+  std::vector<std::string> workload;  // files with prompts
+  float temperature = 0;              // of the workload
   bool profile = false, jitter = false, json = false;
 };
 

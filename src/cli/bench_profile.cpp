@@ -14,12 +14,14 @@ namespace lockstep::cli {
 
 namespace {
 
+using program::isa::PanelKind;
 using targets::host::StepProfile;
 
 // A piece of work that is run several times: what its steps cost and take.
 class ProfiledWork {
  public:
-  ProfiledWork(BenchTarget& bench, std::string what, uint32_t tokens, uint32_t depth,
+  // `shapes`: of the steps, each the same for every stream.
+  ProfiledWork(BenchTarget& bench, std::string what, uint32_t tokens, uint32_t depth, uint32_t streams,
                std::vector<SequenceShape> shapes)
       : bench_(&bench),
         queue_(&bench.program().queues[bench.program().entry("step").queues[0]].instructions),
@@ -28,11 +30,18 @@ class ProfiledWork {
     table_.what = std::move(what);
     table_.tokens = tokens;
     table_.depth = depth;
+    table_.streams = streams;
     table_.steps = static_cast<uint32_t>(shapes_.size());
   }
 
   const std::string& what() const { return table_.what; }
-  uint32_t depth() const { return table_.depth; }
+
+  // The cache before a depth; also warms up.
+  void fill() {
+    for (uint32_t stream = 0; stream < table_.streams; ++stream) {
+      bench_->fill(std::max(1u, table_.depth), stream);
+    }
+  }
 
   // Runs the steps once without the profile and once with it.
   void run() {
@@ -64,7 +73,8 @@ class ProfiledWork {
     part_s[static_cast<size_t>(Part::Rest)] += table.step_s - named_s;
     for (size_t i = 0; i < kParts; ++i) table.parts.push_back({static_cast<Part>(i), part_s[i], 0});
     for (const SequenceShape& shape : shapes_) {
-      const PartCosts costs = part_costs(bench_->program(), std::span(&shape, 1));
+      const std::vector<SequenceShape> sequences(table_.streams, shape);
+      const PartCosts costs = part_costs(bench_->program(), sequences);
       for (size_t i = 0; i < kParts; ++i)
         table.parts[i].bound_s += cli::bound_s(costs[i], limits) / table.steps;
     }
@@ -77,9 +87,9 @@ class ProfiledWork {
     const bool profiled = bench_->target().profile != nullptr;
     for (const SequenceShape& shape : shapes_) {
       const uint64_t begin = ticks();
-      bench_->run(shape);
+      bench_->run(shape, table_.streams);
       const uint64_t stepped = ticks();
-      if (shape.wanted != 0) bench_->sample();
+      if (shape.wanted != 0) bench_->sample(table_.streams);
       const uint64_t end = ticks();
       profiled_ticks_ += profiled ? end - begin : 0;
       sampling_ticks_ += profiled ? end - stepped : 0;
@@ -99,7 +109,9 @@ class ProfiledWork {
 void improve(MachineLimits& limits, const MachineLimits& other) {
   limits.stream_bytes_s = std::max(limits.stream_bytes_s, other.stream_bytes_s);
   limits.cached_bytes_s = std::max(limits.cached_bytes_s, other.cached_bytes_s);
-  limits.multiply_adds_s = std::max(limits.multiply_adds_s, other.multiply_adds_s);
+  for (size_t kind = 0; kind < kPanelKinds; ++kind) {
+    limits.products_s[kind] = std::max(limits.products_s[kind], other.products_s[kind]);
+  }
   limits.sync_s = std::min(limits.sync_s, other.sync_s);
 }
 
@@ -114,17 +126,20 @@ double ProfileTable::bound_s() const {
 ProfileReport measure_profile(BenchTarget& bench, const BenchOptions& options) {
   std::vector<ProfiledWork> works;
   if (options.prompt != 0)
-    works.emplace_back(bench, "prefill", options.prompt, 0, bench.chunks(options.prompt));
+    works.emplace_back(bench, "prefill", options.prompt, 0, 1, bench.chunks(options.prompt));
   for (uint32_t depth : options.depths) {
     if (options.tokens == 0) break;
     std::vector<SequenceShape> shapes;
     for (uint32_t i = 0; i < options.tokens; ++i) shapes.push_back({1, depth + i, 1});
-    works.emplace_back(bench, "decode", options.tokens, depth, std::move(shapes));
+    if (options.streams.empty()) works.emplace_back(bench, "decode", options.tokens, depth, 1, shapes);
+    for (uint32_t streams : options.streams) {
+      works.emplace_back(bench, "streams", options.tokens, depth, streams, shapes);
+    }
   }
   ProfileReport report;
   report.limits = bench.limits();
   for (ProfiledWork& work : works) {
-    bench.fill(std::max(1u, work.depth()));  // the cache before a depth; also warms up
+    work.fill();
     for (uint32_t repeat = 0; repeat < options.repeats; ++repeat) {
       work.run();
       show_progress("profile of " + work.what(), repeat + 1, options.repeats);
@@ -139,16 +154,20 @@ ProfileReport measure_profile(BenchTarget& bench, const BenchOptions& options) {
 std::string text(const ProfileReport& report) {
   const MachineLimits& limits = report.limits;
   std::string out = fmt::format(
-      "limits of this run: {:.1f} GB/s streamed, {:.0f} GB/s from the first cache, {:.0f} G multiply-adds/s "
-      "of 8 bits, "
-      "{:.2f} us a meeting\n",
-      limits.stream_bytes_s / 1e9, limits.cached_bytes_s / 1e9, limits.multiply_adds_s / 1e9,
-      limits.sync_s * 1e6);
+      "limits of this run: {:.1f} GB/s streamed, {:.0f} GB/s from the first cache, {:.2f} us a meeting\n"
+      "products of a weight and an activation, G/s:",
+      limits.stream_bytes_s / 1e9, limits.cached_bytes_s / 1e9, limits.sync_s * 1e6);
+  for (size_t kind = 0; kind < kPanelKinds; ++kind) {
+    out += fmt::format(" {} {:.0f}", panel_kind_name(static_cast<PanelKind>(kind)),
+                       limits.products_s[kind] / 1e9);
+  }
+  out += "\n";
   for (const ProfileTable& table : report.tables) {
     out += fmt::format(
-        "\n{} of {} tokens at depth {}: {} steps of {:.1f} us ({:.1f} unprofiled), {:.1f} tok/s\n",
-        table.what, table.tokens, table.depth, table.steps, table.step_s * 1e6, table.unprofiled_step_s * 1e6,
-        table.tok_s());
+        "\n{} of {} tokens at depth {}, {} at once: {} steps of {:.1f} us ({:.1f} unprofiled), {:.1f} "
+        "tok/s\n",
+        table.what, table.tokens, table.depth, table.streams, table.steps, table.step_s * 1e6,
+        table.unprofiled_step_s * 1e6, table.tok_s());
     out += "part                    us a step  share   bound us  reached\n";
     auto row = [&](const char* name, double step_s, double bound_s) {
       const std::string bound = bound_s == 0 ? "-" : fmt::format("{:.1f}", bound_s * 1e6);
@@ -166,7 +185,9 @@ nlohmann::ordered_json json(const ProfileReport& report) {
   nlohmann::ordered_json out;
   out["read_bytes_s"] = report.limits.stream_bytes_s;
   out["cached_bytes_s"] = report.limits.cached_bytes_s;
-  out["multiply_adds_s"] = report.limits.multiply_adds_s;
+  for (size_t kind = 0; kind < kPanelKinds; ++kind) {
+    out["products_s"][panel_kind_name(static_cast<PanelKind>(kind))] = report.limits.products_s[kind];
+  }
   out["sync_s"] = report.limits.sync_s;
   out["profiles"] = nlohmann::ordered_json::array();
   for (const ProfileTable& table : report.tables) {
@@ -174,6 +195,7 @@ nlohmann::ordered_json json(const ProfileReport& report) {
     item["what"] = table.what;
     item["tokens"] = table.tokens;
     item["depth"] = table.depth;
+    item["streams"] = table.streams;
     item["steps"] = table.steps;
     item["tok_s"] = table.tok_s();
     item["step_s"] = table.step_s;

@@ -17,15 +17,16 @@ struct PartTime {
 
 // Of the steps that one piece of work takes; times are means over them.
 struct ProfileTable {
-  std::string what;  // "prefill", "decode"
-  uint32_t tokens = 0, depth = 0;
+  std::string what;                // "prefill", "decode"
+  uint32_t tokens = 0, depth = 0;  // tokens of each stream
+  uint32_t streams = 1;
   uint32_t steps = 0;
   double step_s = 0;             // with the profile switched on, sampling included
   double unprofiled_step_s = 0;  // without it
   std::vector<PartTime> parts;   // their times add up to step_s
 
   double bound_s() const;  // the sum of the parts' bounds
-  double tok_s() const { return tokens / (steps * unprofiled_step_s); }
+  double tok_s() const { return streams * tokens / (steps * unprofiled_step_s); }
 };
 
 struct ProfileReport {
@@ -33,7 +34,7 @@ struct ProfileReport {
   std::vector<ProfileTable> tables;
 };
 
-// Prefill where a prompt is asked for, and decode at each depth.
+// Prefill where a prompt is asked for, and decode at each depth and of each number of streams.
 ProfileReport measure_profile(BenchTarget& bench, const BenchOptions& options);
 
 std::string text(const ProfileReport& report);

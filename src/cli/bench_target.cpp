@@ -1,34 +1,47 @@
 #include "cli/bench_target.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "cli/machine_limits.h"
 #include "numerics/sampling.h"
+#include "program/isa/host_kv.h"
+#include "targets/sole_sequence.h"
 
 namespace lockstep::cli {
 
 namespace {
 
 std::unique_ptr<targets::host::HostTarget> load(const ModelOptions& options, const program::Program& program,
-                                                uint32_t positions) {
+                                                uint32_t positions, uint32_t streams) {
   targets::host::HostOptions host = options.host_options();
   host.context = std::max(host.context, positions);
+  // Every stream begins a page.
+  constexpr uint64_t kPage = program::isa::kPagePositions;
+  host.kv_positions = streams * ((positions + kPage - 1) / kPage * kPage);
+  const uint64_t rows_max = program.parameter("rows").max;
+  if (streams > rows_max) user_error("--streams {}: a step has at most {} rows", streams, rows_max);
   return api::load_target(program, host);
 }
 
 }  // namespace
 
-BenchTarget::BenchTarget(const ModelOptions& options, const program::Program& program, uint32_t positions)
+BenchTarget::BenchTarget(const ModelOptions& options, const program::Program& program, uint32_t positions,
+                         uint32_t streams)
     : program_(program),
       cost_(step_cost(program)),
-      target_(load(options, program, positions)),
+      target_(load(options, program, positions, streams)),
       chunk_(std::min(options.chunk == 0 ? targets::kPrefillRows : options.chunk, target_->rows_max())),
-      sequence_(*target_),
-      tokens_(positions),
-      buffer_(make_stream_buffer(cost_.weights_bytes)) {
-  for (uint32_t i = 0; i < positions; ++i) {
-    tokens_[i] = static_cast<int32_t>((i * 7919u + 13u) % program.vocabulary);
+      positions_(positions),
+      tokens_(uint64_t{streams} * positions),
+      pages_(uint64_t{streams} * ((positions + target_->page_positions() - 1) / target_->page_positions())),
+      buffer_(make_stream_buffer(cost_.weights_bytes)),
+      digests_(streams) {
+  for (uint64_t i = 0; i < tokens_.size(); ++i) {
+    tokens_[i] = static_cast<int32_t>((i * 7919 + 13) % program.vocabulary);
   }
+  std::iota(pages_.begin(), pages_.end(), 0u);
+  sequences_.reserve(streams);
 }
 
 std::vector<SequenceShape> BenchTarget::chunks(uint32_t count) const {
@@ -40,21 +53,31 @@ std::vector<SequenceShape> BenchTarget::chunks(uint32_t count) const {
   return shapes;
 }
 
-void BenchTarget::fill(uint32_t count) {
-  for (const SequenceShape& shape : chunks(count)) run(shape);
+void BenchTarget::fill(uint32_t count, uint32_t stream) {
+  for (const SequenceShape& shape : chunks(count)) step(shape, stream, 1);
 }
 
-void BenchTarget::run(const SequenceShape& shape) {
+void BenchTarget::step(const SequenceShape& shape, uint32_t first, uint32_t streams) {
   const int32_t wanted = static_cast<int32_t>(shape.rows) - 1;
-  sequence_.step(std::span(tokens_).subspan(shape.position, shape.rows), shape.position,
-                 std::span(&wanted, shape.wanted));
+  const uint64_t pages = pages_.size() / digests_.size();
+  sequences_.clear();
+  for (uint64_t stream = first; stream < first + streams; ++stream) {
+    sequences_.push_back({std::span(tokens_).subspan(stream * positions_ + shape.position, shape.rows),
+                          shape.position, std::span(pages_).subspan(stream * pages, pages),
+                          std::span(&wanted, shape.wanted)});
+  }
+  target_->step(sequences_);
+  for (uint32_t i = 0; i < streams; ++i) {
+    if (target_->refused_row(i) != program::kNone) throw target_->refusal(i);
+  }
 }
 
-void BenchTarget::sample() {
-  const std::span<const float> logits = target_->logits(0);
-  digest_.logits(logits);
-  token_ = numerics::argmax(logits);
-  digest_.token(token_);
+void BenchTarget::sample(uint32_t streams) {
+  for (uint32_t i = 0; i < streams; ++i) {
+    const std::span<const float> logits = target_->logits(i);
+    digests_[i].logits(logits);
+    digests_[i].token(numerics::argmax(logits));
+  }
 }
 
 double BenchTarget::stream_bandwidth() {

@@ -5,15 +5,13 @@
 #include <limits>
 #include <string_view>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 #include "base/stopwatch.h"
 #include "targets/host/kernels/kernels.h"
 #include "targets/host/worker_team.h"
 
 namespace lockstep::cli {
+
+using program::isa::PanelKind;
 
 namespace {
 
@@ -73,61 +71,17 @@ double cached_bandwidth(targets::host::HostTarget& target) {
   return best_of(3, [&] { return read_bandwidth(target, buffer.data(), kBytes, kBytes, 20000); });
 }
 
-// 8-bit multiply-adds a second of all workers together, from registers alone.
-#if defined(__x86_64__)
-__attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni"))) uint64_t multiply_512(uint32_t rounds) {
-  __m512i sums[16];
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) sums[i] = _mm512_setzero_si512();
-  const __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(5);
-  for (uint32_t round = 0; round < rounds; ++round) {
-#pragma GCC unroll 16
-    for (int i = 0; i < 16; ++i) {
-      sums[i] = _mm512_dpbusd_epi32(sums[i], a, b);
-      asm volatile("" : "+v"(sums[i]));
-    }
-  }
-  alignas(64) uint32_t lanes[16] = {};
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) _mm512_store_si512(lanes, sums[i]);
-  return lanes[0];
-}
-__attribute__((target("avx2"))) uint64_t multiply_256(uint32_t rounds) {
-  __m256i sums[12];
-#pragma GCC unroll 12
-  for (int i = 0; i < 12; ++i) sums[i] = _mm256_setzero_si256();
-  const __m256i ones = _mm256_set1_epi16(1), a = _mm256_set1_epi8(3);
-  for (uint32_t round = 0; round < rounds; ++round) {
-#pragma GCC unroll 12
-    for (int i = 0; i < 12; ++i) {
-      sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(_mm256_maddubs_epi16(a, sums[i]), ones));
-      asm volatile("" : "+x"(sums[i]));
-    }
-  }
-  alignas(32) uint32_t lanes[8] = {};
-#pragma GCC unroll 12
-  for (int i = 0; i < 12; ++i) _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), sums[i]);
-  return lanes[0];
-}
-double multiply_bandwidth(targets::host::HostTarget& target) {
-  constexpr uint32_t kRounds = 400000;
-  const bool wide = std::string_view(target.kernels().name) == "avx512";
-  if (!wide && std::string_view(target.kernels().name) != "avx2") return 0;
-  std::atomic<uint64_t> total{0};
+// Products a second of all workers together; see KernelTable::multiply_peak.
+double product_rate(targets::host::HostTarget& target, PanelKind kind) {
+  constexpr uint64_t kRounds = 200000;
+  std::atomic<uint64_t> products{0};
   const std::function<void(uint32_t)> work = [&](uint32_t) {
-    total += wide ? multiply_512(kRounds) : multiply_256(kRounds);
+    products += target.kernels().multiply_peak(kind, kRounds);
   };
   const Stopwatch watch;
   target.run_on_workers(work);
-  const double elapsed_s = watch.seconds();
-  const double each = wide ? 16.0 * 64 : 12.0 * 32;
-  return each * kRounds * target.workers() / elapsed_s + (total == 1 ? 1.0 : 0.0);
+  return static_cast<double>(products) / watch.seconds();
 }
-#else
-double multiply_bandwidth(targets::host::HostTarget&) {
-  return 0;
-}
-#endif
 
 // Seconds that the meeting of as many threads takes when none is late: the best of many tries, fewer where
 // the threads have no cores of their own.
@@ -168,7 +122,11 @@ MachineLimits measure_limits(targets::host::HostTarget& target, const AlignedBuf
   MachineLimits limits;
   limits.stream_bytes_s = best_of(3, [&] { return stream_bandwidth(target, buffer); });
   limits.cached_bytes_s = cached_bandwidth(target);
-  limits.multiply_adds_s = best_of(3, [&] { return multiply_bandwidth(target); });
+  for (PanelKind kind : {PanelKind::Nibble, PanelKind::Byte, PanelKind::Plain8, PanelKind::Plain16}) {
+    limits.products_s[static_cast<size_t>(kind)] = best_of(3, [&] { return product_rate(target, kind); });
+  }
+  const std::string_view kernels = target.kernels().name;
+  if (kernels == "amx" || kernels == "neon") limits.wide_products = PanelKind::Plain16;
   limits.sync_s = empty_sync_s(target.workers());
   return limits;
 }

@@ -14,7 +14,7 @@ AlignedBuffer make_stream_buffer(uint64_t bytes);
 // streams, which is faster than one.
 double stream_bandwidth(targets::host::HostTarget& target, const AlignedBuffer& buffer);
 
-// Everything, in about 0.1 s beside the reading of `buffer`. A limit that cannot be measured is 0.
+// Everything, in about 0.1 s beside the reading of `buffer`.
 MachineLimits measure_limits(targets::host::HostTarget& target, const AlignedBuffer& buffer);
 
 }  // namespace lockstep::cli

@@ -51,8 +51,7 @@ PartCost product_cost(const Program& program, const Instruction& instruction, Ro
   PartCost cost;
   if (m == 0) return cost;
   cost.streamed_bytes = layout.bytes() + layout.panels() * program::isa::kPanelRows * sizeof(float);
-  (layout.kind == PanelKind::Plain8 ? cost.narrow_multiplies : cost.wide_multiplies) =
-      m * matrix.rows * matrix.columns;
+  cost.products[static_cast<size_t>(layout.kind)] = m * matrix.rows * matrix.columns;
   return cost;
 }
 
@@ -69,7 +68,7 @@ PartCost attention_cost(const Program& program, const Instruction& instruction,
     positions += sequence.position + rows;
   }
   cost.streamed_bytes = positions * kv.page_bytes() / program::isa::kPagePositions / kv.layers;
-  (kv.kv_bits == 8 ? cost.narrow_multiplies : cost.wide_multiplies) =
+  (kv.kv_bits == 8 ? cost.products[static_cast<size_t>(PanelKind::Plain8)] : cost.wide_products) =
       pairs * heads * (kv.head_width + kv.value_width);
   return cost;
 }
@@ -107,8 +106,8 @@ Part part_of(const Instruction& instruction) {
 PartCost& PartCost::operator+=(const PartCost& other) {
   streamed_bytes += other.streamed_bytes;
   cached_bytes += other.cached_bytes;
-  narrow_multiplies += other.narrow_multiplies;
-  wide_multiplies += other.wide_multiplies;
+  for (size_t kind = 0; kind < kPanelKinds; ++kind) products[kind] += other.products[kind];
+  wide_products += other.wide_products;
   syncs += other.syncs;
   return *this;
 }
@@ -151,10 +150,14 @@ double bound_s(const PartCost& cost, const MachineLimits& limits) {
   auto time_s = [](auto amount, double rate) {
     return amount == 0 || rate == 0 ? 0.0 : static_cast<double>(amount) / rate;
   };
-  const uint64_t multiply_adds = 2 * cost.narrow_multiplies + limits.wide_multiply * cost.wide_multiplies;
-  return std::max(
-      {time_s(cost.streamed_bytes, limits.stream_bytes_s), time_s(cost.cached_bytes, limits.cached_bytes_s),
-       time_s(multiply_adds, limits.multiply_adds_s), static_cast<double>(cost.syncs) * limits.sync_s});
+  double products_time_s =
+      time_s(cost.wide_products, limits.products_s[static_cast<size_t>(limits.wide_products)]);
+  for (size_t kind = 0; kind < kPanelKinds; ++kind) {
+    products_time_s += time_s(cost.products[kind], limits.products_s[kind]);
+  }
+  return std::max({time_s(cost.streamed_bytes, limits.stream_bytes_s),
+                   time_s(cost.cached_bytes, limits.cached_bytes_s), products_time_s,
+                   static_cast<double>(cost.syncs) * limits.sync_s});
 }
 
 }  // namespace lockstep::cli

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "program/isa/host_panels.h"
 #include "program/program.h"
 
 namespace lockstep::cli {
@@ -24,20 +25,30 @@ struct SequenceShape {
   uint32_t wanted = 1;    // rows whose logits are wanted
 };
 
+// By program::isa::PanelKind.
+inline constexpr size_t kPanelKinds = 4;
+template <class T>
+using ByPanelKind = std::array<T, kPanelKinds>;
+
 // How fast a machine does what steps are made of, with all threads of a target together.
 struct MachineLimits {
-  double stream_bytes_s = 0;   // reading a buffer of the weights' size
-  double cached_bytes_s = 0;   // reading what lies in each core's first cache
-  double multiply_adds_s = 0;  // of 8-bit integers; 0: not known
-  double sync_s = 0;           // a meeting of all threads that come at the same time
-  uint32_t wide_multiply = 2;  // 8-bit multiply-adds that one with a 16-bit factor counts as
+  double stream_bytes_s = 0;  // reading a buffer of the weights' size
+  double cached_bytes_s = 0;  // reading what lies in each core's first cache
+  double sync_s = 0;          // a meeting of all threads that come at the same time
+  // Products a second of a weight and an element of a vector from registers alone, by how the weights are
+  // stored.
+  ByPanelKind<double> products_s = {};
+  // The kind whose products cost as much as those of two 16-bit numbers: Plain8 where a unit multiplies pairs
+  // of them, as its instruction takes as many elements as the two for both planes of a vector take bytes;
+  // Plain16 where bytes are as fast.
+  program::isa::PanelKind wide_products = program::isa::PanelKind::Plain8;
 };
 
 struct PartCost {
-  uint64_t streamed_bytes = 0;     // weights and cache, each byte once
-  uint64_t cached_bytes = 0;       // activations that are read and written
-  uint64_t narrow_multiplies = 0;  // 8-bit weights or cache times 16-bit vectors
-  uint64_t wide_multiplies = 0;    // codes of more than 8 bits, or a 16-bit cache, times 16-bit vectors
+  uint64_t streamed_bytes = 0;          // weights and cache, each byte once
+  uint64_t cached_bytes = 0;            // activations that are read and written
+  ByPanelKind<uint64_t> products = {};  // of weights and vectors; of an 8-bit cache as of Plain8
+  uint64_t wide_products = 0;           // of a 16-bit cache and vectors
   uint64_t syncs = 0;
 
   PartCost& operator+=(const PartCost& other);

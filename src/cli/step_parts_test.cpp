@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "../../tests/diff/small_model.h"
 #include "program/isa/host.h"
 #include "program/isa/host_kv.h"
@@ -24,6 +26,15 @@ const Program& small_program(uint32_t kv_bits = 16, bool int8 = false) {
   return model->compiled.program;
 }
 
+using program::isa::PanelKind;
+
+uint64_t products(const PartCost& cost, PanelKind kind) {
+  return cost.products[static_cast<size_t>(kind)];
+}
+uint64_t all_products(const PartCost& cost) {
+  return std::accumulate(cost.products.begin(), cost.products.end(), cost.wide_products);
+}
+
 const PartCost& of(const PartCosts& costs, Part part) {
   return costs[static_cast<size_t>(part)];
 }
@@ -34,7 +45,8 @@ constexpr uint64_t kLayerWeights = 40 * (40 + 8 + 8 + 40) + 3 * 40 * 52, kHeadWe
 TEST(PartCosts, ProductsOfADecodeStep) {
   const SequenceShape shape = {.rows = 1, .position = 10, .wanted = 1};
   const PartCost cost = of(part_costs(small_program(), {&shape, 1}), Part::MatrixProducts);
-  EXPECT_EQ(cost.wide_multiplies + cost.narrow_multiplies, 2 * kLayerWeights + kHeadWeights);
+  EXPECT_EQ(all_products(cost), 2 * kLayerWeights + kHeadWeights);
+  EXPECT_EQ(cost.wide_products, 0u);
   uint64_t bytes = 0;
   for (const program::Matrix& matrix : small_program().matrices) {
     const program::isa::PanelLayout layout = program::isa::panel_layout(matrix);
@@ -49,8 +61,8 @@ TEST(PartCosts, RowsMultiplyAndWeightsAreReadOnce) {
   const SequenceShape one = {.rows = 1, .position = 0, .wanted = 1};
   const PartCost many = of(part_costs(small_program(16, true), shapes), Part::MatrixProducts);
   const PartCost single = of(part_costs(small_program(16, true), {&one, 1}), Part::MatrixProducts);
-  EXPECT_EQ(many.narrow_multiplies, 8 * 2 * kLayerWeights + kHeadWeights);
-  EXPECT_EQ(many.wide_multiplies, 0u);
+  EXPECT_EQ(products(many, PanelKind::Plain8), 8 * 2 * kLayerWeights + kHeadWeights);
+  EXPECT_EQ(all_products(many), products(many, PanelKind::Plain8));
   EXPECT_EQ(many.streamed_bytes, single.streamed_bytes);
   const SequenceShape unwanted = {.rows = 1, .position = 0, .wanted = 0};
   EXPECT_LT(of(part_costs(small_program(16, true), {&unwanted, 1}), Part::MatrixProducts).streamed_bytes,
@@ -63,8 +75,8 @@ TEST(PartCosts, AttentionSeesEachEarlierPosition) {
   for (uint32_t kv_bits : {8u, 16u}) {
     const Program& program = small_program(kv_bits);
     const PartCost cost = of(part_costs(program, {&shape, 1}), Part::Attention);
-    EXPECT_EQ(kv_bits == 8 ? cost.narrow_multiplies : cost.wide_multiplies, 21u * 2 * 5 * 16);
-    EXPECT_EQ(kv_bits == 8 ? cost.wide_multiplies : cost.narrow_multiplies, 0u);
+    EXPECT_EQ(kv_bits == 8 ? products(cost, PanelKind::Plain8) : cost.wide_products, 21u * 2 * 5 * 16);
+    EXPECT_EQ(all_products(cost), 21u * 2 * 5 * 16);
     const program::isa::KvLayout kv(program.state);
     EXPECT_EQ(cost.streamed_bytes, 8 * kv.page_bytes() / program::isa::kPagePositions);
   }
@@ -87,18 +99,18 @@ TEST(PartCosts, SamplingReadsTheWantedLogits) {
 }
 
 TEST(Bound, IsTheSlowestOfItsKinds) {
-  const MachineLimits limits = {.stream_bytes_s = 100,
-                                .cached_bytes_s = 1000,
-                                .multiply_adds_s = 50,
-                                .sync_s = 0.5,
-                                .wide_multiply = 4};
+  MachineLimits limits = {
+      .stream_bytes_s = 100, .cached_bytes_s = 1000, .sync_s = 0.5, .products_s = {200, 100, 50, 25}};
   EXPECT_EQ(bound_s({}, limits), 0);
-  EXPECT_EQ(bound_s({.streamed_bytes = 200, .narrow_multiplies = 10}, limits), 2);
-  EXPECT_EQ(bound_s({.streamed_bytes = 200, .narrow_multiplies = 100}, limits), 4);  // 2 * 100 / 50
-  EXPECT_EQ(bound_s({.streamed_bytes = 200, .wide_multiplies = 100}, limits), 8);    // 4 * 100 / 50
+  EXPECT_EQ(bound_s({.streamed_bytes = 200, .products = {10, 10, 10, 10}}, limits), 2);
+  EXPECT_EQ(bound_s({.streamed_bytes = 200, .products = {200, 100, 50, 25}}, limits), 4);
   EXPECT_EQ(bound_s({.cached_bytes = 3000}, limits), 3);
   EXPECT_EQ(bound_s({.syncs = 5}, limits), 2.5);
-  EXPECT_EQ(bound_s({.narrow_multiplies = 100}, {.multiply_adds_s = 0}), 0);  // not known
+  // Products of 16-bit numbers take what those of the kind take that stands for them.
+  EXPECT_EQ(bound_s({.products = {0, 0, 50, 0}, .wide_products = 50}, limits), 2);
+  limits.wide_products = PanelKind::Plain16;
+  EXPECT_EQ(bound_s({.products = {0, 0, 50, 0}, .wide_products = 50}, limits), 3);
+  EXPECT_EQ(bound_s({.products = {100, 100, 100, 100}}, {}), 0);  // not known
 }
 
 }  // namespace

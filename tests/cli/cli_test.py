@@ -285,15 +285,53 @@ class Comparisons(Test):
     def test_bench(self):
         rows = self.good("bench", "-m", tiny(), "-p", 32, "-n", 8, "--depth", "0,64", "-r", 1, "--json").json
         self.assertEqual([("prefill", 0), ("decode", 0), ("decode", 64)], [(row["what"], row["depth"]) for row in rows])
-        fields = "what tokens depth tok_s bytes_per_token read_bytes_s bound_tok_s fraction threads isa".split()
+        fields = "what tokens depth streams tok_s bytes_per_token read_bytes_s bound_tok_s fraction threads isa".split()
         for row in rows:
             self.assertEqual(fields, list(row))
-            self.assertTrue(all(row[key] > 0 for key in fields[3:9]), row)
+            self.assertEqual(1, row["streams"])
+            self.assertTrue(all(row[key] > 0 for key in fields[4:10]), row)
             self.assertAlmostEqual(row["fraction"], row["tok_s"] / row["bound_tok_s"])
         self.assertIn("tok/s", self.good("bench", "-m", tiny(), "-p", 8, "-n", 4, "-r", 1).out)
 
+    def test_bench_streams(self):
+        options = ("bench", "-m", tiny(), "-p", 0, "-n", 8, "--depth", "0,70", "--streams", "1,5", "-r", 1)
+        rows = self.good(*options, "--json").json
+        self.assertEqual([(0, 1), (0, 5), (70, 1), (70, 5)], [(row["depth"], row["streams"]) for row in rows])
+        for row in rows:
+            self.assertEqual("streams", row["what"])
+            self.assertGreater(row["tok_s"], 0)
+        # A step reads the weights once for all, and each stream's own cache.
+        weights, cached = rows[0]["bytes_per_token"], rows[2]["bytes_per_token"] - rows[0]["bytes_per_token"]
+        self.assertLess(rows[1]["bytes_per_token"], weights / 2)
+        self.assertEqual(cached, rows[3]["bytes_per_token"] - rows[1]["bytes_per_token"])
+        self.assertEqual(4, self.good(*options).out.count("\nstreams "))
+        self.refused("bench", "-m", tiny(), "-p", 0, "-n", 1, "--streams", 65536, says="--streams 65536")
+        self.refused("bench", "-m", tiny(), "--streams", 0, says="--streams")
+
+    def test_bench_workload(self):
+        text = "copy this, copy this, copy this, copy this, copy "
+        first, second = write("work-1.txt", text), write("work-2.txt", PROMPT)
+        for temperature in (0, 1):
+            options = ("bench", "-m", tiny(), "--workload", f"{first},{second}", "-n", 24, "-r", 2, "--temperature", temperature)
+            report = self.good(*options, "--json").json
+            self.assertEqual([first, second], [item["file"] for item in report["files"]])
+            for item in (report, *report["files"]):
+                self.assertTrue(item["tok_s"] > 0 and item["plain_tok_s"] > 0, item)
+                self.assertAlmostEqual(item["ratio"], item["tok_s"] / item["plain_tok_s"])
+                self.assertLessEqual(item["drafts_taken"], item["drafts_tried"])
+            for key in ("tokens", "drafts_tried", "drafts_taken"):
+                self.assertEqual(report[key], sum(item[key] for item in report["files"]))
+            # What `run` answers.
+            run = self.good("run", "-m", tiny(), "--raw", "-f", first, "-n", 24, "--temperature", temperature, "--json").json
+            self.assertEqual(run["digest"], report["files"][0]["digest"])
+            self.assertIn("drafts tried", self.good(*options).out)
+        self.refused("bench", "-m", tiny(), "--workload", first, "-n", 1, says="-n 1")
+        self.refused("bench", "-m", tiny(), "--workload", "no-such-file", says="no-such-file")
+        self.refused("bench", "-m", tiny(), "--temperature", 1, says="--workload")
+        self.refused("bench", "-m", tiny(), "--workload", first, "--jitter", says="--jitter")
+
     def test_bench_profile(self):
-        options = ("bench", "-m", tiny(), "--profile", "-p", 70, "-n", 8, "--depth", "0,64", "-r", 2)
+        options = ("bench", "-m", tiny(), "--profile", "-p", 70, "--chunk", 64, "-n", 8, "--depth", "0,64", "-r", 2)
         report = self.good(*options, "--json").json
         profiles = report["profiles"]
         self.assertEqual([("prefill", 0, 2), ("decode", 0, 8), ("decode", 64, 8)],
@@ -306,11 +344,17 @@ class Comparisons(Test):
             self.assertAlmostEqual(profile["bound_s"], sum(part["bound_s"] for part in profile["parts"]))
             for part in profile["parts"][:4]:
                 self.assertTrue(part["step_s"] > 0 and part["bound_s"] > 0, part)
+        self.assertEqual(["nibble", "byte", "plain8", "plain16"], list(report["products_s"]))
+        self.assertTrue(all(rate > 0 for rate in report["products_s"].values()), report["products_s"])
         # Attention reads more at the greater depth.
         self.assertGreater(profiles[2]["parts"][1]["bound_s"], profiles[1]["parts"][1]["bound_s"])
         text = self.good(*options).out
         for part in parts:
             self.assertEqual(3, text.count(f"\n{part} "), text)
+        many = ("bench", "-m", tiny(), "--profile", "-p", 0, "-n", 8, "--depth", 64, "--streams", "1,4", "-r", 1, "--json")
+        one, four = self.good(*many).json["profiles"]
+        self.assertEqual([("streams", 1), ("streams", 4)], [(p["what"], p["streams"]) for p in (one, four)])
+        self.assertGreater(four["parts"][1]["bound_s"], one["parts"][1]["bound_s"])
 
     def test_bench_jitter(self):
         options = ("bench", "-m", tiny(), "--jitter", "--steps", 50, "--threads", 2)
