@@ -13,6 +13,7 @@ namespace lockstep::numerics {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr Beginning kAllowed = {-kInfinity, -1};  // all ids but the forbidden
 
 void apply_penalties(std::span<float> logits, const SamplingParameters& parameters,
                      const TokenCounts& counts) {
@@ -82,18 +83,17 @@ int32_t argmax(std::span<const float> values) {
     best_begin = begin + static_cast<size_t>(largest - of_part.begin()) * kBlockIds;
   }
   const auto block = values.subspan(best_begin, std::min<size_t>(kBlockIds, values.size() - best_begin));
-  return static_cast<int32_t>(best_begin + static_cast<size_t>(std::ranges::find(block, best) - block.begin()));
-}
-
-bool takes_argmax(const SamplingParameters& parameters) {
-  return parameters.temperature < 0x1p-20f && parameters.logit_bias.empty() &&
-         parameters.repetition_penalty == 1.0f && parameters.frequency_penalty == 0.0f &&
-         parameters.presence_penalty == 0.0f;
+  return static_cast<int32_t>(best_begin +
+                              static_cast<size_t>(std::ranges::find(block, best) - block.begin()));
 }
 
 bool needs_counts(const SamplingParameters& parameters) {
   return parameters.repetition_penalty != 1.0f || parameters.frequency_penalty != 0.0f ||
          parameters.presence_penalty != 0.0f;
+}
+
+bool takes_argmax(const SamplingParameters& parameters) {
+  return parameters.temperature < 0x1p-20f && parameters.logit_bias.empty() && !needs_counts(parameters);
 }
 
 // Makes the logits those of the call, and finds each block's largest.
@@ -110,27 +110,26 @@ std::span<const float, kBlockIds> Sampler::block(size_t index) const {
   return logits_.subspan(begin).first<kBlockIds>();
 }
 
-// The shortest beginning of `within` whose weights (W, or 1 by_count) reach wanted_of(the weight of all), at
-// most that. One pass adds up the weights band by band; only the band in which they reach it is sorted, and
-// of that again only the half that matters, and so on.
+// The shortest beginning of `within` whose weights (W, or 1 by_count) reach wanted_of(the weight of all):
+// at least 1, at most that weight. A first pass adds the weights up band by band, a second collects the band
+// in which they reach it, which is then split in halves, each time the half that matters.
 template <class WantedOf>
-Sampler::Beginning Sampler::shorten(Beginning within, LogitScale scaled, bool by_count, WantedOf wanted_of) {
+Beginning Sampler::shorten(Beginning within, LogitScale scaled, bool by_count, WantedOf wanted_of) {
   std::array<int32_t, kBlockIds> weights;
   std::array<uint32_t, kBlockIds> bands;
-  auto for_each = [&](auto wanted_block, auto visit) {
+  auto weigh_blocks_down_to = [&](uint32_t band, auto visit) {
     for (size_t b = 0; b < maxima_.size(); ++b) {
-      if (maxima_[b] < within.logit || !wanted_block(scaled(maxima_[b]))) continue;
+      if (maxima_[b] < within.logit || band_of(scaled(maxima_[b])) > band) continue;
+      const int32_t first_id = static_cast<int32_t>(b * kBlockIds);
       const auto logits = block(b);
-      passes_.weigh(logits.data(), scaled, weights.data(), bands.data());
+      passes_.weigh(logits.data(), first_id, scaled, within, by_count, weights.data(), bands.data());
       for (uint32_t i = 0; i < kBlockIds; ++i) {
-        const int32_t id = static_cast<int32_t>(b * kBlockIds + i);
-        if (within.has(logits[i], id)) visit(logits[i], id, by_count ? 1 : weights[i], bands[i]);
+        visit(logits[i], first_id + static_cast<int32_t>(i), weights[i], bands[i]);
       }
     }
   };
   std::array<int64_t, kBands> sums{};
-  for_each([&](float x) { return by_count || x >= -32.0f; },  // below, W is 0
-           [&](float, int32_t, int32_t weight, uint32_t band) { sums[band] += weight; });
+  weigh_blocks_down_to(kBands, [&](float, int32_t, int32_t weight, uint32_t band) { sums[band] += weight; });
   const int64_t wanted = wanted_of(std::accumulate(sums.begin(), sums.end(), int64_t{0}));
   int64_t sum = 0;  // of all before the part looked at
   uint32_t last_band = 0;
@@ -138,10 +137,9 @@ Sampler::Beginning Sampler::shorten(Beginning within, LogitScale scaled, bool by
 
   candidates_.clear();
   candidates_.reserve(logits_.size());
-  for_each([&](float x) { return band_of(x) <= last_band; },
-           [&](float logit, int32_t id, int32_t weight, uint32_t band) {
-             if (band == last_band) candidates_.push_back({logit, id, weight});
-           });
+  weigh_blocks_down_to(last_band, [&](float logit, int32_t id, int32_t weight, uint32_t band) {
+    if (band == last_band && weight != 0) candidates_.push_back({logit, id, weight});
+  });
   auto before = [](const Candidate& a, const Candidate& b) {
     return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
   };
@@ -161,7 +159,7 @@ Sampler::Beginning Sampler::shorten(Beginning within, LogitScale scaled, bool by
   return {begin->logit, begin->id};
 }
 
-Sampler::Beginning Sampler::first_k(Beginning within, LogitScale scaled, int32_t k) {
+Beginning Sampler::first_k(Beginning within, LogitScale scaled, int32_t k) {
   const size_t count = static_cast<size_t>(k);
   if (count >= logits_.size()) return within;
   if (count < maxima_.size()) {
@@ -174,7 +172,7 @@ Sampler::Beginning Sampler::first_k(Beginning within, LogitScale scaled, int32_t
   return shorten(within, scaled, true, [&](int64_t total) { return std::min<int64_t>(k, total); });
 }
 
-Sampler::Beginning Sampler::first_p(Beginning within, LogitScale scaled, float p) {
+Beginning Sampler::first_p(Beginning within, LogitScale scaled, float p) {
   return shorten(within, scaled, false, [&](int64_t total) {
     // rint(p * 2^30) * total stays below 2^77: in 128 bits. One at least: the first has a weight of 2^30.
     __extension__ using Wide = __int128;
@@ -192,9 +190,10 @@ int32_t Sampler::sample(std::span<float> logits, const SamplingParameters& param
   const size_t best_block =
       static_cast<size_t>(std::max_element(maxima_.begin(), maxima_.end()) - maxima_.begin());
   const LogitScale scaled = {maxima_[best_block], kLog2E / parameters.temperature};
-  if (!(scaled.max > -kInfinity && scaled.max < kInfinity)) return argmax(logits);  // all are forbidden, or no numbers
+  const bool finite = scaled.max > -kInfinity && scaled.max < kInfinity;
+  if (!finite) return argmax(logits);  // all are forbidden, or a penalty made one infinite
 
-  Beginning kept = {-kInfinity, -1};  // all that is not forbidden
+  Beginning kept = kAllowed;
   if (parameters.top_k > 0) kept = first_k(kept, scaled, parameters.top_k);
   if (parameters.top_p < 1.0f) kept = first_p(kept, scaled, parameters.top_p);
 
@@ -237,7 +236,7 @@ void log_probabilities(std::span<const float> logits, std::span<float> out) {
   int64_t sum = 0;
   for (size_t begin = 0; begin < logits.size(); begin += kBlockIds) {
     const float* block = begin + kBlockIds > logits.size() ? end.data() : &logits[begin];
-    sampling_passes().weigh(block, {max, kLog2E}, weights.data(), bands.data());
+    sampling_passes().weigh(block, 0, {max, kLog2E}, kAllowed, false, weights.data(), bands.data());
     sum = std::accumulate(weights.begin(), weights.end(), sum);
   }
   const float log_sum = ln(f32(sum) * 0x1p-30f);

@@ -30,7 +30,7 @@ struct TokenCounts {
   std::unordered_map<int32_t, uint32_t> seen;       // in the prompt or the answer
 };
 
-// Whether the parameters read the counts: otherwise they may stay empty.
+// Whether the parameters read TokenCounts, which otherwise may stay empty.
 bool needs_counts(const SamplingParameters& parameters);
 
 // Chooses the token at `position` (the prompt's first token is 0) of answer number `choice`. `logits` are
@@ -45,19 +45,12 @@ class Sampler {
                  uint32_t position, uint32_t choice);
 
  private:
-  // A beginning of the ids by logit, then by id: those up to and with this one.
-  struct Beginning {
-    float logit;
-    int32_t id;
-    bool has(float other_logit, int32_t other_id) const {
-      return other_logit != logit ? other_logit > logit : other_id <= id;
-    }
-  };
   struct Candidate {
     float logit;
     int32_t id;
-    int64_t weight;  // W, or 1
+    int32_t weight;  // W, or 1
   };
+
   void load(std::span<const float> logits);
   std::span<const float, kBlockIds> block(size_t index) const;
   template <class WantedOf>

@@ -27,12 +27,17 @@ LOCKSTEP_INTO_EACH_WIDTH void find_block_maxima(const float* values, size_t bloc
 }
 
 template <float (*fma)(float, float, float)>
-LOCKSTEP_INTO_EACH_WIDTH void weigh_block(const float* logits, LogitScale scaled, int32_t* weights,
+LOCKSTEP_INTO_EACH_WIDTH void weigh_block(const float* logits, int32_t first_id, LogitScale scaled,
+                                          const Beginning& within, bool by_count, int32_t* weights,
                                           uint32_t* bands) {
+  const Beginning kept = within;  // a copy that no store can change
   for (uint32_t i = 0; i < kBlockIds; ++i) {
-    const float x = scaled(logits[i]);
-    weights[i] = static_cast<int32_t>(rint32(exp2<fma>(x) * 0x1p30f));
-    bands[i] = band_of(x);
+    weights[i] = static_cast<int32_t>(rint32(exp2<fma>(scaled(logits[i])) * 0x1p30f));
+  }
+  for (uint32_t i = 0; i < kBlockIds; ++i) bands[i] = band_of(scaled(logits[i]));
+  for (uint32_t i = 0; i < kBlockIds; ++i) {
+    const bool has = kept.has(logits[i], first_id + static_cast<int32_t>(i));
+    weights[i] = has ? (by_count ? 1 : weights[i]) : 0;
   }
 }
 
@@ -69,8 +74,9 @@ constexpr SamplingPasses kPlain = {"plain", find_block_maxima, weigh_block<fma32
 LOCKSTEP_AVX2 void block_maxima_avx2(const float* values, size_t blocks, float* maxima) {
   find_block_maxima(values, blocks, maxima);
 }
-LOCKSTEP_AVX2 void weigh_avx2(const float* logits, LogitScale scaled, int32_t* weights, uint32_t* bands) {
-  weigh_block<fma_instruction>(logits, scaled, weights, bands);
+LOCKSTEP_AVX2 void weigh_avx2(const float* logits, int32_t first_id, LogitScale scaled,
+                              const Beginning& within, bool by_count, int32_t* weights, uint32_t* bands) {
+  weigh_block<fma_instruction>(logits, first_id, scaled, within, by_count, weights, bands);
 }
 LOCKSTEP_AVX2 bool contenders_avx2(const float* logits, uint32_t first_id, const Race& race,
                                    uint32_t* marks) {
@@ -78,14 +84,13 @@ LOCKSTEP_AVX2 bool contenders_avx2(const float* logits, uint32_t first_id, const
 }
 constexpr SamplingPasses kAvx2 = {"avx2", block_maxima_avx2, weigh_avx2, contenders_avx2};
 
-#define LOCKSTEP_AVX512 \
-  __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")))
+#define LOCKSTEP_AVX512 __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")))
 LOCKSTEP_AVX512 void block_maxima_avx512(const float* values, size_t blocks, float* maxima) {
   find_block_maxima(values, blocks, maxima);
 }
-LOCKSTEP_AVX512 void weigh_avx512(const float* logits, LogitScale scaled, int32_t* weights,
-                                  uint32_t* bands) {
-  weigh_block<fma_instruction>(logits, scaled, weights, bands);
+LOCKSTEP_AVX512 void weigh_avx512(const float* logits, int32_t first_id, LogitScale scaled,
+                                  const Beginning& within, bool by_count, int32_t* weights, uint32_t* bands) {
+  weigh_block<fma_instruction>(logits, first_id, scaled, within, by_count, weights, bands);
 }
 LOCKSTEP_AVX512 bool contenders_avx512(const float* logits, uint32_t first_id, const Race& race,
                                        uint32_t* marks) {

@@ -28,6 +28,15 @@ inline uint32_t band_of(float x) {
   return static_cast<uint32_t>(static_cast<int32_t>(band < kBands - 1 ? band : kBands - 1));
 }
 
+// A beginning of the ids by logit, then by id: those up to and with this one.
+struct Beginning {
+  float logit;
+  int32_t id;
+  bool has(float other_logit, int32_t other_id) const {
+    return (other_logit > logit) | ((other_logit == logit) & (other_id <= id));
+  }
+};
+
 // A race for one token, as far as it has been run.
 struct Race {
   LogitScale scaled;
@@ -48,10 +57,11 @@ struct SamplingPasses {
   const char* name;  // "plain", "avx2", "avx512"
   // maxima[i] = the largest of block i, with +0 for -0.
   void (*block_maxima)(const float* values, size_t blocks, float* maxima);
-  // W of section 9 and the band of each logit of one block.
-  void (*weigh)(const float* logits, LogitScale scaled, int32_t* weights, uint32_t* bands);
+  // Of one block, whose first id is `first_id`: W of section 9, or 1 by_count, of the ids that `within` has,
+  // 0 of the others; and the band of each.
+  void (*weigh)(const float* logits, int32_t first_id, LogitScale scaled, const Beginning& within,
+                bool by_count, int32_t* weights, uint32_t* bands);
   // Marks with 1 the ids of one block that may win the race, with 0 the others, and returns whether any may.
-  // `first_id` is the block's first id.
   bool (*contenders)(const float* logits, uint32_t first_id, const Race& race, uint32_t* marks);
 };
 
