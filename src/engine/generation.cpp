@@ -14,9 +14,9 @@ Generation::Generation(const text::Tokenizer& tokenizer, Request request, uint32
       stop_filter_(request_.stop) {
   const size_t room = context + size_t{1};
   tokens_.reserve(request_.tokens_max == 0 ? room : std::min(room, tokens_.size() + request_.tokens_max));
-  for (int32_t token : request_.prompt) {
-    ++counts_.seen[token];
-    digest_.token(token);
+  for (int32_t token : request_.prompt) digest_.token(token);
+  if (numerics::needs_counts(request_.sampling)) {
+    for (int32_t token : request_.prompt) ++counts_.seen[token];
   }
 }
 
@@ -29,8 +29,10 @@ void Generation::sample(std::span<const float> raw) {
     logits_.assign(raw.begin(), raw.end());
     token = sampler_.sample(logits_, request_.sampling, counts_, static_cast<uint32_t>(tokens_.size()),
                             request_.choice);
-    ++counts_.seen[token];
-    ++counts_.generated[token];
+    if (numerics::needs_counts(request_.sampling)) {
+      ++counts_.seen[token];
+      ++counts_.generated[token];
+    }
   }
   tokens_.push_back(token);
   digest_.token(token);

@@ -58,8 +58,7 @@ ModelDrafter::ModelDrafter(DraftModel& model, const numerics::SamplingParameters
       sampling_(sampling),
       choice_(choice),
       prompt_size_(prompt_size),
-      counts_wanted_(sampling.repetition_penalty != 1.0f || sampling.frequency_penalty != 0.0f ||
-                     sampling.presence_penalty != 0.0f) {
+      counts_wanted_(numerics::needs_counts(sampling)) {
   sampling_.min_p = std::max(sampling_.min_p, kMinP);
   if (sampling_.top_p < 1.0f && (sampling_.top_k == 0 || sampling_.top_k > kTopK)) sampling_.top_k = kTopK;
   const uint32_t context = model_.target_.context();

@@ -6,20 +6,22 @@
 namespace lockstep::numerics {
 
 // P(f; c0, c1, ...): p = c0, then p = fma(p, f, c) for each next c; coefficients are binary32 bits.
-template <class... Rest>
-inline float polynomial(float f, uint32_t first, Rest... rest) {
+template <float (*fma)(float, float, float) = fma32, class... Rest>
+[[gnu::always_inline]] inline float polynomial(float f, uint32_t first, Rest... rest) {
   float p = from_bits(first);
-  ((p = fma32(p, f, from_bits(rest))), ...);
+  ((p = fma(p, f, from_bits(rest))), ...);
   return p;
 }
 
-inline float exp2(float x) {
+// `fma` may be the CPU's instruction where the caller is compiled for it.
+template <float (*fma)(float, float, float) = fma32>
+[[gnu::always_inline]] inline float exp2(float x) {
   if (x != x) return x;  // the contract keeps NaNs out; only a refused vector gets here
   if (x < -64.0f) return 0.0f;
   if (x > 126.0f) x = 126.0f;
   const float n = rint32(x);
   const float p =
-      polynomial(x - n, 0x3aad9039u, 0x3c1e75d7u, 0x3d635c62u, 0x3e75fcdbu, 0x3f317214u, 0x3f800000u);
+      polynomial<fma>(x - n, 0x3aad9039u, 0x3c1e75d7u, 0x3d635c62u, 0x3e75fcdbu, 0x3f317214u, 0x3f800000u);
   return from_bits(static_cast<uint32_t>(static_cast<int32_t>(n) + 127) << 23) * p;
 }
 
