@@ -8,7 +8,8 @@
 // mu*G is a product of 16 bits, as is o*(sum of the plane). All totals wrap in int32 and end inside it
 // (section 3).
 //
-// As many quarters of a group are taken at once as have their sums in registers.
+// As many quarters of a group are taken at once as have their sums in registers. Every number of a tile's
+// tokens has its own code.
 #pragma once
 
 #include <arm_neon.h>
@@ -60,6 +61,16 @@ class MatMulNeon {
         for (uint32_t q = 0; q < kQuarters; ++q) hi[t][q] = lo[t][q] = vdupq_n_s32(0);
       }
     }
+    // Takes the sums of the tokens that both have.
+    template <uint32_t kOther>
+    LOCKSTEP_FORCE_INLINE void take(const PlaneSums<kOther>& other) {
+      for (uint32_t t = 0; t < (kTokens < kOther ? kTokens : kOther); ++t) {
+        for (uint32_t q = 0; q < kQuarters; ++q) {
+          hi[t][q] = other.hi[t][q];
+          lo[t][q] = other.lo[t][q];
+        }
+      }
+    }
     // Adds to quarter q the products of four columns with the activations of kLane.
     template <uint32_t kLane>
     LOCKSTEP_FORCE_INLINE void add_columns(uint32_t q, int8x16_t codes, const int8x16_t (&a_hi)[kTokens],
@@ -71,22 +82,22 @@ class MatMulNeon {
     }
   };
 
-  // Sixteen activations of every token.
+  // Sixteen activations of every token; `plane` is the first one's.
   template <uint32_t kTokens>
-  LOCKSTEP_FORCE_INLINE static void load_activations(const int8_t* const (&planes)[kTokens], uint64_t column,
+  LOCKSTEP_FORCE_INLINE static void load_activations(const int8_t* plane, uint64_t row_bytes,
                                                      int8x16_t (&a)[kTokens]) {
-    for (uint32_t t = 0; t < kTokens; ++t) a[t] = vld1q_s8(planes[t] + column);
+    for (uint32_t t = 0; t < kTokens; ++t) a[t] = vld1q_s8(plane + t * row_bytes);
   }
 
   // Adds to kAtOnce quarters from kFirst on the products of kColumns columns of bytes, whose first line is
   // `lines`, with the activations from `column` on.
   template <uint32_t kColumns, uint32_t kFirst, uint32_t kAtOnce, uint32_t kTokens>
-  LOCKSTEP_FORCE_INLINE static void add_bytes(const MatMulRun<kTokens>& run, uint64_t column,
-                                              const std::byte* lines, PlaneSums<kTokens>& sums) {
+  LOCKSTEP_FORCE_INLINE static void add_bytes(const MatMulRun& run, uint64_t column, const std::byte* lines,
+                                              PlaneSums<kTokens>& sums) {
     unrolled<kColumns, 16>([&](auto part) __attribute__((always_inline)) {
       int8x16_t hi[kTokens], lo[kTokens];
-      load_activations(run.hi, column + part, hi);
-      load_activations(run.lo, column + part, lo);
+      load_activations(run.hi + column + part, run.row_bytes, hi);
+      load_activations(run.lo + column + part, run.row_bytes, lo);
       unrolled<4>([&](auto k) __attribute__((always_inline)) {
         const std::byte* line = lines + (part / 4 + k) * 64;
         for (uint32_t q = kFirst; q < kFirst + kAtOnce; ++q) {
@@ -119,10 +130,24 @@ class MatMulNeon {
     template <uint32_t kTokens>
     using Totals = PlaneSums<kTokens>;
 
+    // Calls body(sums) with the totals of `tokens` tokens: 1 of 1, or 2 to kTokens.
+    template <uint32_t kTokens, uint32_t kExact = kTokens, class Body>
+    LOCKSTEP_FORCE_INLINE static void with_tokens(uint32_t tokens, PlaneSums<kTokens>& totals,
+                                                  const Body& body) {
+      if constexpr (kExact > 2) {
+        if (tokens < kExact) return with_tokens<kTokens, kExact - 1>(tokens, totals, body);
+      }
+      PlaneSums<kExact> sums;
+      sums.take(totals);
+      body(sums);
+      totals.take(sums);
+    }
+
     template <uint32_t kTokens>
-    LOCKSTEP_FORCE_INLINE static void finish(const MatMulArguments& arguments, uint32_t token, uint64_t row,
+    LOCKSTEP_FORCE_INLINE static void finish(const MatMulArguments& arguments, uint32_t token,
+                                             uint32_t tokens, uint64_t row,
                                              const PlaneSums<kTokens>& totals) {
-      for (uint32_t t = 0; t < kTokens; ++t) {
+      for (uint32_t t = 0; t < (kTokens == 1 ? 1 : tokens); ++t) {
         for (uint32_t q = 0; q < kQuarters; ++q) {
           finish_rows<Neon>(arguments, token + t, row + q * Neon::kLanes,
                             Neon::combine_planes(totals.hi[t][q], totals.lo[t][q]));
@@ -178,14 +203,12 @@ class MatMulNeon {
   };
 
  public:
-  // As KernelTable::multiply_peak.
   static uint64_t multiply_peak(program::isa::PanelKind kind, uint64_t rounds) {
     constexpr int kChains = 16;
     int32x4_t sums[kChains];
+    const int8x16_t codes = vdupq_n_s8(3), activations = vdupq_n_s8(5);
     for (int c = 0; c < kChains; ++c) sums[c] = vdupq_n_s32(c);
-    int8x16_t codes = vdupq_n_s8(3), activations = vdupq_n_s8(5);
     for (uint64_t i = 0; i < rounds; ++i) {
-      asm volatile("" : "+w"(codes), "+w"(activations));  // hides that every round is the same
       for (int c = 0; c < kChains; ++c) sums[c] = vdotq_laneq_s32(sums[c], codes, activations, 0);
     }
     for (int c = 0; c < kChains; ++c) asm volatile("" : : "w"(sums[c]));  // they are needed
@@ -200,9 +223,19 @@ class MatMulNeon {
     static constexpr uint32_t kBytes = kLines * 64 + 64;
 
     template <uint32_t kTokens>
-    LOCKSTEP_FORCE_INLINE static void add(const MatMulRun<kTokens>& run,
-                                          const typename Base::Prepared& prepared,
+    LOCKSTEP_FORCE_INLINE static void add(const MatMulRun& run, const typename Base::Prepared& prepared,
                                           PlaneSums<kTokens>& totals) {
+      const auto body = [&](auto& sums) __attribute__((always_inline)) {
+        add_groups(run, prepared, sums);
+      };
+      Base::with_tokens(run.tokens, totals, body);
+    }
+
+   private:
+    template <uint32_t kTokens>
+    LOCKSTEP_FORCE_INLINE static void add_groups(const MatMulRun& run,
+                                                 const typename Base::Prepared& prepared,
+                                                 PlaneSums<kTokens>& totals) {
       constexpr uint32_t kAtOnce = Base::template kAtOnce<kTokens>;
       const std::byte* group = run.panel;
       for (uint64_t g = 0; g < run.groups; ++g, group += kBytes) {
@@ -228,17 +261,16 @@ class MatMulNeon {
       }
     }
 
-   private:
     // Adds to kAtOnce quarters from kFirst on the products of a group's codes.
     template <uint32_t kFirst, uint32_t kAtOnce, uint32_t kTokens>
-    LOCKSTEP_FORCE_INLINE static void add_nibbles(const MatMulRun<kTokens>& run, uint64_t column,
+    LOCKSTEP_FORCE_INLINE static void add_nibbles(const MatMulRun& run, uint64_t column,
                                                   const std::byte* lines, PlaneSums<kTokens>& sums) {
       // The activations that meet the low halves, then in the last lanes those that meet the high halves.
       int8x16_t low_hi[kTokens], low_lo[kTokens], high_hi[kTokens], high_lo[kTokens];
-      load_activations(run.hi, column, low_hi);
-      load_activations(run.lo, column, low_lo);
-      load_activations(run.hi, column + kColumns - 16, high_hi);
-      load_activations(run.lo, column + kColumns - 16, high_lo);
+      load_activations(run.hi + column, run.row_bytes, low_hi);
+      load_activations(run.lo + column, run.row_bytes, low_lo);
+      load_activations(run.hi + column + kColumns - 16, run.row_bytes, high_hi);
+      load_activations(run.lo + column + kColumns - 16, run.row_bytes, high_lo);
       unrolled<kLines>([&](auto k) __attribute__((always_inline)) {
         for (uint32_t q = kFirst; q < kFirst + kAtOnce; ++q) {
           const uint8x16_t both = load(lines + k * 64 + q * 16);
@@ -259,9 +291,19 @@ class MatMulNeon {
     static constexpr uint32_t kBytes = kLines * 64 + (kOffsets ? 64 : 32);
 
     template <uint32_t kTokens>
-    LOCKSTEP_FORCE_INLINE static void add(const MatMulRun<kTokens>& run,
-                                          const typename Base::Prepared& prepared,
+    LOCKSTEP_FORCE_INLINE static void add(const MatMulRun& run, const typename Base::Prepared& prepared,
                                           PlaneSums<kTokens>& totals) {
+      const auto body = [&](auto& sums) __attribute__((always_inline)) {
+        add_groups(run, prepared, sums);
+      };
+      Base::with_tokens(run.tokens, totals, body);
+    }
+
+   private:
+    template <uint32_t kTokens>
+    LOCKSTEP_FORCE_INLINE static void add_groups(const MatMulRun& run,
+                                                 const typename Base::Prepared& prepared,
+                                                 PlaneSums<kTokens>& totals) {
       constexpr uint32_t kAtOnce = Base::template kAtOnce<kTokens>;
       const std::byte* group = run.panel;
       for (uint64_t g = 0; g < run.groups; ++g, group += kBytes) {
@@ -283,7 +325,6 @@ class MatMulNeon {
       }
     }
 
-   private:
     // Adds mu * sum of quarters q and q + 1.
     template <uint32_t kTokens>
     LOCKSTEP_FORCE_INLINE static void multiply(const PlaneSums<kTokens>& sums, uint32_t q, int16x8_t mu,
@@ -302,8 +343,16 @@ class MatMulNeon {
     static constexpr uint32_t kBytes = 8 * 64;
 
     template <uint32_t kTokens>
-    LOCKSTEP_FORCE_INLINE static void add(const MatMulRun<kTokens>& run, const Prepared&,
-                                          PlaneSums<kTokens>& totals) {
+    LOCKSTEP_FORCE_INLINE static void add(const MatMulRun& run, const Prepared&, PlaneSums<kTokens>& totals) {
+      const auto body = [&](auto& sums) __attribute__((always_inline)) {
+        add_blocks(run, sums);
+      };
+      with_tokens(run.tokens, totals, body);
+    }
+
+   private:
+    template <uint32_t kTokens>
+    LOCKSTEP_FORCE_INLINE static void add_blocks(const MatMulRun& run, PlaneSums<kTokens>& totals) {
       const std::byte* block = run.panel;
       for (uint64_t g = 0; g < run.groups; ++g, block += kBytes) {
         unrolled<kQuarters, kAtOnce<kTokens>>([&](auto first) __attribute__((always_inline)) {
@@ -316,52 +365,52 @@ class MatMulNeon {
   struct Plain16 : Plain {
     static constexpr uint32_t kLines = 8;  // of either plane
     static constexpr uint32_t kBytes = 2 * kLines * 64;
-    template <uint32_t kTokens>
-    using Totals = FourProducts<kTokens>;
 
     template <uint32_t kTokens>
-    LOCKSTEP_FORCE_INLINE static void add(const MatMulRun<kTokens>& run, const Prepared&,
-                                          FourProducts<kTokens>& totals) {
+    LOCKSTEP_FORCE_INLINE static void add(const MatMulRun& run, const Prepared&, PlaneSums<kTokens>& totals) {
+      const auto body = [&](auto& sums) __attribute__((always_inline)) {
+        add_blocks(run, sums);
+      };
+      with_tokens(run.tokens, totals, body);
+    }
+
+   private:
+    template <uint32_t kTokens>
+    LOCKSTEP_FORCE_INLINE static void add_blocks(const MatMulRun& run, PlaneSums<kTokens>& totals) {
+      FourProducts<kTokens> products;
       constexpr uint32_t kAtOnce = kTokens <= 2 ? 4 / kTokens : 1;
       const std::byte* block = run.panel;
       for (uint64_t g = 0; g < run.groups; ++g, block += kBytes) {
         unrolled<kQuarters, kAtOnce>([&](auto first) __attribute__((always_inline)) {
-          add_quarters<first, kAtOnce>(run, g * kColumns, block, totals);
+          add_quarters<first, kAtOnce>(run, g * kColumns, block, products);
         });
       }
-    }
-
-    template <uint32_t kTokens>
-    LOCKSTEP_FORCE_INLINE static void finish(const MatMulArguments& arguments, uint32_t token, uint64_t row,
-                                             const FourProducts<kTokens>& totals) {
-      PlaneSums<kTokens> sums;
       for (uint32_t t = 0; t < kTokens; ++t) {
         for (uint32_t q = 0; q < kQuarters; ++q) {
-          sums.hi[t][q] = add_product(totals.cross[t][q], totals.high[t][q], vdupq_n_s32(255));
-          sums.lo[t][q] = totals.low[t][q];
+          const int32x4_t hi = add_product(products.cross[t][q], products.high[t][q], vdupq_n_s32(255));
+          totals.hi[t][q] = vaddq_s32(totals.hi[t][q], hi);
+          totals.lo[t][q] = vaddq_s32(totals.lo[t][q], products.low[t][q]);
         }
       }
-      Common::finish(arguments, token, row, sums);
     }
 
-   private:
     template <uint32_t kFirst, uint32_t kAtOnce, uint32_t kTokens>
-    LOCKSTEP_FORCE_INLINE static void add_quarters(const MatMulRun<kTokens>& run, uint64_t column,
-                                                   const std::byte* block, FourProducts<kTokens>& totals) {
+    LOCKSTEP_FORCE_INLINE static void add_quarters(const MatMulRun& run, uint64_t column,
+                                                   const std::byte* block, FourProducts<kTokens>& products) {
       unrolled<kColumns, 16>([&](auto part) __attribute__((always_inline)) {
         int8x16_t hi[kTokens], lo[kTokens];
-        load_activations(run.hi, column + part, hi);
-        load_activations(run.lo, column + part, lo);
+        load_activations(run.hi + column + part, run.row_bytes, hi);
+        load_activations(run.lo + column + part, run.row_bytes, lo);
         unrolled<4>([&](auto k) __attribute__((always_inline)) {
           const std::byte* line = block + (part / 4 + k) * 64;
           for (uint32_t q = kFirst; q < kFirst + kAtOnce; ++q) {
             const int8x16_t w_hi = load_signed(line + q * 16);
             const int8x16_t w_lo = load_signed(line + q * 16 + kLines * 64);
             for (uint32_t t = 0; t < kTokens; ++t) {
-              totals.high[t][q] = vdotq_laneq_s32(totals.high[t][q], w_hi, hi[t], k);
-              totals.cross[t][q] = vdotq_laneq_s32(totals.cross[t][q], w_hi, lo[t], k);
-              totals.cross[t][q] = vdotq_laneq_s32(totals.cross[t][q], w_lo, hi[t], k);
-              totals.low[t][q] = vdotq_laneq_s32(totals.low[t][q], w_lo, lo[t], k);
+              products.high[t][q] = vdotq_laneq_s32(products.high[t][q], w_hi, hi[t], k);
+              products.cross[t][q] = vdotq_laneq_s32(products.cross[t][q], w_hi, lo[t], k);
+              products.cross[t][q] = vdotq_laneq_s32(products.cross[t][q], w_lo, hi[t], k);
+              products.low[t][q] = vdotq_laneq_s32(products.low[t][q], w_lo, lo[t], k);
             }
           }
         });
