@@ -139,40 +139,59 @@ std::vector<PanelLayout> layer_of(PanelKind kind) {
           layout_of(kind, 576, 1536)};
 }
 
-// One head over 2048 positions of a cache that stays in the caches.
-void attention(benchmark::State& state, const KernelTable* table, uint32_t kv_bits) {
-  constexpr uint32_t kPositions = 2048, kWidth = 64;
+// Rows of three heads that share a KV head, over the 2048 positions up to the last row. The cache is in
+// memory for a decoded row, and stays near for a block of rows, as in a prefill.
+void attention(benchmark::State& state, const KernelTable* table, uint32_t kv_bits, uint32_t rows) {
+  constexpr uint32_t kPositions = 2048, kWidth = 64, kHeads = 3;
   program::StateLayout layout;
   layout.layers = layout.kv_heads = 1;
   layout.head_width = layout.value_width = kWidth;
   layout.kv_bits = kv_bits;
   const KvLayout kv(layout);
-  std::vector<std::byte> cache(kv.page_bytes() * kPositions / program::isa::kPagePositions);
-  std::vector<const std::byte*> pages;
+  const uint32_t pages = kPositions / program::isa::kPagePositions;
+  const uint64_t copies = rows == 1 ? kPastCaches / (pages * kv.page_bytes()) : 1;
+  AlignedBuffer cache(copies * pages * kv.page_bytes(), PageSize::Huge);
+  std::vector<const std::byte*> addresses;
   for (uint64_t at = 0; at < cache.size(); at += kv.page_bytes()) {
-    std::memcpy(cache.data() + at, weights_memory().data() + at, kv.key_bytes() + kv.value_bytes());
+    std::memcpy(cache.data() + at, weights_memory().data(), kv.key_bytes() + kv.value_bytes());
     for (uint64_t slot = 0; slot < 2 * program::isa::kPagePositions; ++slot) {
       const float scale = 1e-6f;
       std::memcpy(cache.data() + at + kv.key_scales(0, 0) + slot * sizeof(float), &scale, sizeof(scale));
     }
-    pages.push_back(cache.data() + at);
+    addresses.push_back(cache.data() + at);
   }
-  std::vector<float> q(kWidth, 1.0f), out(kWidth), weights(kPositions);
-  AttentionArguments arguments;
-  arguments.q = q.data();
-  arguments.out = out.data();
-  arguments.pages = pages.data();
-  arguments.kv = &kv;
-  arguments.positions = kPositions;
-  arguments.scale_log2 = 0.18f;
-  arguments.weights = weights.data();
+  const uint64_t queries = uint64_t{rows} * kHeads;
+  std::vector<float> q(queries * kWidth, 1.0f), out(queries * kWidth);
+  std::vector<AttentionQuery> known(queries);
+  const AlignedBuffer planes(queries * 2 * kWidth * sizeof(int16_t)), sums(queries * kWidth * sizeof(double)),
+      weights(queries * kPositions * sizeof(float));
+  AttentionBlock block;
+  block.q = q.data();
+  block.out = out.data();
+  block.q_row_floats = block.out_row_floats = kHeads * kWidth;
+  block.rows = rows;
+  block.heads = kHeads;
+  block.position = kPositions - rows;
+  block.page_end = pages;
+  block.kv = &kv;
+  block.scale_log2 = 0.18f;
+  block.queries = known.data();
+  block.planes = reinterpret_cast<int16_t*>(planes.data());
+  block.sums = reinterpret_cast<double*>(sums.data());
+  block.weights = reinterpret_cast<float*>(weights.data());
+  uint64_t copy = 0;
   for (auto _ : state) {
-    benchmark::DoNotOptimize(table->attention(arguments));
+    block.pages = addresses.data() + copy * pages;
+    copy = copy + 1 == copies ? 0 : copy + 1;
+    table->attention_scores(block);
+    table->attention_weigh(block);
+    table->attention_values(block);
+    table->attention_finish(block, 0, block.count());
     benchmark::ClobberMemory();
   }
-  count_bytes(state, cache.size());
-  state.counters["positions/s"] =
-      benchmark::Counter(kPositions, benchmark::Counter::kIsIterationInvariantRate);
+  count_bytes(state, pages * kv.page_bytes());
+  state.counters["positions/s"] = benchmark::Counter(static_cast<double>(queries * kPositions),
+                                                     benchmark::Counter::kIsIterationInvariantRate);
 }
 
 // The steps between matrix products, on vectors of the default model's widths.
@@ -231,8 +250,11 @@ void register_all() {
                                      std::vector{layout_of(kind, 1536, 576)}, tokens);
       }
     }
-    benchmark::RegisterBenchmark((name + "/attention_2048/16_bits").c_str(), attention, table, 16);
-    benchmark::RegisterBenchmark((name + "/attention_2048/8_bits").c_str(), attention, table, 8);
+    for (uint32_t rows : {1u, 16u}) {
+      const std::string rows_name = "/attention_2048/" + std::to_string(rows) + "_rows";
+      benchmark::RegisterBenchmark((name + rows_name + "/16_bits").c_str(), attention, table, 16, rows);
+      benchmark::RegisterBenchmark((name + rows_name + "/8_bits").c_str(), attention, table, 8, rows);
+    }
     benchmark::RegisterBenchmark((name + "/norm_quantise_576").c_str(), norm_quantise, table);
     benchmark::RegisterBenchmark((name + "/gate_quantise_1536").c_str(), gate_quantise, table);
   }

@@ -34,6 +34,23 @@ TEST(Host, HasTheInterpretersBits) {
   }
 }
 
+// Enough positions that workers share the pages of one row's attention.
+TEST(Host, WorkersShareLongAttention) {
+  for (uint32_t kv_bits : {16u, 8u}) {
+    const auto model = make_small_model({.weights = numerics::WeightVariant::Faithful, .kv_bits = kv_bits});
+    const std::vector<int32_t> tokens = small_tokens(220);
+    const std::string digest = interpreter_digest(model->graph, tokens);
+    for (const std::string& isa : targets::host::available_isas()) {
+      for (uint32_t workers : {1u, 2u, 3u, 7u}) {
+        const auto target = targets::host::load(model->compiled.program, {isa, workers, 256});
+        for (uint32_t chunk : {1u, 3u, 64u}) {
+          EXPECT_EQ(engine::evaluate(*target, tokens, chunk, {}).digest, digest) << isa << workers << chunk;
+        }
+      }
+    }
+  }
+}
+
 TEST(Host, StepsMayGoBack) {
   const auto model = make_small_model();
   const std::vector<int32_t> tokens = small_tokens(40);

@@ -15,13 +15,13 @@ namespace lockstep::targets::host {
 // Successive rows of one sequence and heads that share a KV head: the queries that one block holds.
 struct AttentionUnit {
   const StepRows::Sequence* sequence = nullptr;
-  uint32_t row = 0, rows = 0;     // of the step
-  uint32_t head = 0, heads = 0;   // of all query heads
+  uint32_t row = 0, rows = 0;    // of the step
+  uint32_t head = 0, heads = 0;  // of all query heads
   uint32_t kv_head = 0;
-  uint32_t position = 0;          // of the first row
-  uint32_t pages = 0;             // that its last row sees
-  uint64_t cost_begin = 0;        // of the units before
-  uint64_t page_cost = 0;         // of a page
+  uint32_t position = 0;    // of the first row
+  uint32_t pages = 0;       // that its last row sees
+  uint64_t cost_begin = 0;  // of the units before
+  uint64_t page_cost = 0;   // of a page
 
   uint64_t cost() const { return pages * page_cost; }
 };
@@ -90,7 +90,8 @@ class AttentionUnits {
 
   uint32_t block_rows(const StepRows::Sequence& sequence, uint32_t heads) const {
     using program::isa::kPagePositions;
-    const uint64_t pages = (uint64_t{sequence.position} + sequence.rows + kPagePositions - 1) / kPagePositions;
+    const uint64_t pages =
+        (uint64_t{sequence.position} + sequence.rows + kPagePositions - 1) / kPagePositions;
     const uint64_t in_cache = kBlockWeightsBytes / (pages * heads * kPageWeightsBytes);
     // Several units for each worker.
     const uint64_t balanced = uint64_t{rows_.count()} * kv_heads_ / (4 * workers_);
@@ -103,7 +104,8 @@ class AttentionUnits {
     const uint64_t boundary = total_ * worker / workers_;
     if (cut_) {
       if (boundary <= unit.cost_begin) return 0;
-      return std::min<uint64_t>((boundary - unit.cost_begin + unit.page_cost / 2) / unit.page_cost, unit.pages);
+      return std::min<uint64_t>((boundary - unit.cost_begin + unit.page_cost / 2) / unit.page_cost,
+                                unit.pages);
     }
     return unit.cost_begin + unit.cost() / 2 < boundary ? unit.pages : 0;
   }

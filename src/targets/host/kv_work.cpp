@@ -112,8 +112,7 @@ void scores(const KvContext& context, const Work& work, const AttentionUnit& uni
 }
 
 void attend_whole(const KvContext& context, const Work& work, const Worker& self, const AttentionUnit& unit) {
-  const AttentionBlock block =
-      block_of(context, work, self.attention[kWholeUnit], unit, {0, unit.pages});
+  const AttentionBlock block = block_of(context, work, self.attention[kWholeUnit], unit, {0, unit.pages});
   scores(context, work, unit, block);
   context.kernels.attention_weigh(block);
   context.kernels.attention_values(block);

@@ -1,5 +1,5 @@
-// Attention of every vector table against the scalar one, bit for bit: blocks of rows and heads, whole and cut
-// between pages; what stands in the cache past the last position must not matter.
+// Attention of every vector table against the scalar one, bit for bit: blocks of rows and heads, whole and
+// cut between pages; what stands in the cache past the last position must not matter.
 #include <algorithm>
 #include <cmath>
 
@@ -68,8 +68,7 @@ class Cache {
   }
 
   // The outputs of all queries, from blocks that end at the pages `cuts` and at the last; which queries fit.
-  std::vector<bool> attend(const KernelTable& table, const std::vector<uint32_t>& cuts,
-                           Guarded<float>& out) {
+  std::vector<bool> attend(const KernelTable& table, const std::vector<uint32_t>& cuts, Guarded<float>& out) {
     std::vector<Part> parts;
     uint32_t begin = 0;
     for (uint32_t end : cuts) {

@@ -1,4 +1,5 @@
 // The kernels for AVX-512 with VNNI.
+#include "targets/host/kernels/attention_avx512.h"
 #include "targets/host/kernels/kernels.h"
 #include "targets/host/kernels/matmul_avx512.h"
 #include "targets/host/kernels/vector_attention.h"

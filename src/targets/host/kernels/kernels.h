@@ -72,8 +72,8 @@ struct AttentionBlock {
 struct KernelTable {
   const char* name;  // "scalar", "avx2", "avx512", "amx", "neon"
 
-  // The functions that return bool return false where a vector leaves the contract's range (Q16's error); what they
-  // then write is a zero vector.
+  // The functions that return bool return false where a vector leaves the contract's range (Q16's error);
+  // what they then write is a zero vector.
 
   // out = Q16(x), in Q16Layout(n).
   bool (*quantise)(const float* x, uint64_t n, std::byte* out);

@@ -218,8 +218,7 @@ void rope_angles(const uint64_t* turns, uint32_t pairs, uint32_t position, float
 // The positions of the block that a query sees: fn(t, weight, the page's memory, slot in the page).
 template <class Visit>
 void for_each_seen(const AttentionBlock& block, uint32_t query, Visit visit) {
-  const uint32_t end =
-      std::min(block.page_end * kPagePositions, block.position + query / block.heads + 1);
+  const uint32_t end = std::min(block.page_end * kPagePositions, block.position + query / block.heads + 1);
   for (uint32_t t = block.page_begin * kPagePositions; t < end; ++t) {
     const uint32_t page = t / kPagePositions, slot = t % kPagePositions;
     const uint64_t row = uint64_t{page - block.page_begin} * block.count() + query;

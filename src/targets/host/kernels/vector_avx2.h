@@ -144,6 +144,13 @@ struct Avx2 {
         sums + 4, _mm256_add_pd(_mm256_loadu_pd(sums + 4),
                                 planes(_mm256_extracti128_si256(high, 1), _mm256_extracti128_si256(low, 1))));
   }
+  // 8 int32 added to binary64, exact.
+  LOCKSTEP_FORCE_INLINE static void add_doubles(double* sums, Ints a) {
+    _mm256_storeu_pd(sums,
+                     _mm256_add_pd(_mm256_loadu_pd(sums), _mm256_cvtepi32_pd(_mm256_castsi256_si128(a))));
+    _mm256_storeu_pd(sums + 4, _mm256_add_pd(_mm256_loadu_pd(sums + 4),
+                                             _mm256_cvtepi32_pd(_mm256_extracti128_si256(a, 1))));
+  }
   // 8 binary64 rounded to binary32.
   LOCKSTEP_FORCE_INLINE static Floats to_floats(const double* p) {
     return _mm256_set_m128(_mm256_cvtpd_ps(_mm256_loadu_pd(p + 4)), _mm256_cvtpd_ps(_mm256_loadu_pd(p)));

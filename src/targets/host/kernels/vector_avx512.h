@@ -130,6 +130,13 @@ struct Avx512 {
     _mm512_storeu_pd(sums, _mm512_add_pd(_mm512_loadu_pd(sums), first_half));
     _mm512_storeu_pd(sums + 8, _mm512_add_pd(_mm512_loadu_pd(sums + 8), second_half));
   }
+  // 16 int32 added to binary64, exact.
+  LOCKSTEP_FORCE_INLINE static void add_doubles(double* sums, Ints a) {
+    _mm512_storeu_pd(sums,
+                     _mm512_add_pd(_mm512_loadu_pd(sums), _mm512_cvtepi32_pd(_mm512_castsi512_si256(a))));
+    _mm512_storeu_pd(sums + 8, _mm512_add_pd(_mm512_loadu_pd(sums + 8),
+                                             _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(a, 1))));
+  }
   // 16 binary64 rounded to binary32.
   LOCKSTEP_FORCE_INLINE static Floats to_floats(const double* p) {
     return join(_mm512_cvtpd_ps(_mm512_loadu_pd(p)), _mm512_cvtpd_ps(_mm512_loadu_pd(p + 8)));
