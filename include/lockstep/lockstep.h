@@ -33,12 +33,12 @@ typedef void (*lockstep_warning)(void* context, const char* message);
 
 /* Zero or NULL in a field means the default that stands beside it. */
 typedef struct lockstep_load_options {
-  const char* isa;     /* scalar, avx2, avx512, amx, neon; NULL: the best that the CPU has */
-  uint32_t threads;    /* 0: as many as are fastest */
-  uint32_t context;    /* positions; 0: the model's, at most 8192 */
-  const char* weights; /* faithful, int8; NULL: faithful, or what a program has */
-  uint32_t kv_bits;    /* 16, 8; 0: 16, or what a program has */
-  uint32_t no_cache;   /* 1: neither read nor write the cache of compiled programs */
+  const char* isa;         /* scalar, avx2, avx512, amx, neon; NULL: the best that the CPU has */
+  uint32_t threads;        /* 0: as many as are fastest */
+  uint32_t context;        /* positions; 0: the model's, at most 8192 */
+  const char* weights;     /* faithful, int8; NULL: faithful, or what a program has */
+  uint32_t kv_bits;        /* 16, 8; 0: 16, or what a program has */
+  uint32_t no_cache;       /* 1: neither read nor write the cache of compiled programs */
   uint64_t kv_positions;   /* positions of all requests together; 0: one context, and never less */
   const char* cache_dir;   /* keep the state of prompts here over restarts; NULL: it is not kept */
   const char* draft_model; /* a small model of the same vocabulary that guesses ahead; NULL: none */
