@@ -124,11 +124,12 @@ class Files(Test):
         self.assertFalse(os.path.exists(Place.path("shrunk.lockstep")))
 
     def test_program_truncated_while_it_answers(self):
+        # It was read whole and checked before the answer began.
         path = program("shrinking.lockstep", model=long_talker())
-        process = start("run", "-m", path, "-n", 0, "--ignore-eos", "Hello")
+        process = start("run", "-m", path, "-n", 300, "--ignore-eos", "Hello")
         process.stdout.read(50)
         os.truncate(path, 65536)
-        self.one_sentence(finish(process), (3,), SIGBUS_SENTENCE, "run")
+        self.assertEqual(0, finish(process).code)
 
 
 class Prompts(Test):
