@@ -28,7 +28,8 @@ typedef struct lockstep_request lockstep_request;
 
 /* Progress of long work: what, steps done, steps in all. */
 typedef void (*lockstep_progress)(void* context, const char* what, uint64_t done, uint64_t total);
-/* Something that is not an error but should be known. */
+/* Something that is not an error but should be known. With a cache_dir also called by threads of the model's,
+ * until it is freed. */
 typedef void (*lockstep_warning)(void* context, const char* message);
 
 /* Zero or NULL in a field means the default that stands beside it. */

@@ -24,7 +24,8 @@ struct LoadOptions {
   bool use_cache = true;                           // keep and reuse the compiled form of a GGUF file
   // Told how far long work is: what, steps done, steps in all. Called by the loading thread.
   std::function<void(const std::string& what, uint64_t done, uint64_t total)> progress;
-  // Told of things that are not errors: an unwritable cache, a damaged entry that is rebuilt.
+  // Told of things that are not errors: an unwritable cache, a damaged entry that is rebuilt. Also called
+  // later, by the engine's thread or the one that writes kept prefixes.
   std::function<void(const std::string& message)> warn;
 };
 

@@ -10,12 +10,17 @@ namespace lockstep::engine {
 // Tokens of an answer without a limit for which memory is prepared.
 constexpr uint64_t kAnswerExpected = 512;
 
+// No more streams than leave rows for a prompt beside them.
+BatchOptions limited(BatchOptions options, uint32_t rows_max) {
+  options.streams_max = std::clamp(options.streams_max, 1u, std::max(1u, rows_max / 2));
+  return options;
+}
+
 Batch::Batch(targets::Target& target, const BatchOptions& options)
     : target_(target),
-      options_(options),
+      options_(limited(options, target.rows_max())),
       pool_(target, options.prefix_keeper),
       step_cost_(target.rows_max()) {
-  LOCKSTEP_CHECK(options_.streams_max >= 1 && options_.streams_max < target.rows_max());
   stepping_.reserve(options_.streams_max);
   inputs_.reserve(options_.streams_max);
   running_.reserve(options_.streams_max);
@@ -93,6 +98,10 @@ void Batch::end_all(const std::function<void(Sequence&)>& end,
 void Batch::admit() {
   while (!waiting_.empty() && running_.size() < options_.streams_max) {
     Sequence& next = *waiting_.front();
+    if (!running_.empty() && &next == turned_away_ && pool_.available() <= available_then_ &&
+        running_.size() >= running_then_) {
+      return;
+    }
     const std::span<const int32_t> tokens = next.generation.tokens();
     // What the pool has of it is taken at once, so that nobody else makes room with it.
     next.computed = pool_.reuse(next.held, tokens, 0);
@@ -100,8 +109,12 @@ void Batch::admit() {
     if (!running_.empty() && wanted + running_.size() > pool_.available()) {
       pool_.release(next.held, tokens, next.computed);
       next.computed = 0;
+      turned_away_ = &next;
+      available_then_ = pool_.available();
+      running_then_ = running_.size();
       return;
     }
+    turned_away_ = nullptr;
     if (!next.started) {
       next.started = true;
       next.reused = next.computed;

@@ -111,6 +111,11 @@ class Batch {
   std::vector<targets::StepSequence> inputs_;
   std::vector<Sequence*> prompts_;
   StepCost step_cost_;
+  // The waiting sequence for which there were too few pages, how many there were and for how many others: it
+  // is not looked at again before there are more or fewer.
+  const Sequence* turned_away_ = nullptr;
+  uint32_t available_then_ = 0;
+  size_t running_then_ = 0;
   uint64_t steps_ = 0;
 };
 
