@@ -150,6 +150,11 @@ struct Neon {
     vst1q_f64(sums, vaddq_f64(vld1q_f64(sums), first_planes(high, low)));
     vst1q_f64(sums + 2, vaddq_f64(vld1q_f64(sums + 2), last_planes(high, low)));
   }
+  // 4 int32 added to binary64, exact.
+  LOCKSTEP_FORCE_INLINE static void add_doubles(double* sums, Ints a) {
+    vst1q_f64(sums, vaddq_f64(vld1q_f64(sums), vcvtq_f64_s64(vmovl_s32(vget_low_s32(a)))));
+    vst1q_f64(sums + 2, vaddq_f64(vld1q_f64(sums + 2), vcvtq_f64_s64(vmovl_high_s32(a))));
+  }
   // 4 binary64 rounded to binary32.
   LOCKSTEP_FORCE_INLINE static Floats to_floats(const double* p) {
     return vcvt_high_f32_f64(vcvt_f32_f64(vld1q_f64(p)), vld1q_f64(p + 2));
