@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -66,13 +67,18 @@ class Measurement:
 
     def run_once(self, command):
         words = [str(word) for word in (*self.run_with, *command)]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
         try:
-            result = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            return {"failed": f"took more than {TIMEOUT_S} s"}
-        if result.returncode != 0:
-            return {"failed": (result.stderr.strip().splitlines() or [f"exit code {result.returncode}"])[-1]}
-        return json.loads(result.stdout)
+            out, errors = process.communicate(timeout=TIMEOUT_S)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)  # what it started must not disturb what comes next
+            process.wait()
+            if isinstance(error, subprocess.TimeoutExpired):
+                return {"failed": f"took more than {TIMEOUT_S} s"}
+            raise
+        if process.returncode != 0:
+            return {"failed": (errors.strip().splitlines() or [f"exit code {process.returncode}"])[-1]}
+        return json.loads(out)
 
     def lockstep(self, *options, model=None):
         return self.run(self.program, "bench", "-m", model or self.model, "--threads", self.threads, "--json", *options)
