@@ -57,7 +57,7 @@ void check_variant(const std::string& path, graph::NumericOptions options, Json&
       compiler::compile_for_host(graph, api::import_assets(checkpoint.metadata), {});
   const bool every_path = options.weights == numerics::WeightVariant::Faithful && options.kv_bits == 16;
   const bool large = checkpoint.file.bytes().size() > (50u << 20);
-  const std::vector<int32_t> tokens = some_tokens(large ? 24 : 80, graph.vocabulary);
+  const std::vector<int32_t> tokens = some_tokens(large ? 24 : 150, graph.vocabulary);
   const std::string variant =
       fmt::format("{} kv{}", numerics::weight_variant_name(options.weights), options.kv_bits);
   const std::string what = std::filesystem::path(path).filename().string() + " " + variant;
