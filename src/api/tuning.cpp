@@ -92,6 +92,8 @@ std::string tuning_key(const LoadedProgram& loaded, const targets::host::HostOpt
 }  // namespace
 
 uint32_t Tuning::prefill_rows() const {
+  // A large model's measurement ends early, with rows still getting cheaper.
+  if (steps.empty() || steps.back().rows < targets::kPrefillRows) return targets::kPrefillRows;
   double least = std::numeric_limits<double>::infinity();
   for (const engine::StepTime& step : steps) least = std::min(least, step.seconds / step.rows);
   for (const engine::StepTime& step : steps) {

@@ -15,6 +15,7 @@ struct Tuning {
   std::vector<engine::StepTime> steps;  // with them, by rows
 
   // The rows of a prompt's step that cost least each; of those that cost nearly as little the fewest.
+  // kPrefillRows where that many were not measured.
   uint32_t prefill_rows() const;
   // The most rows of prompts with which a step takes at most kPace times as long as a stream's alone.
   uint32_t mixed_rows() const;

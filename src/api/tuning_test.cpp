@@ -13,6 +13,10 @@ TEST(Tuning, ChoosesRowsByCost) {
   EXPECT_EQ(example().prefill_rows(), 128u);
   EXPECT_EQ(example().mixed_rows(), 16u);
   EXPECT_EQ(Tuning().prefill_rows(), targets::kPrefillRows);
+  // A measurement that ended early says nothing about long chunks.
+  const Tuning slow = {2, {{1, 0.5}, {2, 0.6}, {3, 0.7}}};
+  EXPECT_EQ(slow.prefill_rows(), targets::kPrefillRows);
+  EXPECT_EQ(slow.mixed_rows(), 3u);
 }
 
 TEST(Tuning, SurvivesItsByteForm) {

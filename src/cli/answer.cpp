@@ -1,10 +1,10 @@
 #include "cli/answer.h"
 
-#include <algorithm>
 #include <memory>
 
 #include "cli/console.h"
 #include "cli/options.h"
+#include "cli/statistics.h"
 
 namespace lockstep::cli {
 
@@ -13,15 +13,6 @@ namespace {
 struct RequestDeleter {
   void operator()(lockstep_request* request) const { lockstep_free_request(request); }
 };
-
-// Of sorted or unsorted seconds; 0 when there are none.
-double percentile(std::vector<double> values, double fraction) {
-  if (values.empty()) return 0;
-  const size_t index =
-      std::min(values.size() - 1, static_cast<size_t>(fraction * static_cast<double>(values.size())));
-  std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(index), values.end());
-  return values[index];
-}
 
 }  // namespace
 
@@ -90,8 +81,11 @@ nlohmann::ordered_json timing_json(const Answer& answer, size_t prompt_tokens, d
   timing["decode_s"] = answer.decode_s;
   timing["prefill_tok_s"] = rate(static_cast<double>(prompt_tokens), answer.prefill_s);
   timing["decode_tok_s"] = rate(static_cast<double>(answer.token_s.size()), answer.decode_s);
-  timing["token_s_p50"] = percentile(answer.token_s, 0.5);
-  timing["token_s_p99"] = percentile(answer.token_s, 0.99);
+  auto of_tokens = [&](double share) {
+    return answer.token_s.empty() ? 0 : percentile(answer.token_s, share);
+  };
+  timing["token_s_p50"] = of_tokens(0.5);
+  timing["token_s_p99"] = of_tokens(0.99);
   timing["prompt_tokens_reused"] = answer.prompt_tokens_reused;
   timing["drafts_tried"] = answer.drafts_tried;
   timing["drafts_taken"] = answer.drafts_taken;
