@@ -10,11 +10,12 @@ namespace lockstep::program::isa {
 
 // What a field's word means.
 enum class FieldKind : uint8_t {
-  Region,  // index of a region, or none where the field is optional
-  Matrix,  // index of a weight matrix: reads its panels and scales
-  State,   // a layer of the sequence's state
-  Row,     // a vector's address in the queue's own memory
-  Stream,  // a stream register
+  Region,   // index of a region, or none where the field is optional
+  Matrix,   // index of a weight matrix: reads its panels and scales
+  State,    // a layer of the sequence's state
+  Row,      // a vector's address in the queue's own memory
+  Stream,   // a stream register
+  Operand,  // of the LPU's VXM: isa/lpu.h, encode_operand
   Integer,
   Float,  // binary32 bits
 };

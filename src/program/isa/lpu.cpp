@@ -1,6 +1,8 @@
 #include "program/isa/lpu.h"
 
 #include <array>
+#include <charconv>
+#include <string_view>
 
 namespace lockstep::program::isa {
 
@@ -13,8 +15,8 @@ constexpr Field from(const char* name, uint32_t group) {
 constexpr Field to(const char* name, uint32_t group) {
   return {name, FieldKind::Stream, Access::Write, Split::Whole, false, kLpuStreams - group, group};
 }
-constexpr Field from_or_immediate(const char* name) {
-  return {name, FieldKind::Stream, Access::Read, Split::Whole, true, kLpuStreams - 4, 4};
+constexpr Field optionally_to(const char* name) {
+  return {name, FieldKind::Stream, Access::Write, Split::Whole, true, kLpuStreams - 1, 1};
 }
 constexpr Field row(Access access) {
   return {"row", FieldKind::Row, access, Split::Whole, false, kLpuRows - 1};
@@ -22,60 +24,54 @@ constexpr Field row(Access access) {
 constexpr Field integer(const char* name, uint64_t max) {
   return {name, FieldKind::Integer, Access::None, Split::Whole, false, max};
 }
-constexpr Field immediate() {
-  return {"immediate", FieldKind::Float};
+constexpr Field operand(const char* name) {
+  return {name, FieldKind::Operand, Access::Read, Split::Whole, false, 447};
 }
 
-// ICU. 16-bit counts: the paper for Nop, a choice for Repeat. Ifetch from a stream and not from a memory of
-// the queue's own is a choice; so is the mask of superlanes as Config's one field.
+// ICU. 16-bit counts: the paper for Nop, a choice for Repeat. Ifetch brings a fixed number of bytes from the
+// instruction memory of the queue: where that lies is a choice. So is the mask of superlanes.
 constexpr Field kNop[] = {integer("cycles", 65535)};
 constexpr Field kRepeat[] = {integer("times", 65535), integer("every", 65535)};
-constexpr Field kIfetch[] = {from("text", 1)};
-constexpr Field kConfig[] = {integer("superlanes", (1u << kLpuSuperlanes) - 1)};
+constexpr Field kConfig[] = {integer("superlanes", (1u << 20) - 1)};
 
-// MEM. A 13-bit row: the paper. A Repeat moves the row on by `step`: a choice. The map is the row of each
-// superlane, 13 bits on two streams, in its first lane: a choice. A row past the end of a memory that is
-// smaller than a slice is the target's error.
+// MEM. A 13-bit row: the paper. A Repeat moves the row on by `step`: a choice. A map is the row of each
+// superlane, counted from `base`, 16 bits on two streams, in the superlane's first lane; a map of 32768 or
+// more makes no access in that superlane: choices.
 constexpr Field kRead[] = {row(Access::Read), to("out", 1), integer("step", kLpuRows - 1)};
 constexpr Field kWrite[] = {row(Access::Write), from("in", 1), integer("step", kLpuRows - 1)};
-constexpr Field kGather[] = {to("out", 1), from("map", 2)};
-constexpr Field kScatter[] = {from("in", 1), from("map", 2)};
+constexpr Field kGather[] = {integer("base", kLpuRows - 1), to("out", 1), from("map", 2)};
+constexpr Field kScatter[] = {integer("base", kLpuRows - 1), from("in", 1), from("map", 2)};
 
-// VXM. 32-bit lanes, two inputs at most and one result: the paper and programs for the chip. The arithmetic
-// is NUMERICS.md section 1, one rounding an operation, and exp2, sigmoid and the like are sequences of
-// these: a choice, the chip has TanH, Exp and RSqrt of its own. Where `b` is none the immediate is the
-// second operand. Comparisons give lanes of all ones or all zeros.
-constexpr Field kUnary[] = {to("out", 4), from("a", 4)};
-constexpr Field kBinary[] = {to("out", 4), from("a", 4), from_or_immediate("b"), immediate()};
-constexpr Field kImmediate[] = {to("out", 4), from("a", 4), immediate()};              // immediate / a
-constexpr Field kTernary[] = {to("out", 4), from("a", 4), from("b", 4), immediate()};  // and an immediate
-constexpr Field kFrom8[] = {to("out", 4), from("a", 1)};
-constexpr Field kFrom16[] = {to("out", 4), from("a", 2)};
-constexpr Field kTo8[] = {to("out", 1), from("a", 4)};
-constexpr Field kTo16[] = {to("out", 2), from("a", 4)};
+// VXM. 32-bit lanes: the paper. Operands from streams, from the last result of any ALU or an immediate; three
+// for the fused operations; the result to the other ALUs and, in `bytes` low bytes, onto streams from
+// `east` (0-31) or `west` (32-63) on, either, both or none: choices.
+constexpr Field kAlu[] = {
+    operand("a"),          operand("b"),          operand("c"),       {"immediate", FieldKind::Float},
+    optionally_to("east"), optionally_to("west"), integer("bytes", 4)};
 
-// MXM. 16 streams of weights a cycle into a plane's buffer, int8 operands, int32 sums: the paper. An
-// activation stream between start (1) and stop (0), and `add` to the sums there instead of replacing them:
-// choices.
-constexpr Field kLoadWeights[] = {from("in", 16)};
-constexpr Field kActivationControl[] = {from("in", 1), integer("start", 1)};
-constexpr Field kAccumulate[] = {to("out", 4), integer("add", 1)};
+// MXM. 16 streams of weights a cycle into a plane's buffer, int8 operands, int32 sums: the paper. Streams
+// k of group g is row 16 g + k, the weights of one output over all inputs; a Repeat moves the group on by 1.
+// Rows that are not loaded between two installs are zero. Accumulators are addressed, `add` adds to what is
+// there instead of replacing it, a Repeat moves the entry on by `step`: choices.
+constexpr Field kLoadWeights[] = {from("in", 16), integer("group", kLpuLanesMax / 16 - 1)};
+constexpr Field kActivationControl[] = {from("in", 1), integer("entry", 255), integer("add", 1),
+                                        integer("step", 255)};
+constexpr Field kAccumulate[] = {integer("entry", 255), to("out", 4), integer("step", 255)};
 
-// SXM. Shifts fill with zeros and move a group of four streams; maps come on streams, a lane number of nine
-// bits for Permute (a bijection), four bits and a zero-fill bit for Distribute (within 16 lanes); Rotate
-// gives all n*n rotations of n by n inputs: the operations are the paper's, where a map comes from is a
-// choice.
-constexpr Field kShift[] = {to("out", 4), from("in", 4), integer("lanes", kLpuLanes - 1)};
-constexpr Field kSelectLanes[] = {to("out", 4), from("north", 4), from("south", 4), from("mask", 1)};
-constexpr Field kPermute[] = {to("out", 1), from("in", 1), from("map", 2)};
-constexpr Field kDistribute[] = {to("out", 1), from("in", 1), from("map", 1)};
-constexpr Field kRotate[] = {to("out", 16), from("in", 4), integer("n", 4)};
-constexpr Field kTranspose[] = {to("out", 16), from("in", 16)};
+// SXM. All take and give 32-bit words on four streams but Transpose, which takes 16 byte streams. Maps are
+// rows of the program's memories "permutations" (a source lane of 16 bits for each lane, a bijection) and
+// "distributions" (a source lane of 8 bits for each lane of a superlane, 255 for zero). Rotate gives `count`
+// of the n*n rotations of a superlane's lanes, the r-th on streams out + 4 (r - first): lane l takes lane
+// l + r. The operations are the paper's; where maps come from and the words of 32 bits are choices.
+constexpr Field kPermute[] = {from("in", 4), to("out", 4), integer("map", 65535)};
+constexpr Field kTranspose[] = {from("in", 16), to("out", 16)};
+constexpr Field kDistribute[] = {from("in", 4), to("out", 4), integer("map", 65535)};
+constexpr Field kShift[] = {from("in", 4), to("out", 4), integer("lanes", kLpuLanesMax - 1)};
+constexpr Field kRotate[] = {from("in", 4), to("out", 4), integer("first", 15), integer("count", 8)};
 
 // C2C. A vector a link: the paper. Receive onto a stream, not into a memory: a choice.
-constexpr Field kDeskew[] = {integer("link", kLpuLinks - 1)};
-constexpr Field kSend[] = {integer("link", kLpuLinks - 1), from("in", 1)};
-constexpr Field kReceive[] = {integer("link", kLpuLinks - 1), to("out", 1)};
+constexpr Field kSend[] = {from("in", 1)};
+constexpr Field kReceive[] = {to("out", 1)};
 
 template <size_t N>
 constexpr Opcode opcode(LpuOp op, const char* name, const Field (&fields)[N]) {
@@ -88,7 +84,7 @@ constexpr Opcode opcode(LpuOp op, const char* name) {
 constexpr std::array kOpcodes = {
     opcode(LpuOp::Nop, "nop", kNop),
     opcode(LpuOp::Repeat, "repeat", kRepeat),
-    opcode(LpuOp::Ifetch, "ifetch", kIfetch),
+    opcode(LpuOp::Ifetch, "ifetch"),
     opcode(LpuOp::Sync, "sync"),
     opcode(LpuOp::Notify, "notify"),
     opcode(LpuOp::Config, "config", kConfig),
@@ -96,60 +92,109 @@ constexpr std::array kOpcodes = {
     opcode(LpuOp::Write, "write", kWrite),
     opcode(LpuOp::Gather, "gather", kGather),
     opcode(LpuOp::Scatter, "scatter", kScatter),
-    opcode(LpuOp::Add, "add", kBinary),
-    opcode(LpuOp::Subtract, "sub", kBinary),
-    opcode(LpuOp::Multiply, "mul", kBinary),
-    opcode(LpuOp::Divide, "div", kBinary),
-    opcode(LpuOp::DivideImmediate, "rdiv", kImmediate),
-    opcode(LpuOp::Maximum, "max", kBinary),
-    opcode(LpuOp::Less, "less", kBinary),
-    opcode(LpuOp::Equal, "equal", kBinary),
-    opcode(LpuOp::FmaAdd, "fma_add", kTernary),       // a * b + immediate
-    opcode(LpuOp::FmaMultiply, "fma_mul", kTernary),  // a * immediate + b
-    opcode(LpuOp::Select, "select", kTernary),        // a where b is set, else the immediate
-    opcode(LpuOp::SquareRoot, "sqrt", kUnary),
-    opcode(LpuOp::Absolute, "abs", kUnary),
-    opcode(LpuOp::Rint, "rint", kUnary),
-    opcode(LpuOp::IntegerAdd, "iadd", kBinary),
-    opcode(LpuOp::IntegerSubtract, "isub", kBinary),
-    opcode(LpuOp::IntegerMultiply, "imul", kBinary),
-    opcode(LpuOp::IntegerMaximum, "imax", kBinary),
-    opcode(LpuOp::IntegerLess, "iless", kBinary),
-    opcode(LpuOp::And, "and", kBinary),
-    opcode(LpuOp::Or, "or", kBinary),
-    opcode(LpuOp::Xor, "xor", kBinary),
-    opcode(LpuOp::ShiftLeft, "shl", kBinary),
-    opcode(LpuOp::ShiftRight, "sar", kBinary),  // arithmetic
-    opcode(LpuOp::Int8ToFloat, "i8_to_f32", kFrom8),
-    opcode(LpuOp::Int16ToFloat, "i16_to_f32", kFrom16),
-    opcode(LpuOp::Int32ToFloat, "i32_to_f32", kUnary),
-    opcode(LpuOp::FloatToInt32, "f32_to_i32", kUnary),
-    opcode(LpuOp::Int8ToInt32, "i8_to_i32", kFrom8),
-    opcode(LpuOp::Int16ToInt32, "i16_to_i32", kFrom16),
-    opcode(LpuOp::Int32ToInt8, "i32_to_i8", kTo8),
-    opcode(LpuOp::Int32ToInt16, "i32_to_i16", kTo16),
+    opcode(LpuOp::Add, "add", kAlu),
+    opcode(LpuOp::Subtract, "sub", kAlu),
+    opcode(LpuOp::Multiply, "mul", kAlu),
+    opcode(LpuOp::Fma, "fma", kAlu),
+    opcode(LpuOp::Maximum, "max", kAlu),
+    opcode(LpuOp::Less, "less", kAlu),
+    opcode(LpuOp::Rint, "rint", kAlu),
+    opcode(LpuOp::RSqrt, "rsqrt", kAlu),
+    opcode(LpuOp::Select, "select", kAlu),
+    opcode(LpuOp::Move, "move", kAlu),
+    opcode(LpuOp::IntegerAdd, "iadd", kAlu),
+    opcode(LpuOp::IntegerSubtract, "isub", kAlu),
+    opcode(LpuOp::IntegerMultiply, "imul", kAlu),
+    opcode(LpuOp::IntegerMultiplyAdd, "imad", kAlu),
+    opcode(LpuOp::IntegerMaximum, "imax", kAlu),
+    opcode(LpuOp::IntegerLess, "iless", kAlu),
+    opcode(LpuOp::IntegerEqual, "iequal", kAlu),
+    opcode(LpuOp::And, "and", kAlu),
+    opcode(LpuOp::Or, "or", kAlu),
+    opcode(LpuOp::Xor, "xor", kAlu),
+    opcode(LpuOp::ShiftLeft, "shl", kAlu),
+    opcode(LpuOp::ShiftRight, "sar", kAlu),
+    opcode(LpuOp::Int32ToFloat, "i32_to_f32", kAlu),
+    opcode(LpuOp::FloatToInt32, "f32_to_i32", kAlu),
     opcode(LpuOp::LoadWeights, "lw", kLoadWeights),
     opcode(LpuOp::InstallWeights, "iw"),
     opcode(LpuOp::ActivationControl, "abc", kActivationControl),
     opcode(LpuOp::Accumulate, "acc", kAccumulate),
+    opcode(LpuOp::Permute, "permute", kPermute),
+    opcode(LpuOp::Transpose, "transpose", kTranspose),
+    opcode(LpuOp::Distribute, "distribute", kDistribute),
     opcode(LpuOp::ShiftUp, "shift_up", kShift),      // lane i goes to lane i + lanes
     opcode(LpuOp::ShiftDown, "shift_down", kShift),  // lane i goes to lane i - lanes
-    opcode(LpuOp::SelectLanes, "select_lanes", kSelectLanes),
-    opcode(LpuOp::Permute, "permute", kPermute),
-    opcode(LpuOp::Distribute, "distribute", kDistribute),
     opcode(LpuOp::Rotate, "rotate", kRotate),
-    opcode(LpuOp::Transpose, "transpose", kTranspose),
-    opcode(LpuOp::Deskew, "deskew", kDeskew),
+    opcode(LpuOp::Deskew, "deskew"),
     opcode(LpuOp::Send, "send", kSend),
     opcode(LpuOp::Receive, "receive", kReceive),
 };
 
-constexpr InstructionSet kLpu = {"lpu", 1, kLpuLanes, kOpcodes};
+constexpr InstructionSet kLpu = {"lpu", 2, kLpuLanesMax, kOpcodes};
+
+constexpr std::string_view kUnitNames[] = {"", "mem", "vxm", "mxm", "sxm", "c2c"};
+
+constexpr bool has_hemisphere(LpuUnit unit) {
+  return unit == LpuUnit::Mem || unit == LpuUnit::Mxm || unit == LpuUnit::Sxm;
+}
+
+bool take_number(std::string_view& text, uint32_t& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return false;
+  text.remove_prefix(static_cast<size_t>(end - text.data()));
+  return true;
+}
+bool take(std::string_view& text, std::string_view prefix) {
+  if (!text.starts_with(prefix)) return false;
+  text.remove_prefix(prefix.size());
+  return true;
+}
 
 }  // namespace
 
 const InstructionSet& lpu() {
   return kLpu;
+}
+
+uint32_t vxm_operands(LpuOp op) {
+  switch (op) {
+    case LpuOp::Rint:
+    case LpuOp::RSqrt:
+    case LpuOp::Move:
+    case LpuOp::Int32ToFloat:
+    case LpuOp::FloatToInt32:
+      return 1;
+    case LpuOp::Fma:
+    case LpuOp::Select:
+    case LpuOp::IntegerMultiplyAdd:
+      return 3;
+    default:
+      return 2;
+  }
+}
+
+std::string unit_name(const UnitName& name) {
+  std::string text = "c" + std::to_string(name.chip) + ".";
+  text += kUnitNames[static_cast<size_t>(name.unit)];
+  if (has_hemisphere(name.unit)) text += name.hemisphere == 0 ? ".e" : ".w";
+  return text + "." + std::to_string(name.place);
+}
+
+UnitName parse_unit_name(const std::string& text) {
+  std::string_view rest = text;
+  UnitName name;
+  if (!take(rest, "c") || !take_number(rest, name.chip) || !take(rest, ".")) return {};
+  for (size_t unit = 1; unit < std::size(kUnitNames); ++unit) {
+    if (take(rest, kUnitNames[unit])) name.unit = static_cast<LpuUnit>(unit);
+  }
+  if (name.unit == LpuUnit::Icu) return {};
+  if (has_hemisphere(name.unit)) {
+    name.hemisphere = rest.starts_with(".w") ? 1 : 0;
+    if (!take(rest, ".e") && !take(rest, ".w")) return {};
+  }
+  if (!take(rest, ".") || !take_number(rest, name.place) || !rest.empty()) return {};
+  return name;
 }
 
 }  // namespace lockstep::program::isa
