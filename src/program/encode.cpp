@@ -7,6 +7,7 @@
 
 #include "base/blake2b_lanes.h"
 #include "program/fields.h"
+#include "program/instruction_code.h"
 #include "program/verify.h"
 
 namespace lockstep::program {
@@ -67,6 +68,7 @@ class FieldWriter {
     }
   }
   void put(std::string& value) { out.write_string(value); }
+  void put(Instruction& value) { write_instruction(out, value); }
   void put(Hash256& value) { out.write_bytes(value); }
   template <class T>
   void put(std::vector<T>& values) {
@@ -84,6 +86,12 @@ class FieldReader {
   }
 
  private:
+  // An element takes as many bytes at least.
+  template <class T>
+  static constexpr uint64_t element_bytes_min() {
+    if (std::is_same_v<T, Instruction>) return kInstructionBytesMin;
+    return std::is_arithmetic_v<T> ? sizeof(T) : 8;
+  }
   template <class T>
   void get(T& value) {
     if constexpr (std::is_enum_v<T>) {
@@ -95,11 +103,12 @@ class FieldReader {
     }
   }
   void get(std::string& value) { value = in_.read_string(); }
+  void get(Instruction& value) { value = read_instruction(in_); }
   void get(Hash256& value) { std::copy_n(in_.take(value.size()).begin(), value.size(), value.begin()); }
   template <class T>
   void get(std::vector<T>& values) {
-    // A structure takes 8 bytes at least, so what is there bounds what is allocated.
-    const uint64_t count = in_.read_count(std::is_arithmetic_v<T> ? sizeof(T) : 8);
+    // What is there bounds what is allocated.
+    const uint64_t count = in_.read_count(element_bytes_min<T>());
     values.resize(count);
     for (T& value : values) get(value);
   }

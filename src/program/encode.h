@@ -16,7 +16,7 @@
 
 namespace lockstep::program {
 
-inline constexpr uint32_t kContainerVersion = 1;
+inline constexpr uint32_t kContainerVersion = 2;
 inline constexpr uint64_t kLeafBytes = uint64_t{1} << 20;
 
 // Equal programs have equal bytes.

@@ -194,7 +194,7 @@ TEST(Decode, NamesWhatIsWrong) {
   auto entry = [](uint64_t section, uint64_t field) { return kTable + section * kEntryBytes + field; };
   const std::vector<Edit> edits = {
       {"magic", [](auto& f) { put_at(f, 0, 'X'); }, "not a Lockstep program"},
-      {"container version", [](auto& f) { put_at<uint32_t>(f, 8, 2); }, "container version 2"},
+      {"container version", [](auto& f) { put_at<uint32_t>(f, 8, 3); }, "container version 3"},
       {"contract version", [](auto& f) { put_at<uint32_t>(f, 12, 3); }, "numerics contract 3"},
       {"other set in the header", [](auto& f) { std::memcpy(f.data() + 16, "lpu\0", 4); },
        "different versions"},

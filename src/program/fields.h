@@ -1,4 +1,5 @@
-// The fields of every structure of a program in one place: encoding and decoding visit the same list.
+// The fields of every structure of a program in one place: encoding and decoding visit the same list. An
+// instruction has a form of its own, instruction_code.h.
 #pragma once
 
 #include "program/program.h"
@@ -18,10 +19,6 @@ void fields(Archive& archive, Matrix& value) {
   archive(value.name, value.rows, value.columns, value.layout, value.group_columns, value.has_offsets,
           value.memory, value.offset, value.scales_offset, value.error_relative, value.error_worst,
           value.error_row, value.error_column);
-}
-template <class Archive>
-void fields(Archive& archive, Instruction& value) {
-  archive(value.opcode, value.words);
 }
 template <class Archive>
 void fields(Archive& archive, Queue& value) {

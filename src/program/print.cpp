@@ -1,6 +1,6 @@
 #include "program/print.h"
 
-#include "program/isa/isa.h"
+#include "program/isa/lpu_text.h"
 
 namespace lockstep::program {
 
@@ -53,7 +53,9 @@ std::string print_field(const Program& program, const isa::Field& field, uint64_
     case FieldKind::Row:
       return fmt::format("[{}]", word);
     case FieldKind::Stream:
-      return word == kNone ? "none" : fmt::format("s{}", word);
+      return word == kNone ? "none" : isa::stream_text(word);
+    case FieldKind::Operand:
+      return isa::operand_text(isa::decode_operand(word));
     case FieldKind::Float:
       return fmt::format("{:08x}", word);
     case FieldKind::State:

@@ -1,6 +1,6 @@
-// For tests: one computation written by hand for both kinds of machine, gather + Q16 + matrix product. A
-// token's embedding row (40 tokens of 64) is scaled, quantised and multiplied by a matrix of 48 rows, to
-// which a bias is added. Both programs hold the same integers.
+// For tests: a token's embedding row (40 tokens of 64) times a matrix of 48 rows, plus a bias, written by
+// hand for both kinds of machine. Both programs hold the same integers. The host's scales and quantises the
+// row; the LPU's multiplies the integers of the row as they are: y = f32(integer sum) * row scale + bias.
 #pragma once
 
 #include <list>
@@ -12,6 +12,7 @@
 namespace lockstep::program {
 
 inline constexpr uint32_t kTinyVocabulary = 40, kTinyWidth = 64, kTinyOut = 48;
+inline constexpr uint32_t kTinyToken = 7;  // whose row the LPU program takes as it is
 
 // A program and the bytes that its `contents` view. Moves keep the views.
 struct TinyProgram {

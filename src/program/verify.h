@@ -12,8 +12,10 @@ namespace lockstep::program {
 // place.
 void verify_structure(const Program& program, const std::string& what);
 
-// The flow of data through each queue, REQUIRES verify_structure: every read is of something written before
-// and not overwritten by another region since, and no two workers meet in a region without a Sync between.
+// The flow of data through each queue of a host program, REQUIRES verify_structure: every read is of
+// something written before and not overwritten by another region since, and no two workers meet in a region
+// without a Sync between. Of an LPU program it proves nothing: the simulator stops where a value is not
+// there.
 void verify_flow(const Program& program, const std::string& what);
 
 // The bounds of NUMERICS.md section 3 for every weight: |w| <= 32512, the L1 norm of each row, sw at least

@@ -1,6 +1,6 @@
 #include "program/verify_lpu.h"
 
-#include <algorithm>
+#include <map>
 #include <set>
 
 #include "program/isa/lpu.h"
@@ -9,67 +9,155 @@ namespace lockstep::program {
 
 using isa::LpuOp;
 using isa::LpuUnit;
+using isa::OperandKind;
+using isa::SxmPlace;
+using isa::UnitName;
 
 namespace {
 
-// The unit of a queue's name, "mem.e.3"; false for a name of none.
-bool unit_of(const Queue& queue, LpuUnit& unit) {
-  constexpr std::pair<std::string_view, LpuUnit> kUnits[] = {{"mem.", LpuUnit::Mem},
-                                                             {"vxm.", LpuUnit::Vxm},
-                                                             {"mxm.", LpuUnit::Mxm},
-                                                             {"sxm.", LpuUnit::Sxm},
-                                                             {"c2c.", LpuUnit::C2c}};
-  for (const auto& [prefix, candidate] : kUnits) {
-    if (!queue.unit.starts_with(prefix)) continue;
-    unit = candidate;
-    return true;
+constexpr uint32_t kChipsMax = 1u << 16, kSlicesMax = 1024, kPlanesMax = 64;
+
+// How many places a unit has at the most; its machine may have fewer.
+uint32_t places(LpuUnit unit) {
+  switch (unit) {
+    case LpuUnit::Mem:
+      return kSlicesMax;
+    case LpuUnit::Vxm:
+      return isa::kLpuAlus;
+    case LpuUnit::Mxm:
+      return 3 * kPlanesMax;
+    case LpuUnit::Sxm:
+      return static_cast<uint32_t>(SxmPlace::Count);
+    case LpuUnit::C2c:
+      return isa::kLpuLinks;
+    case LpuUnit::Icu:
+      break;
   }
-  return false;
+  return 0;
+}
+
+SxmPlace sxm_place(uint32_t place) {
+  for (SxmPlace kind : {SxmPlace::Rotator, SxmPlace::Shifter, SxmPlace::Distributor, SxmPlace::Transposer}) {
+    if (place >= static_cast<uint32_t>(kind)) return kind;
+  }
+  return SxmPlace::Permuter;
+}
+
+// Whether the queue at a place of its unit executes the operation.
+bool executes(const UnitName& name, uint16_t opcode) {
+  const LpuUnit unit = isa::lpu_unit(opcode);
+  if (unit == LpuUnit::Icu) return true;
+  if (unit != name.unit) return false;
+  switch (static_cast<LpuOp>(opcode)) {
+    case LpuOp::LoadWeights:
+    case LpuOp::InstallWeights:
+      return name.place % 3 == 0;
+    case LpuOp::ActivationControl:
+      return name.place % 3 == 1;
+    case LpuOp::Accumulate:
+      return name.place % 3 == 2;
+    case LpuOp::Permute:
+      return sxm_place(name.place) == SxmPlace::Permuter;
+    case LpuOp::Transpose:
+      return sxm_place(name.place) == SxmPlace::Transposer;
+    case LpuOp::Distribute:
+      return sxm_place(name.place) == SxmPlace::Distributor;
+    case LpuOp::ShiftUp:
+    case LpuOp::ShiftDown:
+      return sxm_place(name.place) == SxmPlace::Shifter;
+    case LpuOp::Rotate:
+      return sxm_place(name.place) == SxmPlace::Rotator;
+    default:
+      return true;
+  }
+}
+
+// The field that a Repeat moves on, how far each time, and its last value.
+struct Moved {
+  uint64_t first = 0, step = 0, last = 0;
+};
+Moved moved_by_repeat(const Instruction& instruction) {
+  const std::vector<uint64_t>& words = instruction.words;
+  switch (static_cast<LpuOp>(instruction.opcode)) {
+    case LpuOp::Read:
+    case LpuOp::Write:
+      return {words[0], words[2], isa::kLpuRows - 1};
+    case LpuOp::LoadWeights:
+      return {words[1], 1, isa::kLpuLanesMax / 16 - 1};
+    case LpuOp::ActivationControl:
+      return {words[1], words[3], 255};
+    case LpuOp::Accumulate:
+      return {words[0], words[2], 255};
+    default:
+      return {};
+  }
+}
+
+// Streams first to first + count - 1 are there and flow in one direction.
+bool one_direction(uint64_t first, uint64_t count) {
+  constexpr uint64_t kHalf = isa::kLpuStreams / 2;
+  return count >= 1 && count <= kHalf && first / kHalf == (first + count - 1) / kHalf;
+}
+
+// The words of an operation of the VXM fit one another: as many operands as it takes, and bytes for its
+// streams.
+bool vxm_words_fit(const Instruction& instruction) {
+  const std::vector<uint64_t>& words = instruction.words;
+  const uint32_t operands = isa::vxm_operands(static_cast<LpuOp>(instruction.opcode));
+  for (uint32_t i = 0; i < 3; ++i) {
+    const bool none = isa::decode_operand(words[i]).kind == OperandKind::None;
+    if (none != (i >= operands)) return false;
+  }
+  const uint64_t east = words[4], west = words[5], bytes = words[6];
+  if (east == kNone && west == kNone) return bytes == 0;
+  if (bytes != 1 && bytes != 2 && bytes != 4) return false;
+  return (east == kNone || (east < isa::kLpuStreams / 2 && east % bytes == 0)) &&
+         (west == kNone || (west >= isa::kLpuStreams / 2 && west % bytes == 0));
 }
 
 bool is(const Instruction& instruction, LpuOp op) {
   return instruction.opcode == static_cast<uint16_t>(op);
 }
 
-bool is_row_access(const Instruction& instruction) {
-  return is(instruction, LpuOp::Read) || is(instruction, LpuOp::Write);
+bool words_fit(const Instruction& instruction) {
+  const std::vector<uint64_t>& words = instruction.words;
+  if (isa::lpu_unit(instruction.opcode) == LpuUnit::Vxm) return vxm_words_fit(instruction);
+  if (is(instruction, LpuOp::Nop)) return words[0] >= 1;
+  if (is(instruction, LpuOp::Repeat)) return words[0] >= 1 && words[1] >= 1;
+  if (is(instruction, LpuOp::Rotate))
+    return words[2] + words[3] <= 16 && one_direction(words[1], 4 * words[3]);
+  return true;
 }
 
-// The rows that a Read or Write touches, with the Repeat that may follow it.
-struct Rows {
-  uint64_t first, step, count;
-  uint64_t last() const { return first + step * (count - 1); }
-};
-Rows rows_of(const Queue& queue, size_t i) {
-  const Instruction& instruction = queue.instructions[i];
-  Rows rows{instruction.words[0], instruction.words[2], 1};
-  const bool repeated = i + 1 < queue.instructions.size() && is(queue.instructions[i + 1], LpuOp::Repeat);
-  if (repeated && rows.step != 0) rows.count += queue.instructions[i + 1].words[0];
-  return rows;
-}
-
-void verify_queue(const Program& program, const Queue& queue, const std::string& what) {
-  LpuUnit unit;
-  if (!unit_of(queue, unit)) {
-    user_error("{}: the queue {} is of no LPU unit; mem., vxm., mxm., sxm. and c2c. are", what, queue.unit);
+void verify_queue(const Program& program, const Queue& queue, const UnitName& name, const std::string& what) {
+  if (name.unit == LpuUnit::Icu || isa::unit_name(name) != queue.unit) {
+    user_error("{}: the queue {} is of no LPU unit; c0.mem.e.7 and c0.vxm.3 are", what, queue.unit);
   }
-  if ((unit == LpuUnit::Mem) != (queue.memory != kNone)) {
+  if (name.place >= places(name.unit) || name.chip >= kChipsMax) {
+    user_error("{}: the queue {} is of a unit that no machine has", what, queue.unit);
+  }
+  if ((name.unit == LpuUnit::Mem) != (queue.memory != kNone)) {
     user_error("{}: the queue {} has a memory and is no memory unit, or the reverse", what, queue.unit);
+  }
+  if (queue.memory != kNone && (program.memories[queue.memory].kind != MemoryKind::File ||
+                                program.memories[queue.memory].bytes > isa::kLpuSliceBytesMax)) {
+    user_error(
+        "{}: the memory {} of the queue {} is no image of a slice, which is a file memory of at most {} "
+        "bytes",
+        what, program.memories[queue.memory].name, queue.unit, isa::kLpuSliceBytesMax);
   }
   for (size_t i = 0; i < queue.instructions.size(); ++i) {
     const Instruction& instruction = queue.instructions[i];
-    const LpuUnit executes = isa::lpu_unit(instruction.opcode);
-    if (executes != LpuUnit::Icu && executes != unit) {
-      user_error("{}: {} at instruction {} has an opcode of another unit", what, queue.unit, i);
-    }
-    if (is(instruction, LpuOp::Repeat) &&
-        (i == 0 || isa::lpu_unit(queue.instructions[i - 1].opcode) == LpuUnit::Icu)) {
-      user_error("{}: {} at instruction {} repeats nothing", what, queue.unit, i);
-    }
-    if (is_row_access(instruction) &&
-        rows_of(queue, i).last() >=
-            std::min<uint64_t>(program.memories[queue.memory].bytes / isa::kLpuLanes, isa::kLpuRows)) {
-      user_error("{}: {} at instruction {} is repeated past the end of its memory", what, queue.unit, i);
+    const auto refuse = [&](const char* why) {
+      user_error("{}: {} at instruction {} {}", what, queue.unit, i, why);
+    };
+    if (!executes(name, instruction.opcode)) refuse("has an opcode of another unit");
+    if (!words_fit(instruction)) refuse("has fields that do not fit one another");
+    if (!is(instruction, LpuOp::Repeat)) continue;
+    if (i == 0 || isa::lpu_unit(queue.instructions[i - 1].opcode) == LpuUnit::Icu) refuse("repeats nothing");
+    const Moved moved = moved_by_repeat(queue.instructions[i - 1]);
+    if (moved.first + moved.step * instruction.words[0] > moved.last) {
+      refuse("is repeated past the last row, group or entry");
     }
   }
 }
@@ -77,42 +165,24 @@ void verify_queue(const Program& program, const Queue& queue, const std::string&
 }  // namespace
 
 void verify_lpu_structure(const Program& program, const std::string& what) {
-  std::set<uint32_t> owned;
+  std::map<std::string, uint32_t> memory_of;
+  std::map<uint32_t, std::string> owner_of;
   for (const Queue& queue : program.queues) {
-    verify_queue(program, queue, what);
-    if (queue.memory != kNone && !owned.insert(queue.memory).second) {
-      user_error("{}: the memory {} belongs to two queues", what, program.memories[queue.memory].name);
+    verify_queue(program, queue, isa::parse_unit_name(queue.unit), what);
+    if (queue.memory == kNone) continue;
+    if (memory_of.try_emplace(queue.unit, queue.memory).first->second != queue.memory) {
+      user_error("{}: the unit {} has two memories", what, queue.unit);
+    }
+    if (owner_of.try_emplace(queue.memory, queue.unit).first->second != queue.unit) {
+      user_error("{}: the memory {} belongs to two units", what, program.memories[queue.memory].name);
     }
   }
-}
-
-void verify_lpu_flow(const Program& program, const Queue& queue, const std::string& what) {
-  if (queue.memory == kNone) return;
-  const Memory& memory = program.memories[queue.memory];
-  const bool written_by_caller = memory.kind == MemoryKind::File || memory.kind == MemoryKind::Input;
-  std::vector<bool> written(isa::kLpuRows, written_by_caller || memory.kind == MemoryKind::State);
-  bool any_written = written[0];
-  for (size_t i = 0; i < queue.instructions.size(); ++i) {
-    const Instruction& instruction = queue.instructions[i];
-    const bool writes = is(instruction, LpuOp::Write), scatters = is(instruction, LpuOp::Scatter);
-    if ((writes || scatters) && written_by_caller) {
-      user_error("{}: {} instruction {} writes {}, which may only be read", what, queue.unit, i, memory.name);
-    }
-    if (is(instruction, LpuOp::Gather) && !any_written) {
-      user_error("{}: {} instruction {} (gather) reads {}, which is not written", what, queue.unit, i,
-                 memory.name);
-    }
-    any_written = any_written || writes || scatters;
-    if (!is_row_access(instruction)) continue;
-    const Rows rows = rows_of(queue, i);
-    for (uint64_t n = 0; n < rows.count; ++n) {
-      const uint64_t row = rows.first + n * rows.step;
-      if (writes) {
-        written[row] = true;
-      } else if (!written[row]) {
-        user_error("{}: {} instruction {} (read) reads row {} of {}, which is not written", what, queue.unit,
-                   i, row, memory.name);
-      }
+  for (const Entry& entry : program.entries) {
+    std::set<std::string_view> units;
+    for (uint32_t index : entry.queues) {
+      if (units.insert(program.queues[index].unit).second) continue;
+      user_error("{}: the entry {} has two queues of the unit {}", what, entry.name,
+                 program.queues[index].unit);
     }
   }
 }

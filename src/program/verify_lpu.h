@@ -7,13 +7,11 @@
 
 namespace lockstep::program {
 
-// REQUIRES the generic checks of verify_structure. Every instruction belongs to its queue's unit, a memory to
-// one queue, a Repeat repeats something and moves no row past its memory. Throws a user's error that names
-// `what` and the place.
+// REQUIRES the generic checks of verify_structure. Queues are named by unit and execute that unit's opcodes
+// only; a unit's name always goes with one memory and that memory with one name, and an entry names a unit
+// once; a Repeat repeats something and moves nothing past its last row, group or entry; operands, streams and
+// bytes of an operation of the VXM fit one another. Throws a user's error that names `what` and the place.
+// Whether the machine has the unit, and what happens in which cycle, is the target's business.
 void verify_lpu_structure(const Program& program, const std::string& what);
-
-// Every row that a queue reads is of a File, Input or State memory or was written by that queue before; what
-// a Gather reads, by any Write or Scatter. Nothing writes a File or Input memory.
-void verify_lpu_flow(const Program& program, const Queue& queue, const std::string& what);
 
 }  // namespace lockstep::program

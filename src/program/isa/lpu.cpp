@@ -24,8 +24,9 @@ constexpr Field row(Access access) {
 constexpr Field integer(const char* name, uint64_t max) {
   return {name, FieldKind::Integer, Access::None, Split::Whole, false, max};
 }
+constexpr uint64_t kOperandMax = encode_operand({OperandKind::Uint8, kLpuStreams - 1});
 constexpr Field operand(const char* name) {
-  return {name, FieldKind::Operand, Access::Read, Split::Whole, false, 447};
+  return {name, FieldKind::Operand, Access::Read, Split::Whole, false, kOperandMax};
 }
 
 // ICU. 16-bit counts: the paper for Nop, a choice for Repeat. Ifetch brings a fixed number of bytes from the
@@ -155,6 +156,20 @@ bool take(std::string_view& text, std::string_view prefix) {
 
 const InstructionSet& lpu() {
   return kLpu;
+}
+
+bool is_operand(uint64_t word) {
+  if (word > kOperandMax) return false;
+  const Operand operand = decode_operand(word);
+  switch (operand.kind) {
+    case OperandKind::None:
+    case OperandKind::Immediate:
+      return operand.index == 0;
+    case OperandKind::Alu:
+      return operand.index < kLpuAlus;
+    default:
+      return operand.index % operand_streams(operand.kind) == 0;
+  }
 }
 
 uint32_t vxm_operands(LpuOp op) {

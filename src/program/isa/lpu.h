@@ -15,6 +15,7 @@ namespace lockstep::program::isa {
 inline constexpr uint32_t kLpuLanesMax = 320;  // a byte each: one vector, one memory row
 inline constexpr uint32_t kLpuStreams = 64;    // 0-31 flow east, 32-63 west
 inline constexpr uint32_t kLpuRows = 8192;     // of a memory slice at the most
+inline constexpr uint64_t kLpuSliceBytesMax = uint64_t{kLpuRows} * kLpuLanesMax;
 inline constexpr uint32_t kLpuAlus = 16;
 inline constexpr uint32_t kLpuLinks = 128;  // chip to chip, at the most
 
@@ -109,6 +110,9 @@ constexpr uint32_t operand_streams(OperandKind kind) {
       return 0;
   }
 }
+
+// Whether a word is an encoded operand: of a known kind, with an ALU or an aligned group of streams.
+bool is_operand(uint64_t word);
 
 // How many operands an operation of the VXM takes: 1, 2 or 3.
 uint32_t vxm_operands(LpuOp op);
