@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "program/encode.h"
+#include "program/isa/isa.h"
 #include "program/print.h"
 #include "program/reseal.h"
 #include "program/verify.h"
@@ -43,20 +44,20 @@ void put_section(std::vector<std::byte>& file, uint32_t index, uint32_t kind, ui
   lockstep::program::put_at<uint64_t>(file, at + 24, bytes);
 }
 
-// A file around metadata; with_contents gives memory 0 its bytes.
-std::vector<std::byte> wrap(Bytes metadata, bool with_contents, const char* isa) {
+// A file around metadata, with the bytes of memory 0.
+std::vector<std::byte> wrap(Bytes metadata, const lockstep::program::isa::InstructionSet& isa) {
   const uint64_t contents =
       (2 * kSectionAlignment + metadata.size() - 1) / kSectionAlignment * kSectionAlignment;
   std::vector<std::byte> file(contents + kContentsBytes + sizeof(lockstep::Hash256));
   std::memcpy(file.data(), "LOCKSTEP", 8);
   lockstep::program::put_at<uint32_t>(file, 8, lockstep::program::kContainerVersion);
   lockstep::program::put_at<uint32_t>(file, 12, 1);
-  std::memcpy(file.data() + 16, isa, std::strlen(isa));
-  lockstep::program::put_at<uint32_t>(file, 32, 1);
-  lockstep::program::put_at<uint32_t>(file, 36, with_contents ? 2 : 1);
+  std::memcpy(file.data() + 16, isa.name, std::strlen(isa.name));
+  lockstep::program::put_at<uint32_t>(file, 32, isa.version);
+  lockstep::program::put_at<uint32_t>(file, 36, 2);
   lockstep::program::put_at<uint64_t>(file, 40, kSectionEntry);
   put_section(file, 0, 1, kSectionAlignment, metadata.size());
-  if (with_contents) put_section(file, 1, 2, contents, kContentsBytes);
+  put_section(file, 1, 2, contents, kContentsBytes);
   std::copy(metadata.begin(), metadata.end(), file.begin() + kSectionAlignment);
   for (uint64_t i = 0; i < kContentsBytes; ++i) file[contents + i] = static_cast<std::byte>(128);
   lockstep::program::reseal(file);
@@ -75,7 +76,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   read(bytes);
-  read(wrap(bytes, true, "host"));
-  read(wrap(bytes, false, "lpu"));
+  read(wrap(bytes, lockstep::program::isa::host()));
+  read(wrap(bytes, lockstep::program::isa::lpu()));
   return 0;
 }
