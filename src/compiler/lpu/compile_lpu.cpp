@@ -1,0 +1,136 @@
+#include "compiler/lpu/compile_lpu.h"
+
+#include <cstring>
+
+#include "base/error.h"
+#include "compiler/lpu/lowering.h"
+#include "compiler/lpu/queues.h"
+#include "numerics/integer_matrix.h"
+#include "program/isa/lpu.h"
+#include "program/verify.h"
+
+namespace lockstep::compiler {
+
+using lpu::ChipModel;
+using lpu::ChipScheduler;
+using lpu::Hemisphere;
+using program::isa::LpuUnit;
+
+namespace {
+
+// A File memory with these bytes.
+template <class T>
+uint32_t add_file(CompiledProgram& compiled, const std::string& name, const std::vector<T>& values) {
+  AlignedBuffer buffer(std::max<size_t>(values.size() * sizeof(T), 1));
+  if (!values.empty()) std::memcpy(buffer.data(), values.data(), values.size() * sizeof(T));
+  compiled.storage.push_back(std::move(buffer));
+  const auto memory = static_cast<uint32_t>(compiled.program.memories.size());
+  const AlignedBuffer& kept = compiled.storage.back();
+  compiled.program.memories.push_back({name, program::MemoryKind::File, kept.size()});
+  compiled.program.contents[memory] = {kept.data(), kept.size()};
+  return memory;
+}
+
+struct SliceMemories {
+  std::array<std::vector<uint32_t>, 2> index;
+};
+
+SliceMemories add_memories(CompiledProgram& compiled, const ChipModel& model, uint32_t chip) {
+  SliceMemories memories;
+  for (uint32_t h = 0; h < 2; ++h) {
+    for (uint32_t slice = 0; slice < model.machine.geometry.slices; ++slice) {
+      std::vector<uint8_t> image = model.memory.image(static_cast<Hemisphere>(h), slice);
+      image.resize(std::max<size_t>(image.size(), model.machine.geometry.lanes()));
+      const std::string name = program::isa::unit_name({chip, LpuUnit::Mem, h, slice});
+      memories.index[h].push_back(add_file(compiled, name, image));
+    }
+  }
+  return memories;
+}
+
+template <class T>
+std::vector<T> flat(const std::vector<std::vector<T>>& rows) {
+  std::vector<T> all;
+  for (const std::vector<T>& row : rows) all.insert(all.end(), row.begin(), row.end());
+  return all;
+}
+
+void add_entry(program::Program& program, const graph::Graph& graph, const ChipModel& model,
+               const SliceMemories& memories, uint32_t chip, const std::string& name,
+               ChipScheduler& schedule) {
+  program::Entry entry{name, {}, {}};
+  entry.parameters.push_back(static_cast<uint32_t>(program.parameters.size()));
+  const auto cycles = static_cast<uint64_t>(schedule.length());
+  program.parameters.push_back({name + ".cycles", cycles, cycles});
+  bool notifies = true;
+  for (auto& [key, issues] : schedule.take_queues()) {
+    program::Queue queue;
+    queue.unit = program::isa::unit_name({chip, key.unit, key.hemisphere, key.place});
+    if (key.unit == LpuUnit::Mem) queue.memory = memories.index[key.hemisphere][key.place];
+    std::vector<int32_t> sources;
+    queue.instructions = lpu::queue_instructions(issues, notifies, model.machine, sources);
+    notifies = false;
+    const auto index = static_cast<uint32_t>(program.queues.size());
+    entry.queues.push_back(index);
+    // A line where the node changes.
+    int32_t last = -1;
+    for (size_t i = 0; i < sources.size(); ++i) {
+      if (sources[i] == last || sources[i] < 0) continue;
+      last = sources[i];
+      const graph::Node& node = graph.nodes[static_cast<size_t>(last)];
+      program.source_map.push_back({index, static_cast<uint32_t>(i), node.name, node.layer, program::kNone});
+    }
+    program.queues.push_back(std::move(queue));
+  }
+  program.entries.push_back(std::move(entry));
+}
+
+}  // namespace
+
+CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& machine,
+                                std::vector<program::Asset> assets, const LpuOptions& options) {
+  CompileOptions import_options;
+  import_options.progress = options.progress;
+  import_weights(graph, import_options);
+  const uint32_t lanes = machine.geometry.lanes();
+  const uint32_t context = options.context != 0 ? options.context : std::min(lanes, graph.context_max);
+  if (context > graph.context_max) {
+    user_error("--context {}: {} was made for up to {} positions", context, graph.model_name,
+               graph.context_max);
+  }
+  ChipModel model(graph, machine, {});
+  lpu::Lowering lowering(model, context);
+
+  CompiledProgram compiled;
+  program::Program& program = compiled.program;
+  program.model_name = graph.model_name;
+  program.isa = program::isa::lpu().name;
+  program.isa_version = program::isa::lpu().version;
+  program.compiler_version = kCompilerVersion;
+  program.machine = machine.name;
+  program.fingerprint = graph::fingerprint(graph);
+  program.weight_variant = numerics::weight_variant_name(graph.options.weights);
+  program.vocabulary = graph.vocabulary;
+  program.context_max = std::min(lowering.blocks_max() * lanes, graph.context_max);
+  program.assets = std::move(assets);
+
+  std::vector<std::pair<std::string, std::unique_ptr<ChipScheduler>>> schedules;
+  for (uint32_t blocks = 1; blocks <= lowering.blocks_max(); ++blocks) {
+    if (options.progress) options.progress("schedule", blocks, lowering.blocks_max());
+    schedules.emplace_back("step." + std::to_string(blocks * lanes), lowering.schedule(blocks));
+  }
+  const SliceMemories memories = add_memories(compiled, model, 0);
+  for (auto& [name, schedule] : schedules) add_entry(program, graph, model, memories, 0, name, *schedule);
+  add_file(compiled, "permutations", flat(model.permutations));
+  add_file(compiled, "distributions", flat(model.distributions));
+  add_file(compiled, "logit_ids", model.logit_ids);
+  for (const lpu::Port& port : model.ports) {
+    const uint32_t memory = memories.index[port.place.hemisphere][port.place.slice];
+    program.regions.push_back({port.name, memory, uint64_t{port.place.row} * lanes, program::Element::Bytes,
+                               port.rows * lanes, uint64_t{port.rows} * lanes, program::RowCount::One});
+  }
+  program::verify_structure(program, graph.model_name);
+  return compiled;
+}
+
+}  // namespace lockstep::compiler

@@ -1,0 +1,20 @@
+// From a graph to a program for LPU chips. The order: place what lasts, schedule each entry, write queues.
+#pragma once
+
+#include "compiler/compile.h"
+#include "machine/machine.h"
+
+namespace lockstep::compiler {
+
+struct LpuOptions {
+  uint32_t context = 0;  // positions; 0: one block, as many as a vector has lanes
+  std::function<void(const std::string& pass, uint64_t done, uint64_t total)> progress;
+};
+
+// Compiles for a machine. Fills graph.weights[].integers as compile_for_host does. REQUIRES: a verified
+// graph. Throws a user's error for a model or context that the machine has no room for and for operators that
+// the LPU is not made for.
+CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& machine,
+                                std::vector<program::Asset> assets, const LpuOptions& options);
+
+}  // namespace lockstep::compiler

@@ -1,0 +1,1110 @@
+#include "compiler/lpu/lowering.h"
+
+#include <algorithm>
+#include <bit>
+#include <numeric>
+#include <set>
+
+#include "base/error.h"
+#include "compiler/lpu/vector_math.h"
+#include "numerics/functions.h"
+#include "numerics/q16.h"
+
+namespace lockstep::compiler::lpu {
+
+using graph::Node;
+using graph::Op;
+using program::isa::OperandKind;
+
+namespace {
+
+constexpr uint32_t kMagnitudeMask = 0x7fffffff;
+constexpr uint32_t kNoAccess = 0x8000;  // a map's value that reads and writes nothing
+constexpr float kFarBelow = -0x1p100f;  // of a position that is not seen
+constexpr uint32_t kRotations = 16, kRotationsAtOnce = 8;
+
+std::vector<uint32_t> words_of(const std::vector<float>& values) {
+  std::vector<uint32_t> words(values.size());
+  for (size_t i = 0; i < values.size(); ++i) words[i] = std::bit_cast<uint32_t>(values[i]);
+  return words;
+}
+
+}  // namespace
+
+// ------------------------------------------------------------------------------------------- model
+
+ChipModel::ChipModel(const graph::Graph& model_graph, const machine::Machine& chip, SchedulerOptions chosen)
+    : graph(model_graph), machine(chip), options(chosen), memory(chip), placement(chip, memory, chosen) {}
+
+namespace {
+
+template <class Map>
+uint32_t index_of(std::vector<Map>& maps, const Map& map) {
+  const auto it = std::find(maps.begin(), maps.end(), map);
+  if (it != maps.end()) return static_cast<uint32_t>(it - maps.begin());
+  maps.push_back(map);
+  return static_cast<uint32_t>(maps.size() - 1);
+}
+
+}  // namespace
+
+uint32_t ChipModel::permutation(const std::vector<uint16_t>& map) {
+  return index_of(permutations, map);
+}
+uint32_t ChipModel::distribution(const std::vector<uint8_t>& map) {
+  return index_of(distributions, map);
+}
+
+// ------------------------------------------------------------------------------------------- state
+
+struct Lowering::State {
+  // A binary32 value of the graph: its vectors, as words in memory or results of ALUs, and the largest
+  // magnitude of each lane over the vectors.
+  struct Vectors {
+    const Layout* layout = nullptr;
+    std::vector<Term> words;
+    Term magnitude;
+  };
+  // A Q16 value: two planes of bytes a vector, in both hemispheres, and the scale in every lane.
+  struct Quantised {
+    std::vector<Term> high, low;
+    Term scale;
+  };
+  // The sums of one row tile on one plane: S = 255 * (255 * high + middle) + low for weights of two parts,
+  // 255 * high + low for one.
+  struct Sums {
+    Term high, middle, low;
+  };
+  struct HeadScale {
+    Term scale, inverse;
+  };
+  struct AttentionPlacement {
+    HeadLayout layout;
+    std::vector<std::vector<KvTile>> tiles;  // [block][set]
+    std::vector<Place> head_masks;           // words, all ones in the lanes of a head of a vector
+    std::array<std::vector<Place>, 2> identity;
+    uint32_t spread = 0;               // permutation that takes each head's scale to every superlane
+    std::vector<uint32_t> head_lanes;  // distributions that take it from there to every lane
+  };
+  struct NodePlacement {
+    MatrixPlacement matrix;
+    std::vector<Place> turned_scales, turned_biases;  // in the lanes of each lane's partner
+    std::vector<Place> gains;
+    uint32_t partner = 0;  // permutation of RoPE's pairs
+    AttentionPlacement attention;
+  };
+
+  State(ChipModel& chip_model, uint32_t context);
+
+  // ---- before scheduling
+  void choose_layouts();
+  void place_nodes(uint32_t context);
+  void place_attention(const Node& node, NodePlacement& placed, uint32_t blocks);
+  void place_rope(const Node& node, NodePlacement& placed);
+  const Layout* keep(Layout layout);
+  std::vector<Place> vector_constants(const Layout& layout, const std::vector<float>& values,
+                                      const std::vector<uint16_t>* permutation = nullptr);
+  Place uniform(uint32_t bits) { return placement.words(std::vector<uint32_t>(lanes, bits)); }
+  Port& add_port(const std::string& name, Place place, uint32_t rows, int32_t node);
+
+  // ---- one step
+  void run(uint32_t blocks);
+  void begin_step();
+  void run_node(uint32_t id);
+  uint32_t last_taker(uint32_t value) const;
+  bool feeds(uint32_t id, Op op) const;  // nothing but operators of this kind takes the value
+  Vectors embed(uint32_t id);
+  Vectors rms_norm(uint32_t id);
+  Quantised quantise_node(uint32_t id);
+  Vectors matmul(uint32_t id);
+  Vectors rope(uint32_t id);
+  Vectors silu_gate(uint32_t id);
+  Vectors attention(uint32_t id);
+  void head(uint32_t id);
+
+  Term constant(Place place) { return s->constant(place); }
+  Term magnitude_of(const Term& x) { return s->op(LpuOp::And, x, immediate(kMagnitudeMask)); }
+  void add_magnitude(Vectors& value, const Term& x);
+  Term fold(std::vector<Term> terms, LpuOp op);
+  Term maximum_over_lanes(const Term& x, LpuOp op, uint32_t span);
+  std::vector<uint16_t> window_map(uint32_t first, uint32_t count) const;
+  std::vector<uint16_t> span_map(uint32_t span) const;
+  HeadScale scale_of(const Term& magnitude, const std::string& name, int32_t node);
+  void watch(const Term& magnitude, const std::string& name, int32_t node);
+  std::array<Term, 2> planes_stored(const Term& a, ChipScheduler::Copies copies);
+  Quantised quantised(const Vectors& value, const std::string& name, int32_t node);
+  Sums multiply(ChipScheduler::Plane plane, const MatrixPlacement& matrix, uint32_t row, uint32_t column,
+                const Quantised& x, Sums into);
+  std::vector<Sums> multiply_row(const MatrixPlacement& matrix, uint32_t row, const Quantised& x);
+  Term epilogue(const std::vector<Sums>& sums, const Quantised& x, Place scales, const Place* bias,
+                uint32_t parts, const uint32_t* permutation);
+  void install_ones(const std::vector<ChipScheduler::Plane>& planes);
+  std::array<Term, 4> digit_sums(const std::vector<Term>& digits,
+                                 const std::vector<ChipScheduler::Plane>& planes);
+  Term float_sum(const std::array<Term, 4>& sums);
+
+  ChipModel& model;
+  const graph::Graph& graph;
+  Placement& placement;
+  uint32_t lanes, superlanes, blocks_max = 0;
+  std::vector<std::unique_ptr<Layout>> layouts;
+  std::map<uint32_t, const Layout*> dense;
+  std::vector<const Layout*> layout;         // of each node
+  std::vector<std::vector<uint32_t>> users;  // of each node
+  std::vector<NodePlacement> placed;
+  VocabularyPlacement vocabulary;
+  graph::WeightId vocabulary_weight = graph::kNone;
+  Place token_port, position_port, next_token_port, logits_port;
+  Place dither_table, rope_table;
+  uint32_t rope_rows = 0;
+  std::map<std::string, Place> fault_ports;
+  std::vector<uint32_t> rope_key;  // head width and lanes per head that the table is for
+
+  // of a step
+  ChipScheduler* s = nullptr;
+  uint32_t blocks = 0;
+  std::map<uint32_t, Vectors> vectors;
+  std::map<uint32_t, Quantised> quantised_values;
+  Term position, cosines, sines, visible, is_new, staging, dither_last;
+  std::vector<Term> slot_maps;
+  Quantised embedded;
+};
+
+Lowering::State::State(ChipModel& chip_model, uint32_t context)
+    : model(chip_model),
+      graph(chip_model.graph),
+      placement(chip_model.placement),
+      lanes(placement.lanes()),
+      superlanes(chip_model.machine.geometry.superlanes) {
+  choose_layouts();
+  place_nodes(context);
+}
+
+const Layout* Lowering::State::keep(Layout value) {
+  layouts.push_back(std::make_unique<Layout>(std::move(value)));
+  return layouts.back().get();
+}
+
+void Lowering::State::choose_layouts() {
+  const std::vector<Node>& nodes = graph.nodes;
+  users.resize(nodes.size());
+  layout.resize(nodes.size());
+  placed.resize(nodes.size());
+  for (uint32_t id = 0; id < nodes.size(); ++id)
+    for (const graph::ValueId input : nodes[id].inputs) users[input].push_back(id);
+  for (uint32_t id = 0; id < nodes.size(); ++id) {
+    const Node& node = nodes[id];
+    if (node.op == Op::Attention) {
+      if (node.head_width != node.value_width || node.head_width % 16 != 0 || 256 % node.head_width != 0 ||
+          node.head_width > lanes || node.head_width < superlanes) {
+        user_error("{}: {} has heads of {} elements, which the LPU's attention is not made for",
+                   graph.model_name, node.name, node.head_width);
+      }
+      AttentionPlacement& attention = placed[id].attention;
+      attention.layout = head_layout(node.heads, node.kv_heads, node.head_width, lanes);
+      const Layout* queries = keep(attention.layout.queries);
+      const Layout* keys = keep(attention.layout.keys);
+      layout[id] = queries;
+      for (uint32_t i = 0; i < 3; ++i) {
+        uint32_t input = node.inputs[i];
+        layout[input] = i == 0 ? queries : keys;
+        if (nodes[input].op == Op::Rope) layout[nodes[input].inputs[0]] = layout[input];
+      }
+    }
+  }
+  for (uint32_t id = 0; id < nodes.size(); ++id) {
+    if (layout[id] != nullptr) continue;
+    if (nodes[id].op == Op::Quantise || nodes[id].op == Op::Select) {
+      layout[id] = layout[nodes[id].inputs[0]];
+      continue;
+    }
+    const Layout*& shared = dense[nodes[id].width];
+    if (shared == nullptr) shared = keep(dense_layout(nodes[id].width, lanes));
+    layout[id] = shared;
+  }
+}
+
+std::vector<Place> Lowering::State::vector_constants(const Layout& where, const std::vector<float>& values,
+                                                     const std::vector<uint16_t>* permutation) {
+  std::vector<Place> places;
+  for (uint32_t v = 0; v < where.vectors; ++v) {
+    std::vector<float> all(lanes);
+    for (uint32_t lane = 0; lane < lanes; ++lane) {
+      const uint32_t from = permutation == nullptr ? lane : (*permutation)[lane];
+      const int32_t element = where.elements[v * lanes + from];
+      if (element >= 0) all[lane] = values[static_cast<size_t>(element)];
+    }
+    places.push_back(placement.words(words_of(all)));
+  }
+  return places;
+}
+
+Port& Lowering::State::add_port(const std::string& name, Place place, uint32_t rows, int32_t node) {
+  model.ports.push_back({name, place, rows, node});
+  return model.ports.back();
+}
+
+void Lowering::State::place_nodes(uint32_t context) {
+  const std::vector<Node>& nodes = graph.nodes;
+  blocks_max = (context + lanes - 1) / lanes;
+  // The vocabulary first, so that its rows stand in order in every slice.
+  for (uint32_t id = 0; id < nodes.size(); ++id) {
+    if (nodes[id].op != Op::Embed) continue;
+    vocabulary_weight = nodes[id].weight;
+    vocabulary = placement.vocabulary(graph.weights[vocabulary_weight], *layout[id]);
+  }
+  const Node& logits = nodes[graph.logits];
+  LOCKSTEP_CHECK(logits.op == Op::MatMul);
+  if (logits.weight != vocabulary_weight)
+    placed[graph.logits].matrix =
+        placement.vocabulary(graph.weights[logits.weight], *layout[logits.inputs[0]]).matrix;
+  model.logit_ids = vocabulary.ids;
+  uint32_t plane = 0;
+  int32_t layer = -1;
+  for (uint32_t id = 0; id < nodes.size(); ++id) {
+    const Node& node = nodes[id];
+    NodePlacement& place = placed[id];
+    if (node.layer != layer) plane = 0;
+    layer = node.layer;
+    if (node.op == Op::MatMul && id != graph.logits) {
+      place.matrix =
+          placement.matrix(graph.weights[node.weight], *layout[id], *layout[node.inputs[0]], plane);
+      plane += place.matrix.row_tiles;
+      if (node.vector != graph::kNone)
+        place.matrix.biases = vector_constants(*layout[id], graph.vectors[node.vector].values);
+    }
+    if (node.op == Op::RmsNorm)
+      place.gains = vector_constants(*layout[id], graph.vectors[node.vector].values);
+    if (node.op == Op::Rope) place_rope(node, place);
+    if (node.op == Op::Attention) place_attention(node, place, blocks_max);
+  }
+  token_port = placement.words_in(kEast, std::vector<uint32_t>(lanes, 0xfffffffe));
+  position_port = placement.words_in(kEast, std::vector<uint32_t>(lanes, 0xfffffffd));
+  next_token_port = placement.words_in(kEast, std::vector<uint32_t>(lanes, 0xfffffffc));
+  logits_port = placement.word_rows(kEast, vocabulary.matrix.row_tiles);
+  add_port("token", token_port, 1, -1);
+  add_port("position", position_port, 1, -1);
+  add_port("next_token", next_token_port, 1, -1);
+  add_port("logits", logits_port, vocabulary.matrix.row_tiles, static_cast<int32_t>(graph.logits));
+  dither_table = placement.word_rows(kEast, 256);
+  for (uint32_t i = 0; i < 256; ++i) {
+    const uint32_t bits = std::bit_cast<uint32_t>(numerics::dither(i));
+    placement.set_words(dither_table, dither_table.row + i, std::vector<uint32_t>(lanes, bits));
+  }
+}
+
+void Lowering::State::place_rope(const Node& node, NodePlacement& place) {
+  const graph::RopeTable& table = graph.rope;
+  const uint32_t pairs = static_cast<uint32_t>(table.turns.size()), width = node.head_width;
+  const bool adjacent = table.pairs == graph::RopePairs::Adjacent;
+  const uint32_t heads = std::min(lanes / width, std::max(1u, node.heads));
+  const uint32_t used = heads * width;
+  std::vector<uint16_t> partner(lanes);
+  std::iota(partner.begin(), partner.end(), uint16_t{0});
+  // Of each lane: its pair, and whether it is the pair's second element.
+  std::vector<int32_t> pair(lanes, -1);
+  std::vector<bool> second(lanes);
+  for (uint32_t lane = 0; lane < used; ++lane) {
+    const uint32_t base = lane / width * width, i = lane % width;
+    if (i >= 2 * pairs) continue;
+    second[lane] = adjacent ? i % 2 == 1 : i >= pairs;
+    pair[lane] = static_cast<int32_t>(adjacent ? i / 2 : i % pairs);
+    partner[lane] = static_cast<uint16_t>(base + (adjacent ? i ^ 1 : (i + pairs) % (2 * pairs)));
+  }
+  place.partner = model.permutation(partner);
+  const uint32_t matmul = node.inputs[0];
+  NodePlacement& source = placed[matmul];
+  const Node& product = graph.nodes[matmul];
+  const graph::Weight& weight = graph.weights[product.weight];
+  source.turned_scales = vector_constants(*layout[matmul], weight.integers.row_scales, &partner);
+  if (product.vector != graph::kNone)
+    source.turned_biases = vector_constants(*layout[matmul], graph.vectors[product.vector].values, &partner);
+  const std::vector<uint32_t> key{width};
+  if (rope_rows != 0) {
+    LOCKSTEP_CHECK(rope_key == key);
+    return;
+  }
+  rope_key = key;
+  rope_rows = blocks_max * lanes;
+  rope_table = placement.word_rows(kEast, 2 * rope_rows);
+  for (uint32_t p = 0; p < rope_rows; ++p) {
+    std::vector<float> cosine(lanes, 1.0f), sine(lanes, 0.0f);
+    for (uint32_t lane = 0; lane < lanes; ++lane) {
+      if (pair[lane] < 0) continue;
+      const uint64_t turn = uint64_t{p} * table.turns[static_cast<size_t>(pair[lane])];
+      const auto [c, si] = numerics::cos_sin(static_cast<int32_t>(static_cast<uint32_t>(turn >> 32)));
+      cosine[lane] = c;
+      sine[lane] = second[lane] ? si : -si;
+    }
+    placement.set_words(rope_table, rope_table.row + p, words_of(cosine));
+    placement.set_words(rope_table, rope_table.row + rope_rows + p, words_of(sine));
+  }
+}
+
+void Lowering::State::place_attention(const Node& node, NodePlacement& place, uint32_t count) {
+  AttentionPlacement& attention = place.attention;
+  const HeadLayout& heads = attention.layout;
+  for (uint32_t block = 0; block < count; ++block) {
+    attention.tiles.emplace_back();
+    for (uint32_t set = 0; set < heads.sets; ++set)
+      attention.tiles[block].push_back(placement.kv_tile(heads));
+  }
+  const uint32_t width = node.head_width;
+  std::vector<uint16_t> spread(lanes);
+  std::vector<bool> taken(lanes), filled(lanes);
+  for (uint32_t head = 0; head < heads.vector_heads; ++head) {
+    std::vector<uint32_t> mask(lanes);
+    std::fill_n(mask.begin() + head * width, width, ~0u);
+    attention.head_masks.push_back(placement.words(mask));
+    for (uint32_t superlane = 0; superlane < superlanes; ++superlane) {
+      const uint32_t to = superlane * 16 + head, from = head * width + superlane;
+      spread[to] = static_cast<uint16_t>(from);
+      taken[from] = filled[to] = true;
+    }
+    attention.head_lanes.push_back(model.distribution(std::vector<uint8_t>(16, static_cast<uint8_t>(head))));
+  }
+  uint32_t next = 0;
+  for (uint32_t to = 0; to < lanes; ++to) {
+    if (filled[to]) continue;
+    while (taken[next]) ++next;
+    spread[to] = static_cast<uint16_t>(next++);
+  }
+  attention.spread = model.permutation(spread);
+  // One identity for all layers.
+  static_assert(kWest == 1);
+  for (uint32_t id = 0; id < graph.nodes.size(); ++id) {
+    if (graph.nodes[id].op != Op::Attention || placed[id].attention.identity[0].empty()) continue;
+    attention.identity = placed[id].attention.identity;
+    return;
+  }
+  for (uint32_t part = 0; part < 2; ++part) {
+    const uint32_t rows = heads.vector_heads * width;
+    const Place first = placement.byte_rows(kWest, part, rows);
+    for (uint32_t i = 0; i < rows; ++i) {
+      Place row = first;
+      row.row = static_cast<uint16_t>(row.row + i);
+      model.memory.image_row(row.hemisphere, row.slice, row.row)[i] = 1;
+      attention.identity[part].push_back(row);
+    }
+  }
+}
+
+// -------------------------------------------------------------------------------- pieces of a step
+
+void Lowering::State::add_magnitude(Vectors& value, const Term& x) {
+  const Term magnitude = magnitude_of(x);
+  value.magnitude =
+      value.magnitude == nullptr ? magnitude : s->op(LpuOp::IntegerMaximum, value.magnitude, magnitude);
+}
+
+// A tree over terms that arrive together.
+Term Lowering::State::fold(std::vector<Term> terms, LpuOp op) {
+  bool first = true;
+  while (terms.size() > 1) {
+    std::vector<Term> next;
+    for (size_t i = 0; i + 1 < terms.size(); i += 2) {
+      const uint32_t together = first && i == 0 ? static_cast<uint32_t>(terms.size() / 2) : 1;
+      next.push_back(s->op_among(together, op, terms[i], terms[i + 1]));
+    }
+    if (terms.size() % 2 != 0) next.push_back(terms.back());
+    terms = std::move(next);
+    first = false;
+  }
+  return terms[0];
+}
+
+// A permutation after which superlane j holds, in its lanes, the values of the superlanes j + first ...
+// j + first + count - 1 (around), each as often: for values that are equal in all lanes of a superlane.
+std::vector<uint16_t> Lowering::State::window_map(uint32_t first, uint32_t count) const {
+  std::vector<uint16_t> map(lanes);
+  const uint32_t copies = 16 / count;
+  for (uint32_t j = 0; j < superlanes; ++j) {
+    for (uint32_t lane = 0; lane < 16; ++lane) {
+      const uint32_t offset = lane % count, from = (j + first + offset) % superlanes;
+      map[j * 16 + lane] = static_cast<uint16_t>(from * 16 + offset * copies + lane / count);
+    }
+  }
+  return map;
+}
+
+// The same over aligned groups of `span` superlanes.
+std::vector<uint16_t> Lowering::State::span_map(uint32_t span) const {
+  std::vector<uint16_t> map(lanes);
+  const uint32_t copies = 16 / span;
+  for (uint32_t j = 0; j < superlanes; ++j) {
+    const uint32_t base = j / span * span, in_span = j - base;
+    for (uint32_t lane = 0; lane < 16; ++lane) {
+      const uint32_t from = base + lane % span;
+      map[j * 16 + lane] = static_cast<uint16_t>(from * 16 + in_span * copies + lane / span);
+    }
+  }
+  return map;
+}
+
+// The largest of each `span` superlanes (0: of all lanes), in all of their lanes.
+Term Lowering::State::maximum_over_lanes(const Term& x, LpuOp op, uint32_t span) {
+  const auto rotations = [&](const Term& source, uint32_t count) {
+    Term largest;
+    for (uint32_t first = 0; first < count; first += kRotationsAtOnce) {
+      const Term part = fold(s->rotated(source, first, std::min(count - first, kRotationsAtOnce)), op);
+      largest = largest == nullptr ? part : s->op(op, largest, part);
+    }
+    return largest;
+  };
+  const Term within = rotations(s->store(x, ChipScheduler::kInBoth), kRotations);
+  if (span == 1 || superlanes == 1) return within;
+  const Term stored = s->store(within, ChipScheduler::kInBoth);
+  if (span != 0 || superlanes <= kRotations) {
+    const uint32_t all = span != 0 ? span : superlanes;
+    LOCKSTEP_CHECK(kRotations % all == 0);
+    return rotations(s->permuted(stored, model.permutation(span_map(all))), all);
+  }
+  const uint32_t rest = std::bit_ceil(superlanes - kRotations);
+  const Term most = rotations(s->permuted(stored, model.permutation(window_map(0, kRotations))), kRotations);
+  const Term others = rotations(s->permuted(stored, model.permutation(window_map(kRotations, rest))), rest);
+  return s->op(op, most, others);
+}
+
+// Leaves the largest magnitude that a quantisation saw where the host finds it.
+void Lowering::State::watch(const Term& magnitude, const std::string& name, int32_t node) {
+  const std::string port = "fault." + name;
+  if (!fault_ports.contains(port)) {
+    fault_ports[port] = placement.word_rows(kEast, 1);
+    add_port(port, fault_ports[port], 1, node);
+  }
+  s->store_at(magnitude, fault_ports[port], 4);
+}
+
+Lowering::State::HeadScale Lowering::State::scale_of(const Term& magnitude, const std::string& name,
+                                                     int32_t node) {
+  watch(magnitude, name, node);
+  const auto [scale, inverse] = reciprocal_scale(*s, magnitude);
+  return {scale, inverse};
+}
+
+std::array<Term, 2> Lowering::State::planes_stored(const Term& a, ChipScheduler::Copies copies) {
+  const auto [high, low] = planes(*s, a);
+  return {s->store(high, copies, 1), s->store(low, copies, 1)};
+}
+
+Lowering::State::Quantised Lowering::State::quantised(const Vectors& value, const std::string& name,
+                                                      int32_t node) {
+  const Term largest = maximum_over_lanes(value.magnitude, LpuOp::IntegerMaximum, 0);
+  const HeadScale scale = scale_of(largest, name, node);
+  Quantised result;
+  for (const Term& x : value.words) {
+    const auto [high, low] = planes_stored(quantise(*s, x, scale.inverse), ChipScheduler::kInBoth);
+    result.high.push_back(high);
+    result.low.push_back(low);
+  }
+  result.scale = s->store(scale.scale, ChipScheduler::kInBoth);
+  return result;
+}
+
+Lowering::State::Sums Lowering::State::multiply(ChipScheduler::Plane plane, const MatrixPlacement& matrix,
+                                                uint32_t row, uint32_t column, const Quantised& x,
+                                                Sums into) {
+  s->install(plane, matrix.tile(row, column, 0));
+  into.high = s->product(plane, x.high[column], 0, into.high);
+  if (matrix.parts == 1) {
+    into.low = s->product(plane, x.low[column], 0, into.low);
+    return into;
+  }
+  into.middle = s->product(plane, x.low[column], 0, into.middle);
+  s->install(plane, matrix.tile(row, column, 1));
+  into.middle = s->product(plane, x.high[column], 0, into.middle);
+  into.low = s->product(plane, x.low[column], 0, into.low);
+  return into;
+}
+
+// The sums of a row tile, one entry for each plane that works on it.
+std::vector<Lowering::State::Sums> Lowering::State::multiply_row(const MatrixPlacement& matrix, uint32_t row,
+                                                                 const Quantised& x) {
+  std::vector<Sums> sums;
+  std::vector<ChipScheduler::Plane> planes;
+  for (uint32_t column = 0; column < matrix.column_tiles; ++column) {
+    const ChipScheduler::Plane plane = matrix.plane(row, column);
+    size_t at = 0;
+    while (at < planes.size() &&
+           (planes[at].hemisphere != plane.hemisphere || planes[at].index != plane.index))
+      ++at;
+    if (at == planes.size()) {
+      planes.push_back(plane);
+      sums.emplace_back();
+    }
+    sums[at] = multiply(plane, matrix, row, column, x, sums[at]);
+  }
+  return sums;
+}
+
+// f32(S) * (sw * s) and the bias; `permutation` turns the lanes first.
+Term Lowering::State::epilogue(const std::vector<Sums>& sums, const Quantised& x, Place scales,
+                               const Place* bias, uint32_t parts, const uint32_t* permutation) {
+  const auto total = [&](Term Sums::*part) {
+    Term sum;
+    for (const Sums& each : sums) {
+      const Term term = permutation == nullptr ? each.*part : s->permuted(each.*part, *permutation);
+      sum = sum == nullptr ? term : s->op(LpuOp::IntegerAdd, sum, term);
+    }
+    return sum;
+  };
+  Term high = total(&Sums::high);
+  if (parts == 2) {
+    const Term middle = total(&Sums::middle);
+    high = s->op(LpuOp::IntegerMultiplyAdd, high, immediate(255u), middle);
+  }
+  const Term exact = to_float_wide(*s, high, total(&Sums::low));
+  s->set_not_before(ChipScheduler::ready(exact) - model.machine.latency.vxm_operation);
+  const Term scale = s->op(LpuOp::Multiply, constant(scales), x.scale);
+  s->set_not_before(0);
+  const Term y = s->op(LpuOp::Multiply, exact, scale);
+  return bias == nullptr ? y : s->op(LpuOp::Add, y, constant(*bias));
+}
+
+void Lowering::State::install_ones(const std::vector<ChipScheduler::Plane>& planes) {
+  for (const ChipScheduler::Plane plane : planes) s->install(plane, placement.ones(plane));
+}
+
+// The sums over lanes and vectors of each of the four digits. REQUIRES: install_ones.
+std::array<Term, 4> Lowering::State::digit_sums(const std::vector<Term>& digits,
+                                                const std::vector<ChipScheduler::Plane>& planes) {
+  std::array<Term, 4> sums;
+  for (uint32_t byte = 0; byte < 4; ++byte)
+    for (const Term& vector : digits)
+      sums[byte] = s->product(planes[byte % planes.size()], vector, byte, sums[byte]);
+  return sums;
+}
+
+Term Lowering::State::float_sum(const std::array<Term, 4>& sums) {
+  return float_of_digit_sums(*s, sums[0], sums[1], sums[2], sums[3]);
+}
+
+// ------------------------------------------------------------------------------------------ a step
+
+void Lowering::State::begin_step() {
+  position = constant(position_port);
+  const uint32_t base = (blocks - 1) * lanes;
+  std::vector<uint32_t> lane_numbers(lanes), last(lanes);
+  std::iota(lane_numbers.begin(), lane_numbers.end(), 0u);
+  last[lanes - 1] = ~0u;
+  const Term numbers = constant(placement.words(lane_numbers));
+  staging = constant(placement.words(last));
+  const Term slot = s->op(LpuOp::IntegerSubtract, position, immediate(base));
+  is_new = s->store(s->op(LpuOp::IntegerEqual, numbers, slot), ChipScheduler::kInBoth);
+  visible =
+      s->store(s->op(LpuOp::Or, s->op(LpuOp::IntegerLess, numbers, slot), staging), ChipScheduler::kInBoth);
+  const Term in_group = s->op(LpuOp::And, slot, immediate(15u));
+  const Term row = s->op(LpuOp::ShiftRight, slot, immediate(4u));
+  slot_maps.clear();
+  const Term none = constant(uniform(kNoAccess));
+  for (uint32_t k = 0; k < 16; ++k) {
+    const Term here = s->op(LpuOp::IntegerEqual, in_group, immediate(k));
+    slot_maps.push_back(s->store(s->op(LpuOp::Select, here, row, none), ChipScheduler::kInBoth));
+  }
+  const Term turn = s->store(s->op(LpuOp::Move, position), ChipScheduler::kInEast);
+  cosines = s->store(s->gathered(rope_table, 4, turn), ChipScheduler::kInBoth);
+  Place sine_table = rope_table;
+  sine_table.row = static_cast<uint16_t>(sine_table.row + rope_rows);
+  sines = s->store(s->gathered(sine_table, 4, turn), ChipScheduler::kInBoth);
+  const Term phase = s->store(s->op(LpuOp::And, position, immediate(255u)), ChipScheduler::kInEast);
+  std::vector<float> dither(lanes);
+  for (uint32_t lane = 0; lane < lanes; ++lane) dither[lane] = numerics::dither(base + lane);
+  const Term table = constant(placement.words(words_of(dither)));
+  dither_last = s->store(s->op(LpuOp::Select, staging, s->gathered(dither_table, 4, phase), table),
+                         ChipScheduler::kInBoth);
+}
+
+// The token's row of the vocabulary: gathered from every slice that could hold it, the right one kept.
+Lowering::State::Vectors Lowering::State::embed(uint32_t id) {
+  const Node& node = graph.nodes[id];
+  const MatrixPlacement& matrix = vocabulary.matrix;
+  const Term token = constant(token_port);
+  const uint32_t slices = vocabulary.slices, groups = lanes / 16;
+  const uint32_t shift = static_cast<uint32_t>(std::countr_zero(slices));
+  LOCKSTEP_CHECK(std::has_single_bit(slices));
+  const Term row = s->store(s->op(LpuOp::ShiftRight, token, immediate(shift)), ChipScheduler::kInBoth);
+  const Term slice = s->store(s->op(LpuOp::And, token, immediate(slices - 1)), ChipScheduler::kInBoth);
+  std::vector<Term> found(vocabulary.candidates.size());
+  for (uint32_t i = 0; i < slices; ++i) {
+    const Term here = s->op(LpuOp::IntegerEqual, slice, immediate(i));
+    for (size_t part = 0; part < found.size(); ++part) {
+      Operand candidate = s->gathered(vocabulary.candidates[part][i], 1, row);
+      candidate.form = OperandKind::Int8;
+      const Term kept = s->op(LpuOp::And, here, candidate);
+      found[part] = found[part] == nullptr ? kept : s->op(LpuOp::Or, found[part], kept);
+    }
+  }
+  // The scale: of row tile (row / groups) * planes + slice / 16, lane 16 * (row % groups) + slice % 16.
+  const Term block = s->op(LpuOp::FloatToInt32, [&] {
+    // row / groups for rows below 2^16: the quotient less a half, to the nearest, never on the wrong side.
+    const Term x = s->op(LpuOp::Int32ToFloat, row);
+    const Term quotient = s->op(LpuOp::Multiply, x, immediate(1.0f / static_cast<float>(groups)));
+    return s->op(LpuOp::Add, quotient, immediate(-0.5f + 0.25f / static_cast<float>(groups)));
+  }());
+  const uint32_t planes = slices / 16;
+  const Term plane = s->op(LpuOp::ShiftRight, slice, immediate(4u));
+  const Term tile = s->op(LpuOp::IntegerAdd, s->op(LpuOp::IntegerMultiply, block, immediate(planes)), plane);
+  const Term group =
+      s->op(LpuOp::IntegerAdd, row, s->op(LpuOp::IntegerMultiply, block, immediate(0u - groups)));
+  const Term lane = s->op(LpuOp::IntegerAdd, s->op(LpuOp::ShiftLeft, group, immediate(4u)),
+                          s->op(LpuOp::And, slice, immediate(15u)));
+  std::vector<uint32_t> lane_numbers(lanes);
+  std::iota(lane_numbers.begin(), lane_numbers.end(), 0u);
+  const Term is_lane = s->op(LpuOp::IntegerEqual, constant(placement.words(lane_numbers)), lane);
+  const Term scales = s->gathered(vocabulary.matrix.scales[0], 4, s->store(tile, ChipScheduler::kInBoth));
+  const Term scale = maximum_over_lanes(s->op(LpuOp::And, is_lane, scales), LpuOp::IntegerMaximum, 0);
+  Vectors x{layout[id], {}, nullptr};
+  for (uint32_t column = 0; column < matrix.column_tiles; ++column) {
+    Term w = found[column * matrix.parts];
+    if (matrix.parts == 2)
+      w = s->op(LpuOp::IntegerMultiplyAdd, w, immediate(255u), found[column * matrix.parts + 1]);
+    Term value = s->op(LpuOp::Multiply, s->op(LpuOp::Int32ToFloat, w), scale);
+    if (node.factor != 1.0f) value = s->op(LpuOp::Multiply, value, immediate(node.factor));
+    add_magnitude(x, value);
+    x.words.push_back(s->store(value, ChipScheduler::kInBoth));
+  }
+  return x;
+}
+
+Lowering::State::Vectors Lowering::State::rms_norm(uint32_t id) {
+  const Node& node = graph.nodes[id];
+  const Vectors& x = vectors.at(node.inputs[0]);
+  const std::vector<ChipScheduler::Plane> planes = planes_of(model.machine);
+  const Term largest = maximum_over_lanes(x.magnitude, LpuOp::IntegerMaximum, 0);
+  const HeadScale scale = scale_of(largest, node.name, static_cast<int32_t>(id));
+  std::vector<Term> squares;
+  for (const Term& word : x.words) {
+    const Term a = quantise(*s, word, scale.inverse);
+    squares.push_back(s->store(square_digits(*s, a), ChipScheduler::kInBoth));
+  }
+  install_ones(planes);
+  const Term total = float_sum(digit_sums(squares, planes));
+  const Term mean = divide_by_constant(*s, total, node.width);
+  const Term variance = s->op(LpuOp::Multiply, s->op(LpuOp::Multiply, mean, scale.scale), scale.scale);
+  const Term inverse = inverse_root(*s, s->op(LpuOp::Add, variance, immediate(node.factor)));
+  Vectors y{layout[id], {}, nullptr};
+  for (size_t v = 0; v < x.words.size(); ++v) {
+    const Term value =
+        s->op(LpuOp::Multiply, s->op(LpuOp::Multiply, x.words[v], inverse), constant(placed[id].gains[v]));
+    add_magnitude(y, value);
+    y.words.push_back(s->store(value, ChipScheduler::kInBoth));
+  }
+  return y;
+}
+
+Lowering::State::Vectors Lowering::State::matmul(uint32_t id) {
+  const Node& node = graph.nodes[id];
+  const MatrixPlacement& matrix = placed[id].matrix;
+  const Quantised& x = quantised_values.at(node.inputs[0]);
+  Vectors y{layout[id], {}, nullptr};
+  std::vector<std::vector<Sums>> sums;
+  for (uint32_t row = 0; row < matrix.row_tiles; ++row) sums.push_back(multiply_row(matrix, row, x));
+  for (uint32_t row = 0; row < matrix.row_tiles; ++row) {
+    const Term value = epilogue(sums[row], x, matrix.scales[row],
+                                matrix.biases.empty() ? nullptr : &matrix.biases[row], matrix.parts, nullptr);
+    y.words.push_back(feeds(id, Op::Add) ? value : s->store(value, ChipScheduler::kInBoth));
+  }
+  return y;
+}
+
+// x * cos + partner * (+-sin), the partner's sums turned to its lane on their way.
+Lowering::State::Vectors Lowering::State::rope(uint32_t id) {
+  const uint32_t product = graph.nodes[id].inputs[0];
+  const NodePlacement& source = placed[product];
+  const MatrixPlacement& matrix = source.matrix;
+  const Quantised& x = quantised_values.at(graph.nodes[product].inputs[0]);
+  Vectors y{layout[id], {}, nullptr};
+  std::vector<std::vector<Sums>> sums;
+  for (uint32_t row = 0; row < matrix.row_tiles; ++row) sums.push_back(multiply_row(matrix, row, x));
+  for (uint32_t row = 0; row < matrix.row_tiles; ++row) {
+    const bool biased = !matrix.biases.empty();
+    const Term turned =
+        epilogue(sums[row], x, source.turned_scales[row], biased ? &source.turned_biases[row] : nullptr,
+                 matrix.parts, &placed[id].partner);
+    const Term partner = s->op(LpuOp::Multiply, turned, sines);
+    const Term own = epilogue(sums[row], x, matrix.scales[row], biased ? &matrix.biases[row] : nullptr,
+                              matrix.parts, nullptr);
+    y.words.push_back(
+        s->store(s->op(LpuOp::Add, s->op(LpuOp::Multiply, own, cosines), partner), ChipScheduler::kInBoth));
+  }
+  return y;
+}
+
+Lowering::State::Vectors Lowering::State::silu_gate(uint32_t id) {
+  const Node& node = graph.nodes[id];
+  const uint32_t gate = node.inputs[0], up = node.inputs[1];
+  const MatrixPlacement &gates = placed[gate].matrix, &ups = placed[up].matrix;
+  const Quantised& x = quantised_values.at(graph.nodes[gate].inputs[0]);
+  Vectors y{layout[id], {}, nullptr};
+  std::vector<std::vector<Sums>> gate_sums, up_sums;
+  for (uint32_t row = 0; row < gates.row_tiles; ++row) {
+    gate_sums.push_back(multiply_row(gates, row, x));
+    up_sums.push_back(multiply_row(ups, row, x));
+  }
+  for (uint32_t row = 0; row < gates.row_tiles; ++row) {
+    const Term activated =
+        silu(*s, epilogue(gate_sums[row], x, gates.scales[row], nullptr, gates.parts, nullptr));
+    const Term value = s->op(LpuOp::Multiply, activated,
+                             epilogue(up_sums[row], x, ups.scales[row], nullptr, ups.parts, nullptr));
+    add_magnitude(y, value);
+    y.words.push_back(s->store(value, ChipScheduler::kInBoth));
+  }
+  return y;
+}
+
+Lowering::State::Vectors Lowering::State::attention(uint32_t id) {
+  const Node& node = graph.nodes[id];
+  const AttentionPlacement& placement_of = placed[id].attention;
+  const HeadLayout& heads = placement_of.layout;
+  const int32_t source = static_cast<int32_t>(id);
+  const Vectors &q = vectors.at(node.inputs[0]), &k = vectors.at(node.inputs[1]),
+                &v = vectors.at(node.inputs[2]);
+  const uint32_t span = node.head_width / 16, last = blocks - 1;
+  const float factor = node.factor * numerics::kLog2E;
+  const std::vector<ChipScheduler::Plane> key_planes = {{kEast, 0}, {kEast, 1}},
+                                          value_planes = {{kWest, 0}, {kWest, 1}};
+  const auto scales_of = [&](const Term& x, const std::string& name) {
+    const HeadScale scale = scale_of(maximum_over_lanes(magnitude_of(x), LpuOp::IntegerMaximum, span),
+                                     node.name + "." + name, source);
+    return HeadScale{s->store(scale.scale, ChipScheduler::kInBoth), scale.inverse};
+  };
+  // A scale of each head, from its own lanes into all lanes.
+  const auto spread = [&](const Term& scale, uint32_t head) {
+    return s->distributed(s->permuted(scale, placement_of.spread), placement_of.head_lanes[head]);
+  };
+  Vectors out{layout[id], {}, nullptr};
+
+  for (uint32_t set = 0; set < heads.sets; ++set) {
+    const KvTile& current = placement_of.tiles[last][set];
+    const uint32_t groups = lanes / 16;
+    // The new key and value: into the staging row, the last of the block.
+    struct New {
+      std::array<Term, 2> planes;  // for the scatter to their own row
+      std::array<Cycle, 2> staged{};
+      Term scale;
+    };
+    const auto append = [&](const Term& x, const std::string& name, const std::array<Tile, 2>& tiles,
+                            ChipScheduler::Copies copies) {
+      New result;
+      const HeadScale scale = scales_of(x, name);
+      const auto [high, low] = planes(*s, quantise(*s, x, scale.inverse));
+      const std::array<Term, 2> both = {high, low};
+      for (uint32_t part = 0; part < 2; ++part) {
+        const Tile& tile = tiles[part];
+        const Place place{tile.hemisphere, tile.slices[15],
+                          static_cast<uint16_t>(tile.bases[15] + groups - 1)};
+        result.staged[part] = ChipScheduler::ready(s->store_at(both[part], place, 1));
+        result.planes[part] = s->store(both[part], copies, 1);
+      }
+      result.scale = scale.scale;
+      return result;
+    };
+    const New key = append(k.words[set], "k", current.keys, ChipScheduler::kInEast);
+    // Queries: a vector of planes for each head, zero in the other heads' lanes.
+    std::vector<std::array<Term, 2>> query;  // [r * vector_heads + head]
+    std::vector<Term> query_scales;
+    for (uint32_t r = 0; r < heads.group; ++r) {
+      const Term& x = q.words[set * heads.group + r];
+      const HeadScale scale = scales_of(x, fmt::format("q{}", r));
+      const auto [high, low] = planes(*s, quantise(*s, x, scale.inverse));
+      for (uint32_t head = 0; head < heads.vector_heads; ++head) {
+        const Term mask = constant(placement_of.head_masks[head]);
+        query.push_back({s->store(s->op(LpuOp::And, high, mask), ChipScheduler::kInEast, 1),
+                         s->store(s->op(LpuOp::And, low, mask), ChipScheduler::kInEast, 1)});
+      }
+      query_scales.push_back(scale.scale);
+    }
+    const New value = append(v.words[set], "v", current.values, ChipScheduler::kInWest);
+
+    // Scores, block by block.
+    const uint32_t count = heads.group * heads.vector_heads;
+    std::vector<std::vector<Term>> z(count);
+    std::vector<Term> largest(count);
+    for (uint32_t block = 0; block < blocks; ++block) {
+      const KvTile& tile = placement_of.tiles[block][set];
+      for (uint32_t part = 0; part < 2; ++part) {
+        std::vector<Cycle> ready(groups, 0);
+        if (block == last) ready.back() = key.staged[part];
+        s->install(key_planes[part], tile.keys[part], ready);
+      }
+      for (uint32_t i = 0; i < count; ++i) {
+        const uint32_t head = i % heads.vector_heads, r = i / heads.vector_heads;
+        const Term hh = s->product(key_planes[0], query[i][0], 0),
+                   hl = s->product(key_planes[0], query[i][1], 0);
+        const Term lh = s->product(key_planes[1], query[i][0], 0),
+                   ll = s->product(key_planes[1], query[i][1], 0);
+        s->set_not_before(ChipScheduler::ready(ll));
+        Term scales = constant(tile.key_scales[head]);
+        if (block == last) scales = s->op(LpuOp::Select, staging, spread(key.scale, head), scales);
+        const Term query_scale = s->op(LpuOp::Multiply, spread(query_scales[r], head), immediate(factor));
+        s->set_not_before(0);
+        Term score_term = score(*s, hh, hl, lh, ll, query_scale, scales);
+        if (block == last) score_term = s->op(LpuOp::Select, visible, score_term, immediate(kFarBelow));
+        largest[i] = largest[i] == nullptr ? score_term : s->op(LpuOp::Maximum, largest[i], score_term);
+        z[i].push_back(s->store(score_term, ChipScheduler::kInBoth));
+        largest[i] = blocks == 1 ? z[i].back() : s->store(largest[i], ChipScheduler::kInBoth);
+      }
+    }
+
+    // The block's values, positions across lanes: the array multiplies them with the identity.
+    std::array<std::vector<Cycle>, 2> transposed;
+    for (uint32_t part = 0; part < 2; ++part) {
+      std::vector<Cycle> ready(groups, 0);
+      ready.back() = value.staged[part];
+      s->install(value_planes[part], current.values[part], ready);
+      const Tile& tile = current.values_transposed[part];
+      transposed[part].assign(tile.groups, 0);
+      for (uint32_t i = 0; i < heads.vector_heads * node.head_width; ++i) {
+        const Term row = s->product(value_planes[part], s->constant(placement_of.identity[part][i], 1), 0);
+        const Place place{tile.hemisphere, tile.slices[i % 16],
+                          static_cast<uint16_t>(tile.bases[i % 16] + i / 16)};
+        transposed[part][i / 16] = std::max(transposed[part][i / 16], s->result_to_row(row, place, 0));
+      }
+    }
+
+    // Weights of the positions.
+    install_ones(key_planes);
+    std::vector<Term> denominators(count), value_scale(count);
+    std::vector<std::vector<std::array<Term, 2>>> weights(count);
+    std::vector<std::vector<Term>> weighted(count);
+    std::vector<Term> maxima(count), magnitudes(count);
+    for (uint32_t i = 0; i < count; ++i)
+      maxima[i] = s->store(maximum_over_lanes(largest[i], LpuOp::Maximum, 0), ChipScheduler::kInBoth);
+    const auto dither_of = [&](uint32_t block) {
+      if (block == last) return dither_last;
+      std::vector<float> dither(lanes);
+      for (uint32_t lane = 0; lane < lanes; ++lane) dither[lane] = numerics::dither(block * lanes + lane);
+      return constant(placement.words(words_of(dither)));
+    };
+    std::vector<std::vector<Term>> digit_words(count);
+    for (uint32_t i = 0; i < count; ++i) {
+      const uint32_t head = i % heads.vector_heads;
+      for (uint32_t block = 0; block < blocks; ++block) {
+        const Term e = exp2_negative(*s, s->op(LpuOp::Subtract, z[i][block], maxima[i]));
+        Term scales = constant(placement_of.tiles[block][set].value_scales[head]);
+        if (block == last) scales = s->op(LpuOp::Select, staging, spread(value.scale, head), scales);
+        const Term product = s->op(LpuOp::Multiply, e, scales);
+        const Term magnitude = magnitude_of(product);
+        magnitudes[i] =
+            magnitudes[i] == nullptr ? magnitude : s->op(LpuOp::IntegerMaximum, magnitudes[i], magnitude);
+        weighted[i].push_back(s->store(product, ChipScheduler::kInBoth));
+        const Term rounded =
+            s->op(LpuOp::FloatToInt32, s->op(LpuOp::Fma, e, immediate(0x1p24f), dither_of(block)));
+        digit_words[i].push_back(s->store(digits(*s, rounded), ChipScheduler::kInEast));
+      }
+      magnitudes[i] = s->store(magnitudes[i], ChipScheduler::kInBoth);
+    }
+    for (uint32_t i = 0; i < count; ++i) {
+      const Term m = maximum_over_lanes(magnitudes[i], LpuOp::IntegerMaximum, 0);
+      const HeadScale scale = scale_of(m, fmt::format("{}.p{}", node.name, i), source);
+      for (uint32_t block = 0; block < blocks; ++block) {
+        const Term scaled = s->op(LpuOp::Multiply, weighted[i][block], scale.inverse);
+        const Term a = s->op(LpuOp::FloatToInt32, s->op(LpuOp::Add, scaled, dither_of(block)));
+        weights[i].push_back(planes_stored(a, ChipScheduler::kInWest));
+      }
+      value_scale[i] = s->store(scale.scale, ChipScheduler::kInBoth);
+    }
+    for (uint32_t i = 0; i < count; ++i) {
+      const Term total = float_sum(digit_sums(digit_words[i], key_planes));
+      const Term denominator = s->op(LpuOp::Multiply, total, immediate(0x1p-24f));
+      denominators[i] = s->store(divide(*s, value_scale[i], denominator), ChipScheduler::kInBoth);
+    }
+
+    // Values.
+    std::vector<std::array<Term, 4>> sums(count);
+    for (uint32_t block = 0; block < blocks; ++block) {
+      for (uint32_t part = 0; part < 2; ++part) {
+        const std::vector<Cycle> ready = block == last ? transposed[part] : std::vector<Cycle>();
+        s->install(value_planes[part], placement_of.tiles[block][set].values_transposed[part], ready);
+      }
+      for (uint32_t i = 0; i < count; ++i) {
+        for (uint32_t part = 0; part < 4; ++part)
+          sums[i][part] = s->product(value_planes[part / 2], weights[i][block][part % 2], 0, sums[i][part]);
+      }
+    }
+    for (uint32_t r = 0; r < heads.group; ++r) {
+      Term vector;
+      for (uint32_t head = 0; head < heads.vector_heads; ++head) {
+        const uint32_t i = r * heads.vector_heads + head;
+        const Term exact = value_sum(*s, sums[i][0], sums[i][1], sums[i][2], sums[i][3]);
+        const Term scaled = s->op(LpuOp::Multiply, exact, denominators[i]);
+        const Term mask = constant(placement_of.head_masks[head]);
+        vector =
+            vector == nullptr ? s->op(LpuOp::And, scaled, mask) : s->op(LpuOp::Select, mask, scaled, vector);
+      }
+      add_magnitude(out, vector);
+      out.words.push_back(s->store(vector, ChipScheduler::kInBoth));
+    }
+
+    // The new key and value to the rows of their position, for later steps.
+    for (uint32_t part = 0; part < 2; ++part) {
+      for (uint32_t slot = 0; slot < 16; ++slot) {
+        const auto to = [&](const Tile& tile) {
+          return Place{tile.hemisphere, tile.slices[slot], tile.bases[slot]};
+        };
+        s->scatter(key.planes[part], 0, to(current.keys[part]), slot_maps[slot], 0);
+        s->scatter(value.planes[part], 0, to(current.values[part]), slot_maps[slot], 0);
+      }
+    }
+    for (uint32_t head = 0; head < heads.vector_heads; ++head) {
+      const auto update = [&](Place row, const Term& scale) {
+        s->store_at(s->op(LpuOp::Select, is_new, spread(scale, head), constant(row)), row, 4);
+      };
+      update(current.key_scales[head], key.scale);
+      update(current.value_scales[head], value.scale);
+    }
+  }
+  return out;
+}
+
+// Logits tile by tile; beside them the largest of each lane and the tile that it came from.
+void Lowering::State::head(uint32_t id) {
+  const Node& node = graph.nodes[id];
+  const Quantised& x = quantised_values.at(node.inputs[0]);
+  const MatrixPlacement& matrix = node.weight == vocabulary_weight ? vocabulary.matrix : placed[id].matrix;
+  Term best, best_tile;
+  for (uint32_t row = 0; row < matrix.row_tiles; ++row) {
+    const std::vector<Sums> sums = multiply_row(matrix, row, x);
+    Term logit = epilogue(sums, x, matrix.scales[row], nullptr, matrix.parts, nullptr);
+    Place port = logits_port;
+    port.row = static_cast<uint16_t>(port.row + row);
+    s->store_at(logit, port, 4);
+    std::vector<uint32_t> real(lanes);
+    bool all = true;
+    for (uint32_t lane = 0; lane < lanes; ++lane) {
+      real[lane] = vocabulary.ids[row * lanes + lane] >= 0 ? ~0u : 0;
+      all = all && real[lane] != 0;
+    }
+    if (!all) logit = s->op(LpuOp::Select, constant(placement.words(real)), logit, immediate(-HUGE_VALF));
+    if (best == nullptr) {
+      best = logit;
+      best_tile = s->op(LpuOp::And, logit, immediate(0u));
+      continue;
+    }
+    const Term better = s->op(LpuOp::Less, best, logit);
+    best = s->op(LpuOp::Maximum, best, logit);
+    best_tile = s->op(LpuOp::Select, better, immediate(row), best_tile);
+  }
+  // The lowest id among the lanes that hold the largest: ids are below 2^24, so binary32 holds them.
+  best = s->store(best, ChipScheduler::kInBoth);
+  best_tile = s->store(best_tile, ChipScheduler::kInBoth);
+  const Term largest = maximum_over_lanes(best, LpuOp::Maximum, 0);
+  const uint32_t planes = vocabulary.slices / 16, groups = lanes / 16;
+  std::vector<uint32_t> in_tile(lanes);
+  for (uint32_t lane = 0; lane < lanes; ++lane) in_tile[lane] = vocabulary.slices * (lane / 16) + lane % 16;
+  // id = slices * groups * (tile / planes) + 16 * (tile % planes) + in_tile
+  LOCKSTEP_CHECK(std::has_single_bit(planes));
+  const Term block =
+      s->op(LpuOp::ShiftRight, best_tile, immediate(static_cast<uint32_t>(std::countr_zero(planes))));
+  const Term plane = s->op(LpuOp::And, best_tile, immediate(planes - 1));
+  const Term base = s->op(LpuOp::IntegerMultiplyAdd, block, immediate(vocabulary.slices * groups),
+                          constant(placement.words(in_tile)));
+  const Term ids = s->op(LpuOp::IntegerAdd, base, s->op(LpuOp::ShiftLeft, plane, immediate(4u)));
+  const Term lower = s->op(LpuOp::Less, best, largest);
+  const Term negative = s->op(LpuOp::Multiply, s->op(LpuOp::Int32ToFloat, ids), immediate(-1.0f));
+  const Term none = constant(uniform(std::bit_cast<uint32_t>(-0x1p30f)));
+  const Term candidate = s->op(LpuOp::Select, lower, none, negative);
+  const Term first = maximum_over_lanes(candidate, LpuOp::Maximum, 0);
+  const Term next = s->op(LpuOp::FloatToInt32, s->op(LpuOp::Multiply, first, immediate(-1.0f)));
+  s->store_at(next, next_token_port, 4);
+  s->store_at(next, token_port, 4);
+  s->set_not_before(ChipScheduler::ready(next));
+  s->store_at(s->op(LpuOp::IntegerAdd, position, immediate(1u)), position_port, 4);
+  s->set_not_before(0);
+}
+
+bool Lowering::State::feeds(uint32_t id, Op op) const {
+  return !users[id].empty() &&
+         std::ranges::all_of(users[id], [&](uint32_t user) { return graph.nodes[user].op == op; });
+}
+
+// The last node that takes a value: products wait for the node that they feed.
+uint32_t Lowering::State::last_taker(uint32_t value) const {
+  uint32_t last = value;
+  for (const uint32_t user : users[value]) {
+    const bool waits = graph.nodes[user].op == Op::MatMul && (feeds(user, Op::Rope) || feeds(user, Op::SiluGate));
+    last = std::max(last, waits ? last_taker(user) : user);
+  }
+  return last;
+}
+
+void Lowering::State::run_node(uint32_t id) {
+  const Node& node = graph.nodes[id];
+  s->set_source(static_cast<int32_t>(id));
+  switch (node.op) {
+    case Op::Embed:
+      vectors[id] = embed(id);
+      break;
+    case Op::RmsNorm:
+      vectors[id] = rms_norm(id);
+      break;
+    case Op::Quantise:
+      quantised_values[id] = quantised(vectors.at(node.inputs[0]), node.name, static_cast<int32_t>(id));
+      break;
+    case Op::MatMul:
+      if (id == graph.logits) {
+        head(id);
+      } else if (!feeds(id, Op::Rope) && !feeds(id, Op::SiluGate)) {
+        vectors[id] = matmul(id);
+      }
+      break;
+    case Op::Rope:
+      vectors[id] = rope(id);
+      break;
+    case Op::Attention:
+      vectors[id] = attention(id);
+      break;
+    case Op::SiluGate:
+      vectors[id] = silu_gate(id);
+      break;
+    case Op::Add: {
+      Vectors sum{layout[id], {}, nullptr};
+      const Vectors &a = vectors.at(node.inputs[0]), &b = vectors.at(node.inputs[1]);
+      for (size_t v = 0; v < a.words.size(); ++v) {
+        const Term value = s->op(LpuOp::Add, a.words[v], b.words[v]);
+        add_magnitude(sum, value);
+        sum.words.push_back(s->store(value, ChipScheduler::kInBoth));
+      }
+      vectors[id] = sum;
+      break;
+    }
+    case Op::Select:
+      vectors[id] = vectors.at(node.inputs[0]);
+      break;
+  }
+  // What no later node takes is let go of.
+  for (uint32_t value = 0; value < id; ++value) {
+    if (last_taker(value) > id) continue;
+    vectors.erase(value);
+    quantised_values.erase(value);
+  }
+}
+
+void Lowering::State::run(uint32_t count) {
+  blocks = count;
+  begin_step();
+  for (uint32_t id = 0; id < graph.nodes.size(); ++id) run_node(id);
+  vectors.clear();
+  quantised_values.clear();
+  slot_maps.clear();
+  position = cosines = sines = visible = is_new = staging = dither_last = nullptr;
+}
+
+Lowering::Lowering(ChipModel& model, uint32_t context) : state_(std::make_unique<State>(model, context)) {}
+Lowering::~Lowering() = default;
+
+uint32_t Lowering::blocks_max() const {
+  return state_->blocks_max;
+}
+
+std::unique_ptr<ChipScheduler> Lowering::schedule(uint32_t blocks) {
+  auto scheduler =
+      std::make_unique<ChipScheduler>(state_->model.machine, state_->model.memory, state_->model.options,
+      [this](uint32_t bits) { return state_->uniform(bits); });
+  state_->s = scheduler.get();
+  state_->run(blocks);
+  state_->s = nullptr;
+  return scheduler;
+}
+
+}  // namespace lockstep::compiler::lpu
