@@ -96,13 +96,13 @@ class Schedule {
   // An instruction of a unit, "mem.e.3" (of chip 0) or "c1.mem.e.3".
   void at(const std::string& unit, uint64_t cycle, LpuOp op, std::vector<uint64_t> words, uint64_t times = 0,
           uint64_t every = 1) {
-    const std::string name = unit[0] == 'c' && unit[1] != '2' ? unit : "c0." + unit;
+    const std::string name = full_name(unit);
     ASSERT_TRUE(queues[name].try_emplace(cycle, Step{op, std::move(words), times, every}).second)
         << name << " issues twice in cycle " << cycle;
   }
   // A row of a slice as it is before the run.
   std::span<std::byte> row(const std::string& slice, uint32_t row_index) {
-    std::vector<std::byte>& bytes = memories["c0." + slice];
+    std::vector<std::byte>& bytes = memories[full_name(slice)];
     const uint32_t lanes = machine_.geometry.lanes();
     if (bytes.size() < (row_index + 1) * lanes) bytes.resize((row_index + 1) * lanes);
     return std::span(bytes).subspan(row_index * lanes, lanes);
@@ -126,15 +126,16 @@ class Schedule {
     program_.entries = {{"step", {}, {}}};
     for (const auto& [name, bytes] : files) add_memory(name, bytes);
     for (const auto& [name, bytes] : memories) queues[name];
-    bool first = true;
+    std::string chip;  // whose queues come now; the first of each notifies
     for (const auto& [name, steps] : queues) {
       uint32_t memory = program::kNone;
       if (name.find(".mem.") != std::string::npos) memory = add_memory(name, memories[name]);
       program_.entries[0].queues.push_back(static_cast<uint32_t>(program_.queues.size()));
       program_.queues.push_back({name, memory, {}});
       std::vector<program::Instruction>& out = program_.queues.back().instructions;
-      add(out, first ? LpuOp::Notify : LpuOp::Sync, {});
-      first = false;
+      const std::string its_chip = name.substr(0, name.find('.'));
+      add(out, its_chip == chip ? LpuOp::Sync : LpuOp::Notify, {});
+      chip = its_chip;
       uint64_t now = 0;
       for (const auto& [cycle, step] : steps) {
         LOCKSTEP_CHECK(cycle >= now);
@@ -149,6 +150,9 @@ class Schedule {
     return program_;
   }
   const machine::Machine& machine() const { return machine_; }
+  static std::string full_name(const std::string& unit) {
+    return unit[0] == 'c' && unit[1] != '2' ? unit : "c0." + unit;
+  }
 
   std::map<std::string, Steps> queues;
   std::map<std::string, std::vector<std::byte>> memories;  // the first rows
