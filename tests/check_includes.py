@@ -11,6 +11,7 @@ import sys
 
 MAY_INCLUDE = {
     "base": [],
+    "machine": ["base"],
     "numerics": ["base"],
     "text": ["base"],
     "store": ["base"],
@@ -18,8 +19,8 @@ MAY_INCLUDE = {
     "graph": ["base", "numerics"],
     "models": ["base", "numerics", "import", "graph"],
     "program": ["base", "numerics"],
-    "compiler": ["base", "numerics", "graph", "program"],
-    "targets": ["base", "numerics", "program"],
+    "compiler": ["base", "numerics", "graph", "machine", "program"],
+    "targets": ["base", "machine", "numerics", "program"],
     "engine": ["base", "numerics", "text", "program", "targets"],
     "api": None,  # None: everything
     "cli": None,

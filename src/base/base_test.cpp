@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/printable.h"
 
 namespace lockstep {
 namespace {
@@ -100,6 +101,19 @@ TEST(Populate, LeavesNoPageToFaultIn) {
   EXPECT_EQ(buffer.data()[4097], std::byte{7});
   EXPECT_TRUE(populate({buffer.data() + 5, 3}));  // part of a page
   EXPECT_TRUE(populate({}));
+}
+
+TEST(Printable, KeepsTextAndEscapesTheRest) {
+  EXPECT_EQ(printable("blk.0.attn"), "blk.0.attn");
+  EXPECT_EQ(printable("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"), "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
+  EXPECT_EQ(printable(std::string_view("a\0\n\x7f\\", 5)), "a\\x00\\x0a\\x7f\\x5c");
+  EXPECT_EQ(printable("\xc2\x9b"), "\\xc2\\x9b");                    // a control character of two bytes
+  EXPECT_EQ(printable("\xc0\xaf"), "\\xc0\\xaf");                    // overlong
+  EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");           // a surrogate
+  EXPECT_EQ(printable("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");  // beyond U+10FFFF
+  EXPECT_EQ(printable("\xe2\x82"), "\\xe2\\x82");                    // cut off
+  EXPECT_EQ(printable(std::string(200, 'x')), std::string(80, 'x') + "...");
+  EXPECT_EQ(printable(std::string(80, 'x')), std::string(80, 'x'));
 }
 
 }  // namespace

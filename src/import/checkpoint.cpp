@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-#include "import/printable.h"
+#include "base/printable.h"
 
 namespace lockstep::importer {
 namespace {

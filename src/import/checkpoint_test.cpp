@@ -5,7 +5,6 @@
 #include <functional>
 
 #include "base/error.h"
-#include "import/printable.h"
 
 namespace lockstep::importer {
 namespace {
@@ -84,19 +83,6 @@ TEST(Metadata, OtherTypesAreNamed) {
                "model.gguf: the metadata's \"number\" is a number; a truth value is wanted");
   expect_error([&] { metadata.find_string("texts"); },
                "model.gguf: the metadata's \"texts\" is a list of texts; a text is wanted");
-}
-
-TEST(Printable, KeepsTextAndEscapesTheRest) {
-  EXPECT_EQ(printable("blk.0.attn"), "blk.0.attn");
-  EXPECT_EQ(printable("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"), "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
-  EXPECT_EQ(printable(std::string_view("a\0\n\x7f\\", 5)), "a\\x00\\x0a\\x7f\\x5c");
-  EXPECT_EQ(printable("\xc2\x9b"), "\\xc2\\x9b");                    // a control character of two bytes
-  EXPECT_EQ(printable("\xc0\xaf"), "\\xc0\\xaf");                    // overlong
-  EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");           // a surrogate
-  EXPECT_EQ(printable("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");  // beyond U+10FFFF
-  EXPECT_EQ(printable("\xe2\x82"), "\\xe2\\x82");                    // cut off
-  EXPECT_EQ(printable(std::string(200, 'x')), std::string(80, 'x') + "...");
-  EXPECT_EQ(printable(std::string(80, 'x')), std::string(80, 'x'));
 }
 
 }  // namespace

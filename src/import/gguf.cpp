@@ -7,8 +7,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/printable.h"
 #include "import/file_kind.h"
-#include "import/printable.h"
 
 namespace lockstep::importer {
 namespace {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace lockstep::machine {
@@ -78,11 +79,13 @@ struct Energy {
   Range idle_watt;  // the whole chip, per second rather than per event
 };
 
-// One number of the file as it stands there, for tables and for the study of sensitivity.
+// One number of the file as it stands there, for tables and for the study of sensitivity. An energy is three:
+// "energy.mem_read", "energy.mem_read.low" and "energy.mem_read.high".
 struct Datum {
   std::string key;  // "latency.vxm_entry"
   double value = 0;
   std::string unit, standing, source;  // standing: published, derived or assumed
+  std::string note;                    // why a published figure differs from what the machine gives
 };
 
 struct Machine {
@@ -101,17 +104,22 @@ struct Machine {
   uint64_t slice_bytes() const { return uint64_t{geometry.slice_rows} * geometry.lanes(); }
   uint64_t chip_bytes() const { return 2 * slice_bytes() * geometry.slices; }
   uint32_t mem_hop(uint32_t slice) const { return hops.mem_first + slice / geometry.group_slices; }
+  // The number that the file has under a key, or nullptr.
+  const Datum* find(const std::string& key) const;
   // Cycles that a link needs for one packet, rounded up.
   uint32_t packet_cycles() const;
 };
 
-// Reads a machine file. Throws a user's error that names the key: missing, of the wrong type or unit, absurd
-// or in contradiction with another.
+// Reads a machine file: machines/lpu-v1.toml shows the form. Throws a user's error that names the key:
+// missing, unknown, of the wrong type or unit, absurd or in contradiction with another.
 Machine read_machine(const std::filesystem::path& path);
+// The same from the file's text; errors begin with `what`.
+Machine parse_machine(std::string_view text, const std::string& what);
 
 // The machine of a name that comes with Lockstep ("lpu-v1", "lp30", "lpu-mini") or of a path that ends in
 // .toml. Throws a user's error that lists the names.
 Machine find_machine(const std::string& name_or_path);
+std::vector<std::string> machine_names();
 
 // The same machine with one number of the file replaced; checked again.
 Machine with_value(const Machine& machine, const std::string& key, double value);

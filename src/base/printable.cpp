@@ -1,11 +1,11 @@
-#include "import/printable.h"
+#include "base/printable.h"
 
 #include <fmt/format.h>
 
 #include <cstddef>
 #include <cstdint>
 
-namespace lockstep::importer {
+namespace lockstep {
 namespace {
 
 constexpr size_t kLongestText = 80;
@@ -48,4 +48,4 @@ std::string printable(std::string_view text) {
   return result;
 }
 
-}  // namespace lockstep::importer
+}  // namespace lockstep
