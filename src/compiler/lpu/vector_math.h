@@ -1,0 +1,342 @@
+// The real functions of the numerics contract as sequences of the vector unit's operations, bit for bit:
+// NUMERICS.md sections 1, 2, 5, 6 and 8. Written for the shortest chain of dependent operations; the depth
+// of each stands in vector_math_test.cpp. The sign of a zero is not kept, which no result depends on.
+//
+// The unit has neither a division nor a square root. Both start from RSqrt, become nearly right by a step of
+// the series of 1/(1-e), and are rounded by one fma(remainder, reciprocal, quotient), whose remainder is
+// exact: P. Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor", IBM J.
+// Res. Dev. 34 (1990). That the short forms are right is shown by trying every input, or the hardest ones.
+#pragma once
+
+#include <cstdint>
+
+#include "base/error.h"
+#include "compiler/lpu/vector_builder.h"
+#include "compiler/lpu/vector_integers.h"
+#include "numerics/float32.h"
+#include "numerics/q16.h"
+
+namespace lockstep::compiler::vector_math {
+
+template <class Ops>
+typename Ops::Term negative(Ops& ops, const typename Ops::Term& x) {
+  return ops.op(program::isa::LpuOp::Xor, x, immediate(kSignBit));
+}
+
+// What a division by y needs: z near 1/y, its error e = y*z - 1, and z/(1 + e) nearly rounded, as
+// z + z*e*(e - 1).
+template <class Term>
+struct Reciprocal {
+  Term minus_y, z, e, e_minus_1, rounded;
+};
+
+// y > 0 normal, up to 2^126. `near_y` is y itself or something within 2^-20 of it that is known earlier.
+template <class Ops>
+Reciprocal<typename Ops::Term> reciprocal_parts(Ops& ops, const typename Ops::Term& y,
+                                                const typename Ops::Term& near_y) {
+  using enum program::isa::LpuOp;
+  const auto root = ops.op(RSqrt, near_y);
+  const auto z = ops.op(Multiply, root, root);
+  const auto e = ops.op(Fma, y, z, immediate(-1.0f));
+  const auto e_minus_1 = ops.op(Add, e, immediate(-1.0f));
+  const auto rounded = ops.op(Fma, ops.op(Multiply, z, e), e_minus_1, z);
+  return {negative(ops, y), z, e, e_minus_1, rounded};
+}
+
+// x / y from parts of 1/y, within 1.6 units of the last place: q + q*series, series = -e (and e*e).
+template <class Ops>
+typename Ops::Term near_quotient(Ops& ops, const typename Ops::Term& x,
+                                 const Reciprocal<typename Ops::Term>& parts) {
+  using enum program::isa::LpuOp;
+  const auto q = ops.op(Multiply, x, parts.z);
+  if (ops.rsqrt_bits() >= 14) {
+    return ops.op(Fma, ops.op(Multiply, negative(ops, x), parts.z), parts.e, q);
+  }
+  return ops.op(Fma, q, ops.op(Multiply, parts.e, parts.e_minus_1), q);
+}
+
+// q + (x - q*y) * (1/y).
+template <class Ops>
+typename Ops::Term corrected(Ops& ops, const typename Ops::Term& q, const typename Ops::Term& x,
+                             const typename Ops::Term& minus_y, const typename Ops::Term& reciprocal) {
+  using enum program::isa::LpuOp;
+  return ops.op(Fma, ops.op(Fma, minus_y, q, x), reciprocal, q);
+}
+
+// x / y, correctly rounded: x zero or normal in magnitude, y positive, and neither the quotient nor a
+// remainder 2^-24 of x subnormal. The remainder is taken twice, as then the second quotient is within half a
+// unit and little of the exact one and the third certain, but for a y of all mantissa bits, whose rounded
+// reciprocal 1/2 (say) has an error of more than half a unit: there it is moved up.
+template <class Ops>
+typename Ops::Term divide(Ops& ops, const typename Ops::Term& x, const typename Ops::Term& y) {
+  using enum program::isa::LpuOp;
+  const auto parts = reciprocal_parts(ops, y, y);
+  const auto mantissa = ops.op(And, y, immediate(kMantissaBits));
+  const auto all_ones = ops.op(IntegerEqual, mantissa, immediate(kMantissaBits));
+  const auto reciprocal = ops.op(IntegerSubtract, parts.rounded, all_ones);
+  const auto near = near_quotient(ops, x, parts);
+  const auto second = corrected(ops, near, x, parts.minus_y, parts.rounded);
+  return corrected(ops, second, x, parts.minus_y, reciprocal);
+}
+
+// The constant 1/n as the sum of two binary32.
+struct InverseParts {
+  float high, low;
+};
+constexpr InverseParts inverse_parts(uint32_t n) {
+  const double exact = 1.0 / n;
+  const float high = static_cast<float>(exact);
+  return {high, static_cast<float>(exact - static_cast<double>(high))};
+}
+
+// x / n, correctly rounded: 2^-64 <= x < 2^64 or zero, 1 <= n <= 2^24 with an odd part below 2^18. x*high +
+// x*low is within 2^-23 of a unit of x / n, which is at least 1/(2*odd part) away from where the rounding
+// changes. `near_x`, x itself or something within 2^-20 of it that is known earlier, serves for x*low.
+template <class Ops>
+typename Ops::Term divide_by_constant(Ops& ops, const typename Ops::Term& x, uint32_t n,
+                                      const typename Ops::Term& near_x) {
+  using enum program::isa::LpuOp;
+  LOCKSTEP_CHECK(n >= 1 && n <= 1u << 24 && n >> std::countr_zero(n) < 1u << 18);
+  const auto [high, low] = inverse_parts(n);
+  return ops.op(Fma, x, immediate(high), ops.op(Multiply, near_x, immediate(low)));
+}
+template <class Ops>
+typename Ops::Term divide_by_constant(Ops& ops, const typename Ops::Term& x, uint32_t n) {
+  return divide_by_constant(ops, x, n, x);
+}
+
+template <class Term>
+struct Q16Scale {
+  Term s, r;  // m / levels and levels / m
+};
+
+// The scale of Q16 for 2^-65 <= m < 2^32; both are zero where m < 2^-64. `levels` is kQ16Levels or kQ8Levels.
+template <int32_t levels, class Ops>
+Q16Scale<typename Ops::Term> reciprocal_scale(Ops& ops, const typename Ops::Term& m) {
+  using enum program::isa::LpuOp;
+  const auto nonzero = ops.op(Less, immediate(numerics::kQ16ZeroBits - 1), m);
+  const auto top = ops.op(And, nonzero, immediate(static_cast<float>(levels)));
+  const auto s = ops.op(And, divide_by_constant(ops, m, levels), nonzero);
+  const auto parts = reciprocal_parts(ops, m, m);
+  if (ops.rsqrt_bits() < 21) {
+    return {s, corrected(ops, near_quotient(ops, top, parts), top, parts.minus_y, parts.rounded)};
+  }
+  const auto reciprocal = ops.op(Fma, parts.z, ops.op(Fma, parts.minus_y, parts.z, immediate(1.0f)), parts.z);
+  return {s, corrected(ops, ops.op(Multiply, top, parts.z), top, parts.minus_y, reciprocal)};
+}
+
+// 1 / sqrt(x), both roundings, 2^-60 <= x <= 2^100. `near_x` is x itself or something within 2^-20 of it that
+// is known earlier. There is no negation: -1 or -0.5 in the constants gives each sign that is needed.
+template <class Ops>
+typename Ops::Term inverse_root(Ops& ops, const typename Ops::Term& x, const typename Ops::Term& near_x) {
+  using enum program::isa::LpuOp;
+  const auto y = ops.op(RSqrt, near_x);
+  const auto half = ops.op(Multiply, y, immediate(0.5f));
+  const auto minus_half = ops.op(Multiply, y, immediate(-0.5f));
+  const auto minus_y = ops.op(Multiply, y, immediate(-1.0f));
+  const auto e = ops.op(Fma, x, ops.op(Multiply, y, y), immediate(-1.0f));
+  const auto nearer = ops.op(Fma, minus_half, e, y);
+  const auto minus_nearer = ops.op(Fma, half, e, minus_y);
+  // sqrt(x), rounded.
+  const auto near_root = ops.op(Fma, ops.op(Multiply, x, minus_half), e, ops.op(Multiply, x, y));
+  const auto minus_near_root = ops.op(Fma, ops.op(Multiply, x, half), e, ops.op(Multiply, x, minus_y));
+  const auto remainder = ops.op(Fma, minus_near_root, near_root, x);
+  const auto root = ops.op(Fma, remainder, ops.op(Multiply, nearer, immediate(0.5f)), near_root);
+  // Its reciprocal; of the mantissa 2 - 2^-23 it does not come out by itself, where 1/2 (say) is moved up.
+  const auto power = ops.op(IntegerEqual, ops.op(And, nearer, immediate(kMantissaBits)), immediate(0));
+  const auto reciprocal = ops.op(IntegerSubtract, nearer, power);
+  return ops.op(Fma, reciprocal, ops.op(Fma, root, minus_nearer, immediate(1.0f)), nearer);
+}
+template <class Ops>
+typename Ops::Term inverse_root(Ops& ops, const typename Ops::Term& x) {
+  return inverse_root(ops, x, x);
+}
+
+// The norm's 1 / sqrt(v + eps), v = ((f32(T) / f32(n)) * s) * s, from the digit sums of T = sum a_i^2. T is 0
+// or at least 2^24, as some |a_i| is 32512. The root's estimate starts from T*s*s/n + eps while v is rounded
+// as the contract says.
+template <class Ops>
+typename Ops::Term inverse_root_mean_square(Ops& ops, const DigitSums<typename Ops::Term>& sums,
+                                            const DigitBounds& bounds, const typename Ops::Term& s,
+                                            uint32_t n, float eps) {
+  using enum program::isa::LpuOp;
+  using Term = typename Ops::Term;
+  const Term total = float_of_digit_sums(ops, sums, bounds);
+  const auto pair = [&](const Term& high, const Term& low) {
+    return ops.op(Fma, ops.op(Int32ToFloat, high), immediate(256.0f), ops.op(Int32ToFloat, low));
+  };
+  const Term near_total = ops.op(Fma, pair(sums[3], sums[2]), immediate(65536.0f), pair(sums[1], sums[0]));
+  const Term factor = ops.op(Multiply, ops.op(Multiply, s, s), immediate(inverse_parts(n).high));
+  const Term near_variance = ops.op(Fma, near_total, factor, immediate(eps));
+  const Term mean = divide_by_constant(ops, total, n, near_total);
+  const Term variance = ops.op(Multiply, ops.op(Multiply, mean, s), s);
+  return inverse_root(ops, ops.op(Add, variance, immediate(eps)), near_variance);
+}
+
+// 2^n * fraction with n = rint(x), as two factors whose product is exact; `scale` is 0 where x < -64.
+template <class Term>
+struct Exp2Parts {
+  Term scale, fraction;
+};
+
+// x - rint(x).
+template <class Ops>
+typename Ops::Term beside_integer(Ops& ops, const typename Ops::Term& x) {
+  using enum program::isa::LpuOp;
+  return ops.op(Subtract, x, ops.op(Rint, x));
+}
+
+// P(f; c0, c1, ...) of section 6, coefficients as bits.
+template <class Ops, class... Rest>
+typename Ops::Term polynomial(Ops& ops, const typename Ops::Term& f, uint32_t first, uint32_t second,
+                              Rest... rest) {
+  using enum program::isa::LpuOp;
+  auto p = ops.op(Fma, f, immediate(first), constant(ops, second));
+  ((p = ops.op(Fma, p, f, immediate(static_cast<uint32_t>(rest)))), ...);
+  return p;
+}
+
+inline constexpr std::array<uint32_t, 6> kExp2{0x3aad9039u, 0x3c1e75d7u, 0x3d635c62u,
+                                               0x3e75fcdbu, 0x3f317214u, 0x3f800000u};
+template <class Ops>
+typename Ops::Term exp2_fraction(Ops& ops, const typename Ops::Term& f) {
+  return polynomial(ops, f, kExp2[0], kExp2[1], kExp2[2], kExp2[3], kExp2[4], kExp2[5]);
+}
+
+// 2^rint(x) for rint(x) from -126 to 127; nonsense beyond.
+template <class Ops>
+typename Ops::Term power_of_two(Ops& ops, const typename Ops::Term& x) {
+  using enum program::isa::LpuOp;
+  return ops.op(IntegerMultiplyAdd, ops.op(FloatToInt32, x), immediate(1 << 23), constant(ops, 1.0f));
+}
+
+// Of x <= 126; with the mask `capped`, x > 126, of any finite x, and the scale is 0 there too.
+template <class Ops>
+Exp2Parts<typename Ops::Term> exp2_parts_except(Ops& ops, const typename Ops::Term& x,
+                                                const typename Ops::Term& zero) {
+  using enum program::isa::LpuOp;
+  return {ops.op(Select, zero, immediate(0), power_of_two(ops, x)),
+          exp2_fraction(ops, beside_integer(ops, x))};
+}
+template <class Ops>
+Exp2Parts<typename Ops::Term> exp2_parts(Ops& ops, const typename Ops::Term& x) {
+  return exp2_parts_except(ops, x, ops.op(program::isa::LpuOp::Less, x, immediate(-64.0f)));
+}
+template <class Ops>
+Exp2Parts<typename Ops::Term> exp2_parts(Ops& ops, const typename Ops::Term& x,
+                                         const typename Ops::Term& capped) {
+  using enum program::isa::LpuOp;
+  return exp2_parts_except(ops, x, ops.op(Or, capped, ops.op(Less, x, immediate(-64.0f))));
+}
+
+// exp2(x) of x <= 126, and of any finite x.
+template <class Ops>
+typename Ops::Term exp2_at_most_126(Ops& ops, const typename Ops::Term& x) {
+  const auto parts = exp2_parts(ops, x);
+  return ops.op(program::isa::LpuOp::Multiply, parts.scale, parts.fraction);
+}
+template <class Ops>
+typename Ops::Term exp2(Ops& ops, const typename Ops::Term& x) {
+  using enum program::isa::LpuOp;
+  const auto capped = ops.op(Less, immediate(126.0f), x);
+  const auto parts = exp2_parts(ops, x, capped);
+  return ops.op(Fma, parts.scale, parts.fraction, ops.op(And, capped, immediate(0x1p126f)));
+}
+
+// Attention's weight rint(exp2(x) * 2^24 + j) as an int32, and exp2(x) * factor, from exp2_parts(x). Both
+// fold the product of the parts into their own rounding. The second, factor 0 or from 2^-79 to 2^32, is exact
+// where it is at least 2^-66; below, its last bits may differ, which no rounded value of 2^-64 and more
+// shows.
+template <class Ops>
+typename Ops::Term weight_of_exp2(Ops& ops, const Exp2Parts<typename Ops::Term>& parts,
+                                  const typename Ops::Term& dither) {
+  using enum program::isa::LpuOp;
+  const auto scale = ops.op(Multiply, parts.scale, immediate(0x1p24f));
+  return ops.op(FloatToInt32, ops.op(Fma, scale, parts.fraction, dither));
+}
+template <class Ops>
+typename Ops::Term exp2_times(Ops& ops, const Exp2Parts<typename Ops::Term>& parts,
+                              const typename Ops::Term& factor) {
+  using enum program::isa::LpuOp;
+  return ops.op(Multiply, ops.op(Multiply, parts.scale, factor), parts.fraction);
+}
+
+// x / (1 + exp2(t)) for any finite t, where x is so that no quotient but a zero is subnormal unless t is near
+// 0. The sum is rounded once, as 2^n * fraction is exact. The reciprocal's estimate starts from the same
+// polynomial evaluated in pairs, (a + b*f*f)*(2^n*f*f) + (1 + 2^n*c) with a, b, c linear in f, nine cycles
+// before the sum is there. Tried with every input of the functions below.
+template <class Ops>
+typename Ops::Term divide_by_one_plus_exp2(Ops& ops, const typename Ops::Term& x,
+                                           const typename Ops::Term& t) {
+  using enum program::isa::LpuOp;
+  const auto capped = ops.op(Less, immediate(126.0f), t);
+  const auto [scale, fraction] = exp2_parts(ops, t, capped);
+  const auto one = ops.op(Select, capped, immediate(0x1p126f), constant(ops, 1.0f));
+  const auto y = ops.op(Fma, scale, fraction, one);
+  const auto f = beside_integer(ops, t);
+  const auto linear = [&](uint32_t first, uint32_t second) {
+    return ops.op(Fma, f, immediate(first), constant(ops, second));
+  };
+  const auto square = ops.op(Multiply, f, f);
+  const auto upper = ops.op(Fma, linear(kExp2[0], kExp2[1]), square, linear(kExp2[2], kExp2[3]));
+  const auto lower = ops.op(Fma, scale, linear(kExp2[4], kExp2[5]), one);
+  const auto near_y = ops.op(Fma, upper, ops.op(Multiply, scale, square), lower);
+  const auto parts = reciprocal_parts(ops, y, near_y);
+  return corrected(ops, near_quotient(ops, x, parts), x, parts.minus_y, parts.rounded);
+}
+
+template <class Ops>
+typename Ops::Term silu(Ops& ops, const typename Ops::Term& x) {
+  const auto t = ops.op(program::isa::LpuOp::Multiply, x, immediate(-numerics::kLog2E));
+  return divide_by_one_plus_exp2(ops, x, t);
+}
+// act(g) * u of the feed-forward part.
+template <class Ops>
+typename Ops::Term silu_gate(Ops& ops, const typename Ops::Term& g, const typename Ops::Term& u) {
+  return ops.op(program::isa::LpuOp::Multiply, silu(ops, g), u);
+}
+
+template <class Ops>
+typename Ops::Term sigmoid(Ops& ops, const typename Ops::Term& x) {
+  const auto t = ops.op(program::isa::LpuOp::Multiply, x, immediate(-numerics::kLog2E));
+  return divide_by_one_plus_exp2(ops, constant(ops, 1.0f), t);
+}
+
+template <class Ops>
+typename Ops::Term tanh(Ops& ops, const typename Ops::Term& x) {
+  using enum program::isa::LpuOp;
+  const auto t = ops.op(Multiply, x, immediate(0x4038aa3bu));
+  return ops.op(Subtract, immediate(1.0f), divide_by_one_plus_exp2(ops, constant(ops, 2.0f), t));
+}
+
+template <class Ops>
+typename Ops::Term gelu_tanh(Ops& ops, const typename Ops::Term& x) {
+  using enum program::isa::LpuOp;
+  const auto cubic = ops.op(Fma, ops.op(Multiply, x, x), immediate(0x3dd2d3e8u), constant(ops, 0x40135761u));
+  return divide_by_one_plus_exp2(ops, x, ops.op(Multiply, negative(ops, x), cubic));
+}
+
+template <class Ops>
+typename Ops::Term gelu_erf(Ops& ops, const typename Ops::Term& x) {
+  using enum program::isa::LpuOp;
+  const auto z = ops.op(Multiply, ops.op(And, x, immediate(~kSignBit)), immediate(0x3f3504f3u));
+  const auto t =
+      divide(ops, constant(ops, 1.0f), ops.op(Fma, z, immediate(0x3ea7ba05u), constant(ops, 1.0f)));
+  const auto p = polynomial(ops, t, 0x3f87dc22u, 0xbfba00e3u, 0x3fb5f0e3u, 0xbe91a98eu, 0x3e827906u);
+  const auto power =
+      exp2_at_most_126(ops, ops.op(Multiply, ops.op(Multiply, z, z), immediate(-numerics::kLog2E)));
+  const auto q = ops.op(Multiply, ops.op(Multiply, ops.op(Multiply, p, t), power), immediate(0.5f));
+  const auto negative_x = ops.op(Less, x, immediate(0.0f));
+  return ops.op(Multiply, x, ops.op(Select, negative_x, q, ops.op(Subtract, immediate(1.0f), q)));
+}
+
+// Attention's score f32(S) * (qs_c * ks), S from the sums of plane products (vector_integers.h).
+template <class Ops>
+typename Ops::Term score(Ops& ops, const typename Ops::Term& hh, const typename Ops::Term& middle,
+                         const typename Ops::Term& ll, const PlaneBounds& bounds,
+                         const typename Ops::Term& qs_c, const typename Ops::Term& ks) {
+  using enum program::isa::LpuOp;
+  return ops.op(Multiply, float_of_plane_sums(ops, hh, middle, ll, bounds), ops.op(Multiply, qs_c, ks));
+}
+
+}  // namespace lockstep::compiler::vector_math
