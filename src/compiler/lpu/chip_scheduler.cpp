@@ -22,13 +22,6 @@ constexpr uint32_t kNoStream = ~0u;
 
 }  // namespace
 
-Immediate immediate(float value) {
-  return {std::bit_cast<uint32_t>(value)};
-}
-Immediate immediate(uint32_t bits) {
-  return {bits};
-}
-
 struct Value : std::enable_shared_from_this<Value> {
   enum class Kind : uint8_t { Alu, Memory, Accumulator, Permuted, Distributed, Rotation, Rotated, Gathered };
   struct Copy {

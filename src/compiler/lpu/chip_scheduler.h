@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "compiler/lpu/reservations.h"
+#include "compiler/lpu/vector_builder.h"
 #include "machine/machine.h"
 #include "program/isa/lpu.h"
 
@@ -42,11 +43,8 @@ struct Value;
 // free after its last use.
 using Term = std::shared_ptr<Value>;
 
-struct Immediate {
-  uint32_t bits = 0;
-};
-Immediate immediate(float value);
-Immediate immediate(uint32_t bits);
+using vector_math::immediate;
+using vector_math::Immediate;
 
 // What an operation of the VXM takes.
 struct Operand {
@@ -101,6 +99,8 @@ class ChipScheduler {
                 std::function<Place(uint32_t)> uniform);
   ~ChipScheduler();
   ChipScheduler(const ChipScheduler&) = delete;
+
+  uint32_t rsqrt_bits() const { return machine_.rsqrt_bits; }
 
   // ---- VXM. The result stays in the ALU for a while: keep what is wanted later in memory.
   Term op(LpuOp op, Operand a, Operand b = {}, Operand c = {});

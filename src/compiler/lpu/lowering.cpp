@@ -6,12 +6,14 @@
 #include <set>
 
 #include "base/error.h"
+#include "compiler/lpu/vector_integers.h"
 #include "compiler/lpu/vector_math.h"
 #include "numerics/functions.h"
 #include "numerics/q16.h"
 
 namespace lockstep::compiler::lpu {
 
+using namespace vector_math;
 using graph::Node;
 using graph::Op;
 using program::isa::OperandKind;
@@ -21,6 +23,8 @@ namespace {
 constexpr uint32_t kMagnitudeMask = 0x7fffffff;
 constexpr uint32_t kNoAccess = 0x8000;  // a map's value that reads and writes nothing
 constexpr float kFarBelow = -0x1p100f;  // of a position that is not seen
+constexpr uint64_t kSquareMax = 32512 * 32512;
+constexpr uint64_t kWeightMax = (1 << 24) + 1;  // of a position: rint(e * 2^24 + j)
 constexpr uint32_t kRotations = 16, kRotationsAtOnce = 8;
 
 std::vector<uint32_t> words_of(const std::vector<float>& values) {
@@ -131,17 +135,16 @@ struct Lowering::State {
   std::vector<uint16_t> span_map(uint32_t span) const;
   HeadScale scale_of(const Term& magnitude, const std::string& name, int32_t node);
   void watch(const Term& magnitude, const std::string& name, int32_t node);
-  std::array<Term, 2> planes_stored(const Term& a, ChipScheduler::Copies copies);
+  std::array<Term, 2> stored_planes(const Planes<Term>& planes, ChipScheduler::Copies copies);
   Quantised quantised(const Vectors& value, const std::string& name, int32_t node);
   Sums multiply(ChipScheduler::Plane plane, const MatrixPlacement& matrix, uint32_t row, uint32_t column,
                 const Quantised& x, Sums into);
   std::vector<Sums> multiply_row(const MatrixPlacement& matrix, uint32_t row, const Quantised& x);
-  Term epilogue(const std::vector<Sums>& sums, const Quantised& x, Place scales, const Place* bias,
-                uint32_t parts, const uint32_t* permutation);
+  Term epilogue(const std::vector<Sums>& sums, const Quantised& x, const MatrixPlacement& matrix,
+                Place scales, const Place* bias, const uint32_t* permutation);
   void install_ones(const std::vector<ChipScheduler::Plane>& planes);
   std::array<Term, 4> digit_sums(const std::vector<Term>& digits,
                                  const std::vector<ChipScheduler::Plane>& planes);
-  Term float_sum(const std::array<Term, 4>& sums);
 
   ChipModel& model;
   const graph::Graph& graph;
@@ -478,13 +481,13 @@ void Lowering::State::watch(const Term& magnitude, const std::string& name, int3
 Lowering::State::HeadScale Lowering::State::scale_of(const Term& magnitude, const std::string& name,
                                                      int32_t node) {
   watch(magnitude, name, node);
-  const auto [scale, inverse] = reciprocal_scale(*s, magnitude);
+  const Term clamped = s->op(LpuOp::IntegerMaximum, magnitude, immediate(0x1p-65f));
+  const auto [scale, inverse] = reciprocal_scale<numerics::kQ16Levels>(*s, clamped);
   return {scale, inverse};
 }
 
-std::array<Term, 2> Lowering::State::planes_stored(const Term& a, ChipScheduler::Copies copies) {
-  const auto [high, low] = planes(*s, a);
-  return {s->store(high, copies, 1), s->store(low, copies, 1)};
+std::array<Term, 2> Lowering::State::stored_planes(const Planes<Term>& both, ChipScheduler::Copies copies) {
+  return {s->store(both.hi, copies, 1), s->store(both.lo, copies, 1)};
 }
 
 Lowering::State::Quantised Lowering::State::quantised(const Vectors& value, const std::string& name,
@@ -493,7 +496,7 @@ Lowering::State::Quantised Lowering::State::quantised(const Vectors& value, cons
   const HeadScale scale = scale_of(largest, name, node);
   Quantised result;
   for (const Term& x : value.words) {
-    const auto [high, low] = planes_stored(quantise(*s, x, scale.inverse), ChipScheduler::kInBoth);
+    const auto [high, low] = stored_planes(quantise_planes(*s, x, scale.inverse), ChipScheduler::kInBoth);
     result.high.push_back(high);
     result.low.push_back(low);
   }
@@ -538,8 +541,9 @@ std::vector<Lowering::State::Sums> Lowering::State::multiply_row(const MatrixPla
 }
 
 // f32(S) * (sw * s) and the bias; `permutation` turns the lanes first.
-Term Lowering::State::epilogue(const std::vector<Sums>& sums, const Quantised& x, Place scales,
-                               const Place* bias, uint32_t parts, const uint32_t* permutation) {
+Term Lowering::State::epilogue(const std::vector<Sums>& sums, const Quantised& x,
+                               const MatrixPlacement& matrix, Place scales, const Place* bias,
+                               const uint32_t* permutation) {
   const auto total = [&](Term Sums::*part) {
     Term sum;
     for (const Sums& each : sums) {
@@ -548,12 +552,10 @@ Term Lowering::State::epilogue(const std::vector<Sums>& sums, const Quantised& x
     }
     return sum;
   };
-  Term high = total(&Sums::high);
-  if (parts == 2) {
-    const Term middle = total(&Sums::middle);
-    high = s->op(LpuOp::IntegerMultiplyAdd, high, immediate(255u), middle);
-  }
-  const Term exact = to_float_wide(*s, high, total(&Sums::low));
+  const Term exact = matrix.parts == 1 ? float_of_plane_sums(*s, total(&Sums::high), total(&Sums::low),
+                                                             std::max(matrix.bounds.h, matrix.bounds.ll))
+                                       : float_of_plane_sums(*s, total(&Sums::high), total(&Sums::middle),
+                                                             total(&Sums::low), matrix.bounds);
   s->set_not_before(ChipScheduler::ready(exact) - model.machine.latency.vxm_operation);
   const Term scale = s->op(LpuOp::Multiply, constant(scales), x.scale);
   s->set_not_before(0);
@@ -573,10 +575,6 @@ std::array<Term, 4> Lowering::State::digit_sums(const std::vector<Term>& digits,
     for (const Term& vector : digits)
       sums[byte] = s->product(planes[byte % planes.size()], vector, byte, sums[byte]);
   return sums;
-}
-
-Term Lowering::State::float_sum(const std::array<Term, 4>& sums) {
-  return float_of_digit_sums(*s, sums[0], sums[1], sums[2], sums[3]);
 }
 
 // ------------------------------------------------------------------------------------------ a step
@@ -678,10 +676,9 @@ Lowering::State::Vectors Lowering::State::rms_norm(uint32_t id) {
     squares.push_back(s->store(square_digits(*s, a), ChipScheduler::kInBoth));
   }
   install_ones(planes);
-  const Term total = float_sum(digit_sums(squares, planes));
-  const Term mean = divide_by_constant(*s, total, node.width);
-  const Term variance = s->op(LpuOp::Multiply, s->op(LpuOp::Multiply, mean, scale.scale), scale.scale);
-  const Term inverse = inverse_root(*s, s->op(LpuOp::Add, variance, immediate(node.factor)));
+  const DigitBounds bounds{node.width, uint64_t{node.width} * kSquareMax};
+  const Term inverse =
+      inverse_root_mean_square(*s, digit_sums(squares, planes), bounds, scale.scale, node.width, node.factor);
   Vectors y{layout[id], {}, nullptr};
   for (size_t v = 0; v < x.words.size(); ++v) {
     const Term value =
@@ -700,8 +697,8 @@ Lowering::State::Vectors Lowering::State::matmul(uint32_t id) {
   std::vector<std::vector<Sums>> sums;
   for (uint32_t row = 0; row < matrix.row_tiles; ++row) sums.push_back(multiply_row(matrix, row, x));
   for (uint32_t row = 0; row < matrix.row_tiles; ++row) {
-    const Term value = epilogue(sums[row], x, matrix.scales[row],
-                                matrix.biases.empty() ? nullptr : &matrix.biases[row], matrix.parts, nullptr);
+    const Term value = epilogue(sums[row], x, matrix, matrix.scales[row],
+                                matrix.biases.empty() ? nullptr : &matrix.biases[row], nullptr);
     y.words.push_back(feeds(id, Op::Add) ? value : s->store(value, ChipScheduler::kInBoth));
   }
   return y;
@@ -718,12 +715,11 @@ Lowering::State::Vectors Lowering::State::rope(uint32_t id) {
   for (uint32_t row = 0; row < matrix.row_tiles; ++row) sums.push_back(multiply_row(matrix, row, x));
   for (uint32_t row = 0; row < matrix.row_tiles; ++row) {
     const bool biased = !matrix.biases.empty();
-    const Term turned =
-        epilogue(sums[row], x, source.turned_scales[row], biased ? &source.turned_biases[row] : nullptr,
-                 matrix.parts, &placed[id].partner);
+    const Term turned = epilogue(sums[row], x, matrix, source.turned_scales[row],
+                                 biased ? &source.turned_biases[row] : nullptr, &placed[id].partner);
     const Term partner = s->op(LpuOp::Multiply, turned, sines);
-    const Term own = epilogue(sums[row], x, matrix.scales[row], biased ? &matrix.biases[row] : nullptr,
-                              matrix.parts, nullptr);
+    const Term own =
+        epilogue(sums[row], x, matrix, matrix.scales[row], biased ? &matrix.biases[row] : nullptr, nullptr);
     y.words.push_back(
         s->store(s->op(LpuOp::Add, s->op(LpuOp::Multiply, own, cosines), partner), ChipScheduler::kInBoth));
   }
@@ -742,10 +738,9 @@ Lowering::State::Vectors Lowering::State::silu_gate(uint32_t id) {
     up_sums.push_back(multiply_row(ups, row, x));
   }
   for (uint32_t row = 0; row < gates.row_tiles; ++row) {
-    const Term activated =
-        silu(*s, epilogue(gate_sums[row], x, gates.scales[row], nullptr, gates.parts, nullptr));
-    const Term value = s->op(LpuOp::Multiply, activated,
-                             epilogue(up_sums[row], x, ups.scales[row], nullptr, ups.parts, nullptr));
+    const Term gated = epilogue(gate_sums[row], x, gates, gates.scales[row], nullptr, nullptr);
+    const Term value =
+        vector_math::silu_gate(*s, gated, epilogue(up_sums[row], x, ups, ups.scales[row], nullptr, nullptr));
     add_magnitude(y, value);
     y.words.push_back(s->store(value, ChipScheduler::kInBoth));
   }
@@ -787,7 +782,7 @@ Lowering::State::Vectors Lowering::State::attention(uint32_t id) {
                             ChipScheduler::Copies copies) {
       New result;
       const HeadScale scale = scales_of(x, name);
-      const auto [high, low] = planes(*s, quantise(*s, x, scale.inverse));
+      const auto [high, low] = quantise_planes(*s, x, scale.inverse);
       const std::array<Term, 2> both = {high, low};
       for (uint32_t part = 0; part < 2; ++part) {
         const Tile& tile = tiles[part];
@@ -806,7 +801,7 @@ Lowering::State::Vectors Lowering::State::attention(uint32_t id) {
     for (uint32_t r = 0; r < heads.group; ++r) {
       const Term& x = q.words[set * heads.group + r];
       const HeadScale scale = scales_of(x, fmt::format("q{}", r));
-      const auto [high, low] = planes(*s, quantise(*s, x, scale.inverse));
+      const auto [high, low] = quantise_planes(*s, x, scale.inverse);
       for (uint32_t head = 0; head < heads.vector_heads; ++head) {
         const Term mask = constant(placement_of.head_masks[head]);
         query.push_back({s->store(s->op(LpuOp::And, high, mask), ChipScheduler::kInEast, 1),
@@ -838,7 +833,8 @@ Lowering::State::Vectors Lowering::State::attention(uint32_t id) {
         if (block == last) scales = s->op(LpuOp::Select, staging, spread(key.scale, head), scales);
         const Term query_scale = s->op(LpuOp::Multiply, spread(query_scales[r], head), immediate(factor));
         s->set_not_before(0);
-        Term score_term = score(*s, hh, hl, lh, ll, query_scale, scales);
+        Term score_term = score(*s, hh, s->op(LpuOp::IntegerAdd, hl, lh), ll,
+                                PlaneBounds::of_terms(node.head_width), query_scale, scales);
         if (block == last) score_term = s->op(LpuOp::Select, visible, score_term, immediate(kFarBelow));
         largest[i] = largest[i] == nullptr ? score_term : s->op(LpuOp::Maximum, largest[i], score_term);
         z[i].push_back(s->store(score_term, ChipScheduler::kInBoth));
@@ -880,16 +876,15 @@ Lowering::State::Vectors Lowering::State::attention(uint32_t id) {
     for (uint32_t i = 0; i < count; ++i) {
       const uint32_t head = i % heads.vector_heads;
       for (uint32_t block = 0; block < blocks; ++block) {
-        const Term e = exp2_negative(*s, s->op(LpuOp::Subtract, z[i][block], maxima[i]));
+        const auto e = exp2_parts(*s, s->op(LpuOp::Subtract, z[i][block], maxima[i]));
         Term scales = constant(placement_of.tiles[block][set].value_scales[head]);
         if (block == last) scales = s->op(LpuOp::Select, staging, spread(value.scale, head), scales);
-        const Term product = s->op(LpuOp::Multiply, e, scales);
+        const Term product = exp2_times(*s, e, scales);
         const Term magnitude = magnitude_of(product);
         magnitudes[i] =
             magnitudes[i] == nullptr ? magnitude : s->op(LpuOp::IntegerMaximum, magnitudes[i], magnitude);
         weighted[i].push_back(s->store(product, ChipScheduler::kInBoth));
-        const Term rounded =
-            s->op(LpuOp::FloatToInt32, s->op(LpuOp::Fma, e, immediate(0x1p24f), dither_of(block)));
+        const Term rounded = weight_of_exp2(*s, e, dither_of(block));
         digit_words[i].push_back(s->store(digits(*s, rounded), ChipScheduler::kInEast));
       }
       magnitudes[i] = s->store(magnitudes[i], ChipScheduler::kInBoth);
@@ -898,14 +893,15 @@ Lowering::State::Vectors Lowering::State::attention(uint32_t id) {
       const Term m = maximum_over_lanes(magnitudes[i], LpuOp::IntegerMaximum, 0);
       const HeadScale scale = scale_of(m, fmt::format("{}.p{}", node.name, i), source);
       for (uint32_t block = 0; block < blocks; ++block) {
-        const Term scaled = s->op(LpuOp::Multiply, weighted[i][block], scale.inverse);
-        const Term a = s->op(LpuOp::FloatToInt32, s->op(LpuOp::Add, scaled, dither_of(block)));
-        weights[i].push_back(planes_stored(a, ChipScheduler::kInWest));
+        weights[i].push_back(
+            stored_planes(quantise_planes_dithered(*s, weighted[i][block], scale.inverse, dither_of(block)),
+                          ChipScheduler::kInWest));
       }
       value_scale[i] = s->store(scale.scale, ChipScheduler::kInBoth);
     }
     for (uint32_t i = 0; i < count; ++i) {
-      const Term total = float_sum(digit_sums(digit_words[i], key_planes));
+      const DigitBounds bounds{uint64_t{blocks} * lanes, uint64_t{blocks} * lanes * kWeightMax};
+      const Term total = float_of_digit_sums(*s, digit_sums(digit_words[i], key_planes), bounds);
       const Term denominator = s->op(LpuOp::Multiply, total, immediate(0x1p-24f));
       denominators[i] = s->store(divide(*s, value_scale[i], denominator), ChipScheduler::kInBoth);
     }
@@ -926,7 +922,9 @@ Lowering::State::Vectors Lowering::State::attention(uint32_t id) {
       Term vector;
       for (uint32_t head = 0; head < heads.vector_heads; ++head) {
         const uint32_t i = r * heads.vector_heads + head;
-        const Term exact = value_sum(*s, sums[i][0], sums[i][1], sums[i][2], sums[i][3]);
+        const Term middle = s->op(LpuOp::IntegerAdd, sums[i][1], sums[i][2]);
+        const Term exact = float_of_plane_sums(*s, sums[i][0], middle, sums[i][3],
+                                               PlaneBounds::of_terms(uint64_t{blocks} * lanes));
         const Term scaled = s->op(LpuOp::Multiply, exact, denominators[i]);
         const Term mask = constant(placement_of.head_masks[head]);
         vector =
@@ -965,7 +963,7 @@ void Lowering::State::head(uint32_t id) {
   Term best, best_tile;
   for (uint32_t row = 0; row < matrix.row_tiles; ++row) {
     const std::vector<Sums> sums = multiply_row(matrix, row, x);
-    Term logit = epilogue(sums, x, matrix.scales[row], nullptr, matrix.parts, nullptr);
+    Term logit = epilogue(sums, x, matrix, matrix.scales[row], nullptr, nullptr);
     Place port = logits_port;
     port.row = static_cast<uint16_t>(port.row + row);
     s->store_at(logit, port, 4);
@@ -1022,7 +1020,8 @@ bool Lowering::State::feeds(uint32_t id, Op op) const {
 uint32_t Lowering::State::last_taker(uint32_t value) const {
   uint32_t last = value;
   for (const uint32_t user : users[value]) {
-    const bool waits = graph.nodes[user].op == Op::MatMul && (feeds(user, Op::Rope) || feeds(user, Op::SiluGate));
+    const bool waits =
+        graph.nodes[user].op == Op::MatMul && (feeds(user, Op::Rope) || feeds(user, Op::SiluGate));
     last = std::max(last, waits ? last_taker(user) : user);
   }
   return last;
@@ -1100,7 +1099,7 @@ uint32_t Lowering::blocks_max() const {
 std::unique_ptr<ChipScheduler> Lowering::schedule(uint32_t blocks) {
   auto scheduler =
       std::make_unique<ChipScheduler>(state_->model.machine, state_->model.memory, state_->model.options,
-      [this](uint32_t bits) { return state_->uniform(bits); });
+                                      [this](uint32_t bits) { return state_->uniform(bits); });
   state_->s = scheduler.get();
   state_->run(blocks);
   state_->s = nullptr;

@@ -155,6 +155,32 @@ Place Placement::byte_rows(Hemisphere hemisphere, uint32_t slice_from_end, uint3
   return place;
 }
 
+namespace {
+
+// What one more row can make of the sums.
+void widen_bounds(vector_math::PlaneBounds& bounds, const std::vector<int16_t>& w, uint32_t parts) {
+  uint64_t whole = 0, high = 0, low = 0;
+  for (const int32_t value : w) {
+    const int32_t upper = high_part(value);
+    whole += static_cast<uint64_t>(std::abs(value));
+    high += static_cast<uint64_t>(std::abs(upper));
+    low += static_cast<uint64_t>(std::abs(value - 255 * upper));
+  }
+  const auto widen = [](uint64_t& bound, uint64_t value) { bound = std::max(bound, value); };
+  if (parts == 1) {
+    widen(bounds.h, whole * 127);
+    widen(bounds.ll, whole * 127);
+    return;
+  }
+  widen(bounds.hh, high * 127);
+  widen(bounds.middle, (high + low) * 127);
+  widen(bounds.ll, low * 127);
+  widen(bounds.h, (255 * high + high + low) * 127);
+  widen(bounds.total, whole * 32512);
+}
+
+}  // namespace
+
 void Placement::fill(MatrixPlacement& placement, const graph::Weight& weight, const Layout& rows,
                      const Layout& columns, Place scale_rows) {
   const numerics::IntegerMatrix& matrix = weight.integers;
@@ -167,6 +193,7 @@ void Placement::fill(MatrixPlacement& placement, const graph::Weight& weight, co
       if (row < 0) continue;
       scales[lane] = std::bit_cast<uint32_t>(matrix.row_scales[static_cast<size_t>(row)]);
       matrix.row(static_cast<uint64_t>(row), w);
+      widen_bounds(placement.bounds, w, placement.parts);
       for (uint32_t c = 0; c < placement.column_tiles; ++c) {
         for (uint32_t part = 0; part < placement.parts; ++part) {
           for (uint32_t k = 0; k < lanes(); ++k) {
@@ -210,7 +237,7 @@ uint32_t parts_of(const graph::Weight& weight) {
 
 MatrixPlacement Placement::matrix(const graph::Weight& weight, const Layout& rows, const Layout& columns,
                                   uint32_t first_plane) {
-  MatrixPlacement placement{rows.vectors, columns.vectors, parts_of(weight), {}, {}, {}, {}};
+  MatrixPlacement placement{rows.vectors, columns.vectors, parts_of(weight), {}, {}, {}, {}, {}};
   const std::vector<ChipScheduler::Plane> planes = planes_of(machine_);
   const uint32_t all = static_cast<uint32_t>(planes.size());
   // Few row tiles with many columns: each on two planes at once.

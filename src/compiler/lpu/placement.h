@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compiler/lpu/chip_scheduler.h"
+#include "compiler/lpu/vector_integers.h"
 #include "graph/graph.h"
 
 namespace lockstep::compiler::lpu {
@@ -39,6 +40,7 @@ struct MatrixPlacement {
   std::vector<ChipScheduler::Plane> planes;             // [row_tiles][column_tiles]
   std::vector<Place> scales;                            // [row_tiles] row scales, words
   std::vector<Place> biases;                            // the same, or empty
+  vector_math::PlaneBounds bounds;                      // of the sums; of two products in h and ll
   const Tile& tile(uint32_t row, uint32_t column, uint32_t part) const {
     return tiles[(row * column_tiles + column) * parts + part];
   }

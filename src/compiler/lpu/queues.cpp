@@ -83,6 +83,8 @@ class QueueWriter {
       // A stream that an operation does not have.
       words[f] = issue.words[f] == ~0u ? uint64_t{program::kNone} : issue.words[f];
     }
+    const bool computes = program::isa::lpu_unit(static_cast<uint16_t>(issue.op)) == program::isa::LpuUnit::Vxm;
+    if (computes && issue.words[4] == ~0u && issue.words[5] == ~0u) words[6] = 0;
     const Stepping moves = stepping(issue.op);
     if (count > 1 && moves.step >= 0) words[static_cast<size_t>(moves.step)] = step;
     add(issue.op, std::move(words), issue.source);
