@@ -14,7 +14,6 @@ using program::isa::SxmPlace;
 
 namespace {
 
-constexpr Cycle kHoldMin_cycles = 12;  // an ALU that cannot keep a result so long is not taken
 constexpr Cycle kHoldWanted_cycles = 64;
 constexpr Cycle kSearchMax_cycles = 1 << 18;
 
@@ -132,7 +131,9 @@ class ChipScheduler::Attempt {
   void arrived(Value& value, Value::Arrival arrival) { arrivals_.push_back({&value, arrival}); }
   // Where the value is on its way already, by this attempt or an earlier one.
   const Value::Arrival* arrival(const Value& value, Cycle diagonal, uint32_t bytes) const {
-    const auto fits = [&](const Value::Arrival& there) { return there.diagonal == diagonal && there.bytes == bytes; };
+    const auto fits = [&](const Value::Arrival& there) {
+      return there.diagonal == diagonal && there.bytes == bytes;
+    };
     for (const Value::Arrival& there : value.arrivals)
       if (fits(there)) return &there;
     for (const auto& [brought, there] : arrivals_)
@@ -244,9 +245,8 @@ ChipScheduler::ChipScheduler(const machine::Machine& machine, SliceMemory& memor
     mem_[h].resize(geometry.slices);
     mxm_[h].resize(3 * geometry.planes);
     sxm_[h].resize(static_cast<size_t>(SxmPlace::Count));
-    word_rows_[h].assign(options.scratch_groups, {rows * 6 / 8, rows, {}});
-    byte_rows_[h].assign(size_t{options.scratch_groups} * geometry.group_slices,
-                         {rows * 5 / 8, rows * 6 / 8, {}});
+    word_rows_[h].assign(options.scratch_quads, {rows * 6 / 8, rows, {}});
+    byte_rows_[h].assign(size_t{4} * options.scratch_quads, {rows * 5 / 8, rows * 6 / 8, {}});
   }
 }
 
@@ -296,8 +296,7 @@ void ChipScheduler::release(Value& value) {
           value.source->copies[h].last_read = std::max(value.source->copies[h].last_read, copy.last_read);
         if (!copy.there || !copy.owned) continue;
         const Cycle free = std::max(copy.last_read, copy.ready) + 1;
-        RowPool& pool = value.bytes == 1 ? byte_rows_[h][copy.slice]
-                                         : word_rows_[h][copy.slice / machine_.geometry.group_slices];
+        RowPool& pool = value.bytes == 1 ? byte_rows_[h][copy.slice] : word_rows_[h][copy.slice / 4];
         pool.freed.push_back({free, copy.row});
       }
       break;
@@ -595,10 +594,9 @@ void ChipScheduler::extend(Value& value) {
     }
     if (best_limit == kForever) break;
   }
-  if (best == ~0u) {
-    LOCKSTEP_CHECK(spill(value));
-    return;
-  }
+  // A little more time is not worth a move: the next consumer may be long after.
+  if (best_limit - value.limit < options_.hold_min_cycles && spill(value)) return;
+  if (best == ~0u) throw ResultLost();
   Attempt attempt(*this);
   LOCKSTEP_CHECK(attempt.take_queue(vxm_[best], best_cycle));
   attempt.issue(vxm_[best], best_cycle, LpuOp::Move,
@@ -619,7 +617,8 @@ void ChipScheduler::extend(Value& value) {
 // A move into memory while the ALU still keeps the result; nullptr where there is none.
 Term ChipScheduler::move_to_memory(Value& value) {
   const Cycle latency = machine_.latency.vxm_operation;
-  const auto from = static_cast<uint32_t>(encode_operand({OperandKind::Alu, static_cast<uint8_t>(value.alu)}));
+  const auto from =
+      static_cast<uint32_t>(encode_operand({OperandKind::Alu, static_cast<uint8_t>(value.alu)}));
   for (Cycle cycle = value.ready; cycle <= std::min(value.limit, value.ready + kSearchMax_cycles); ++cycle) {
     for (uint32_t a = 0; a < vxm_.size(); ++a) {
       if (vxm_[a].taken.has(cycle) || !keep_limit(a, cycle + latency)) continue;
@@ -629,7 +628,8 @@ Term ChipScheduler::move_to_memory(Value& value) {
         Value moved;
         moved.ready = cycle + latency;
         Attempt attempt(*this);
-        if (!attempt.take_queue(vxm_[a], cycle) || !add_store(attempt, moved, hemisphere, 4, nullptr, 0, *stored))
+        if (!attempt.take_queue(vxm_[a], cycle) ||
+            !add_store(attempt, moved, hemisphere, 4, nullptr, 0, *stored))
           continue;
         std::array<uint32_t, 7> words{from, 0, 0, 0, kNoStream, kNoStream, 4};
         words[hemisphere == kEast ? 4 : 5] = stored->map;
@@ -680,7 +680,8 @@ void ChipScheduler::keep_alus_free(const std::array<Operand, 3>& operands) {
                    [](const Value* a, const Value* b) { return a->last_use < b->last_use; });
   for (Value* value : candidates) {
     if (in_alus_.size() <= kKeptMax) return;
-    if (std::ranges::any_of(operands, [&](const Operand& operand) { return operand.term.get() == value; })) continue;
+    if (std::ranges::any_of(operands, [&](const Operand& operand) { return operand.term.get() == value; }))
+      continue;
     spill(*value);
   }
 }
@@ -692,7 +693,6 @@ bool ChipScheduler::add_store(Attempt& attempt, Value& value, Hemisphere hemisph
   const Cycle leaves = value.ready;
   uint32_t first = 0;
   if (!attempt.take_streams(hemisphere, kOutward, leaves, bytes, 1, first)) return false;
-  const uint32_t group_slices = machine_.geometry.group_slices;
   const auto write_at = [&](uint32_t slice, uint32_t row) {
     const Cycle write = leaves + machine_.mem_hop(slice);
     for (uint32_t k = 0; k < bytes; ++k)
@@ -722,17 +722,17 @@ bool ChipScheduler::add_store(Attempt& attempt, Value& value, Hemisphere hemisph
     return true;
   };
   if (bytes == 1) {
-    for (uint32_t slice = options_.scratch_groups * group_slices; slice-- > 0;) {
+    for (uint32_t slice = 4 * options_.scratch_quads; slice-- > 0;) {
       if (!all_free(slice)) continue;
       const auto row = byte_rows_[hemisphere][slice].take(leaves + machine_.mem_hop(slice));
       if (row) return write_at(slice, *row);
     }
     return false;
   }
-  for (uint32_t group = 0; group < options_.scratch_groups; ++group) {
-    const uint32_t slice = group * group_slices;
+  for (uint32_t quad = 0; quad < options_.scratch_quads; ++quad) {
+    const uint32_t slice = 4 * quad;
     if (!all_free(slice)) continue;
-    const auto row = word_rows_[hemisphere][group].take(leaves + machine_.mem_hop(slice));
+    const auto row = word_rows_[hemisphere][quad].take(leaves + machine_.mem_hop(slice));
     if (row) return write_at(slice, *row);
   }
   return false;
@@ -784,9 +784,10 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
     for (const Operand& operand : operands) {
       if (operand.term == nullptr || operand.term->kind != Value::Kind::Alu) continue;
       while (operand.term->kind == Value::Kind::Alu && cycle > operand.term->limit) extend(*operand.term);
-      cycle = std::max(cycle, operand.term->kind == Value::Kind::Alu
-                                  ? operand.term->ready
-                                  : earliest_arrival(*operand.term) + machine_.latency.vxm_entry);
+      // In memory now: its way to the VXM is another.
+      if (operand.term->kind != Value::Kind::Alu)
+        return place_op(free_alus, op, operands, std::move(stored), copies, bytes, fixed, free_from);
+      cycle = std::max(cycle, operand.term->ready);
     }
     // The ALU that can keep the result longest.
     uint32_t best = ~0u, free = 0;
@@ -795,12 +796,13 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
     for (uint32_t a = 0; a < vxm_.size(); ++a) {
       if (vxm_[a].taken.has(cycle)) continue;
       const std::optional<Cycle> limit = keep_limit(a, gives);
-      if (!limit || *limit - gives < kHoldMin_cycles) continue;
+      if (!limit || *limit - gives < options_.hold_min_cycles) continue;
       ++free;
       // The shortest time that is long enough, so that long times stay for others; else the longest.
       const bool enough = *limit - gives >= kHoldWanted_cycles;
       const bool best_enough = best != ~0u && best_limit - gives >= kHoldWanted_cycles;
-      if (best == ~0u || (enough ? !best_enough || *limit < best_limit : !best_enough && *limit > best_limit)) {
+      if (best == ~0u ||
+          (enough ? !best_enough || *limit < best_limit : !best_enough && *limit > best_limit)) {
         best = a;
         best_limit = *limit;
       }
@@ -838,17 +840,8 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
     in_alus_.push_back(result.get());
     return result;
   }
-  {
-    uint32_t open = 0;
-    for (auto& r : results_) if (!r.empty() && r.rbegin()->second >= kForever) ++open;
-    Attempt attempt(*this);
-    std::string why;
-    for (const Operand& operand : operands) {
-      uint32_t word = 0;
-      if (operand.term) why += fmt::format(" kind {} ok {}", (int)operand.term->kind, operand.term->kind == Value::Kind::Alu || fetch(attempt, operand, from + 100000, word));
-    }
-    internal_error("no place for a {} from {}: {} open ALUs, free_alus {}, stored {} fixed {} length {} source {}:{}", static_cast<int>(op), from, open, free_alus, stored != nullptr, fixed != nullptr, length_, source_, why);
-  }
+  internal_error("no place for an operation {:#x} in {} cycles from {} on", static_cast<int>(op),
+                 kSearchMax_cycles, from);
 }
 
 Term ChipScheduler::op(LpuOp op, Operand a, Operand b, Operand c) {
@@ -869,7 +862,8 @@ Term ChipScheduler::op_among(uint32_t free_alus, LpuOp op, Operand a, Operand b,
 
 Term ChipScheduler::store(const Term& value, Copies copies, uint32_t bytes) {
   if (value->kind == Value::Kind::Memory && value->bytes == bytes) {
-    const uint32_t there = value->copies[kEast].there * uint32_t{kInEast} + value->copies[kWest].there * uint32_t{kInWest};
+    const uint32_t there =
+        value->copies[kEast].there * uint32_t{kInEast} + value->copies[kWest].there * uint32_t{kInWest};
     if ((there & copies) == copies) return value;
   }
   return store_in(value, copies, bytes, nullptr, 0);
@@ -920,7 +914,8 @@ Term ChipScheduler::store_in(const Term& value, uint8_t copies, uint32_t bytes, 
   // What is left through a move of its own.
   for (const Hemisphere h : {kEast, kWest}) {
     if (left[h])
-      place_op(1, LpuOp::Move, {value, {}, {}}, stored, static_cast<uint8_t>(1u << h), bytes, fixed, free_from);
+      place_op(1, LpuOp::Move, {value, {}, {}}, stored, static_cast<uint8_t>(1u << h), bytes, fixed,
+               free_from);
   }
   stored->scheduler = this;
   if (value->kind == Value::Kind::Alu && bytes == 4 && fixed == nullptr) value->source = stored;

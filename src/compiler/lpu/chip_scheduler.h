@@ -36,6 +36,10 @@ struct Place {
   uint16_t row = 0;
 };
 
+// Thrown where a result that is still wanted can neither stay in its ALU nor leave it: a longer
+// hold_min_cycles helps.
+struct ResultLost {};
+
 class ChipScheduler;
 struct Value;
 // A vector that instructions can take: the last result of an ALU, words in memory, sums in an accumulator, or
@@ -66,8 +70,8 @@ struct Tile {
   uint32_t step = 1;
 };
 
-// The chip's memory as the compiler hands it out. Scratch groups are those nearest the VXM; weights lie in
-// the others.
+// The chip's memory as the compiler hands it out. Words and activations lie in the slices
+// nearest the VXM, weights in the others.
 class SliceMemory {
  public:
   explicit SliceMemory(const machine::Machine& machine);
@@ -86,7 +90,8 @@ class SliceMemory {
 };
 
 struct SchedulerOptions {
-  uint32_t scratch_groups = 2;  // groups of slices, nearest the VXM, that hold words and activations
+  Cycle hold_min_cycles = 12;  // an ALU that cannot keep a result so long is not taken
+  uint32_t scratch_quads = 2;  // times four slices, nearest the VXM, hold words and activations
 };
 
 class ChipScheduler {
@@ -227,7 +232,7 @@ class ChipScheduler {
   std::array<std::vector<Queue>, 2> mxm_, sxm_;
   std::vector<Queue> links_;
   std::vector<std::map<Cycle, Cycle>> results_;  // of each ALU: when it gives one, until when it is kept
-  std::vector<Value*> in_alus_;  // the results that someone may still want, oldest first
+  std::vector<Value*> in_alus_;                  // the results that someone may still want, oldest first
   std::vector<PlaneState> planes_;
   std::array<std::vector<RowPool>, 2> word_rows_, byte_rows_;
   uint32_t spills_ = 0;

@@ -114,6 +114,7 @@ struct Lowering::State {
   // ---- one step
   void run(uint32_t blocks);
   void begin_step();
+  void end_step();
   void run_node(uint32_t id);
   uint32_t last_taker(uint32_t value) const;
   bool feeds(uint32_t id, Op op) const;  // nothing but operators of this kind takes the value
@@ -430,15 +431,16 @@ std::vector<uint16_t> Lowering::State::window_map(uint32_t first, uint32_t count
   return map;
 }
 
-// The same over aligned groups of `span` superlanes.
+// The same over aligned groups of `span` superlanes; what is left of them at the end stays.
 std::vector<uint16_t> Lowering::State::span_map(uint32_t span) const {
   std::vector<uint16_t> map(lanes);
   const uint32_t copies = 16 / span;
   for (uint32_t j = 0; j < superlanes; ++j) {
     const uint32_t base = j / span * span, in_span = j - base;
+    const bool whole = base + span <= superlanes;
     for (uint32_t lane = 0; lane < 16; ++lane) {
-      const uint32_t from = base + lane % span;
-      map[j * 16 + lane] = static_cast<uint16_t>(from * 16 + in_span * copies + lane / span);
+      const uint32_t from = (base + lane % span) * 16 + in_span * copies + lane / span;
+      map[j * 16 + lane] = static_cast<uint16_t>(whole ? from : j * 16 + lane);
     }
   }
   return map;
@@ -1083,6 +1085,11 @@ void Lowering::State::run(uint32_t count) {
   blocks = count;
   begin_step();
   for (uint32_t id = 0; id < graph.nodes.size(); ++id) run_node(id);
+  end_step();
+}
+
+// Lets go of every value: none outlives its scheduler.
+void Lowering::State::end_step() {
   vectors.clear();
   quantised_values.clear();
   slot_maps.clear();
@@ -1097,13 +1104,23 @@ uint32_t Lowering::blocks_max() const {
 }
 
 std::unique_ptr<ChipScheduler> Lowering::schedule(uint32_t blocks) {
-  auto scheduler =
-      std::make_unique<ChipScheduler>(state_->model.machine, state_->model.memory, state_->model.options,
-                                      [this](uint32_t bits) { return state_->uniform(bits); });
-  state_->s = scheduler.get();
-  state_->run(blocks);
-  state_->s = nullptr;
-  return scheduler;
+  constexpr Cycle kHoldLongest_cycles = 200;
+  SchedulerOptions options = state_->model.options;
+  for (;; options.hold_min_cycles *= 2) {
+    auto scheduler = std::make_unique<ChipScheduler>(state_->model.machine, state_->model.memory, options,
+                                                     [this](uint32_t bits) { return state_->uniform(bits); });
+    state_->s = scheduler.get();
+    try {
+      state_->run(blocks);
+      return scheduler;
+    } catch (const ResultLost&) {
+      state_->end_step();
+      if (options.hold_min_cycles > kHoldLongest_cycles) internal_error("no schedule keeps its results");
+    } catch (...) {
+      state_->end_step();
+      throw;
+    }
+  }
 }
 
 }  // namespace lockstep::compiler::lpu

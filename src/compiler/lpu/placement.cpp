@@ -98,7 +98,7 @@ Place Placement::words_in(Hemisphere hemisphere, const std::vector<uint32_t>& la
 }
 
 Place Placement::word_rows(Hemisphere hemisphere, uint32_t count) {
-  const uint32_t slice = (options_.scratch_groups - 1) * machine_.geometry.group_slices;
+  const uint32_t slice = 4 * (options_.scratch_quads - 1);
   Place place{hemisphere, static_cast<uint16_t>(slice), memory_.take_rows(hemisphere, slice, count)};
   for (uint32_t k = 0; k < 4; ++k) {
     if (k > 0) LOCKSTEP_CHECK(memory_.take_rows(hemisphere, slice + k, count) == place.row);
@@ -127,7 +127,7 @@ Tile Placement::tile_in(Hemisphere hemisphere, const std::array<uint16_t, 16>& s
 
 Tile Placement::tile(ChipScheduler::Plane plane, uint32_t rows) {
   // The sixteen emptiest slices of the plane's share.
-  const uint32_t first = options_.scratch_groups * machine_.geometry.group_slices;
+  const uint32_t first = 4 * options_.scratch_quads;
   const uint32_t share = (machine_.geometry.slices - first) / machine_.geometry.planes;
   LOCKSTEP_CHECK(share >= kTileStreams);
   std::vector<uint16_t> order(share);
@@ -266,7 +266,7 @@ VocabularyPlacement Placement::vocabulary(const graph::Weight& weight, const Lay
   matrix.parts = parts_of(weight);
   matrix.tiles.resize(size_t{matrix.row_tiles} * matrix.column_tiles * matrix.parts);
   Layout rows{matrix.row_tiles, std::vector<int32_t>(size_t{matrix.row_tiles} * lanes(), -1)};
-  const uint32_t first = options_.scratch_groups * machine_.geometry.group_slices;
+  const uint32_t first = 4 * options_.scratch_quads;
   const uint32_t share = (machine_.geometry.slices - first) / machine_.geometry.planes;
   result.candidates.resize(size_t{matrix.column_tiles} * matrix.parts);
   for (uint32_t column = 0; column < matrix.column_tiles; ++column) {

@@ -72,7 +72,7 @@ class Placement {
   // emptier unless one is asked for.
   Place words(const std::vector<uint32_t>& lanes);
   Place words_in(Hemisphere hemisphere, const std::vector<uint32_t>& lanes);
-  // `count` rows of words side by side, in the last scratch group; zero.
+  // `count` rows of words side by side, in the last four scratch slices; zero.
   Place word_rows(Hemisphere hemisphere, uint32_t count);
   void set_words(Place place, uint32_t row, const std::vector<uint32_t>& lanes);
 
@@ -93,8 +93,8 @@ class Placement {
  private:
   Tile tile_in(Hemisphere hemisphere, const std::array<uint16_t, 16>& slices, uint32_t groups);
   // Row scales go to `scale_rows`, one after the other, or where there is room if that is slice 0.
-  void fill(MatrixPlacement& placement, const graph::Weight& weight, const Layout& rows, const Layout& columns,
-            Place scale_rows);
+  void fill(MatrixPlacement& placement, const graph::Weight& weight, const Layout& rows,
+            const Layout& columns, Place scale_rows);
 
   const machine::Machine& machine_;
   SliceMemory& memory_;

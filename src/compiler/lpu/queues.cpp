@@ -1,5 +1,7 @@
 #include "compiler/lpu/queues.h"
 
+#include <deque>
+
 #include "base/error.h"
 #include "program/instruction_code.h"
 
@@ -59,22 +61,46 @@ size_t run_length(std::span<const Issue> issues, size_t first, uint32_t& step, C
   return count;
 }
 
+// Writes instructions one after another and keeps the account of the queue's text buffer (docs/lpu.md).
 class QueueWriter {
  public:
-  QueueWriter(const machine::Machine& machine, std::vector<int32_t>& sources)
-      : machine_(machine), sources_(sources) {}
+  // `text_bytes` is about what the whole queue takes; the part beyond the buffer is fetched in idle cycles.
+  QueueWriter(const machine::Machine& machine, uint64_t text_bytes)
+      : machine_(machine), buffered_(machine.geometry.queue_bytes) {
+    if (text_bytes > buffered_) unrequested_ = text_bytes - buffered_;
+  }
 
   void add(LpuOp op, std::vector<uint64_t> words, int32_t source) {
-    instructions_.push_back({static_cast<uint16_t>(op), std::move(words)});
+    Instruction instruction{static_cast<uint16_t>(op), std::move(words)};
+    const uint64_t bytes = program::instruction_bytes(instruction);
+    while (!arrivals_.empty() && arrivals_.front().cycle <= now_) {
+      buffered_ += arrivals_.front().bytes;
+      in_flight_ -= arrivals_.front().bytes;
+      arrivals_.pop_front();
+    }
+    LOCKSTEP_CHECK(buffered_ >= bytes);
+    buffered_ -= bytes;
+    text_bytes_ += bytes;
+    instructions_.push_back(std::move(instruction));
     sources_.push_back(source);
   }
   void wait_until(Cycle cycle, int32_t source) {
+    const uint64_t fetch_bytes = machine_.geometry.instruction_bytes;
+    while (now_ < cycle && unrequested_ > 0 &&
+           buffered_ + in_flight_ + fetch_bytes <= machine_.geometry.queue_bytes) {
+      add(LpuOp::Ifetch, {}, source);
+      arrivals_.push_back({now_ + static_cast<Cycle>(machine_.latency.instruction_fetch), fetch_bytes});
+      in_flight_ += fetch_bytes;
+      unrequested_ -= std::min(unrequested_, fetch_bytes);
+      ++now_;
+    }
     while (now_ < cycle) {
       const uint64_t cycles = std::min<uint64_t>(static_cast<uint64_t>(cycle - now_), kCountMax);
       add(LpuOp::Nop, {cycles}, source);
       now_ += static_cast<Cycle>(cycles);
     }
   }
+  // An issue and count - 1 repeats of it.
   void issue(const Issue& issue, size_t count, uint32_t step, Cycle every) {
     wait_until(issue.cycle, issue.source);
     const size_t fields = program::isa::lpu().find(static_cast<uint16_t>(issue.op))->fields.size();
@@ -83,30 +109,34 @@ class QueueWriter {
       // A stream that an operation does not have.
       words[f] = issue.words[f] == ~0u ? uint64_t{program::kNone} : issue.words[f];
     }
-    const bool computes = program::isa::lpu_unit(static_cast<uint16_t>(issue.op)) == program::isa::LpuUnit::Vxm;
-    if (computes && issue.words[4] == ~0u && issue.words[5] == ~0u) words[6] = 0;
+    const bool computes =
+        program::isa::lpu_unit(static_cast<uint16_t>(issue.op)) == program::isa::LpuUnit::Vxm;
+    if (computes && words[4] == program::kNone && words[5] == program::kNone) words[6] = 0;
     const Stepping moves = stepping(issue.op);
     if (count > 1 && moves.step >= 0) words[static_cast<size_t>(moves.step)] = step;
     add(issue.op, std::move(words), issue.source);
-    now_ = issue.cycle + 1;
+    ++now_;
     if (count == 1) return;
     add(LpuOp::Repeat, {count - 1, static_cast<uint64_t>(every)}, issue.source);
     now_ = issue.cycle + static_cast<Cycle>(count - 1) * every + 1;
   }
-  std::vector<Instruction> take() { return std::move(instructions_); }
+
+  uint64_t text_bytes() const { return text_bytes_; }
+  std::vector<Instruction> instructions_;
+  std::vector<int32_t> sources_;
 
  private:
-  [[maybe_unused]] const machine::Machine& machine_;
-  std::vector<int32_t>& sources_;
-  std::vector<Instruction> instructions_;
+  struct Arrival {
+    Cycle cycle;
+    uint64_t bytes;
+  };
+  const machine::Machine& machine_;
+  uint64_t buffered_, in_flight_ = 0, unrequested_ = 0, text_bytes_ = 0;
+  std::deque<Arrival> arrivals_;
   Cycle now_ = 0;
 };
 
-}  // namespace
-
-std::vector<Instruction> queue_instructions(std::span<const Issue> issues, bool notifies,
-                                            const machine::Machine& machine, std::vector<int32_t>& sources) {
-  QueueWriter writer(machine, sources);
+void write_queue(std::span<const Issue> issues, bool notifies, QueueWriter& writer) {
   writer.add(notifies ? LpuOp::Notify : LpuOp::Sync, {}, -1);
   for (size_t i = 0; i < issues.size();) {
     uint32_t step = 0;
@@ -116,7 +146,22 @@ std::vector<Instruction> queue_instructions(std::span<const Issue> issues, bool 
     writer.issue(issues[i], count, step, every);
     i += count;
   }
-  return writer.take();
+}
+
+}  // namespace
+
+std::vector<Instruction> queue_instructions(std::span<const Issue> issues, bool notifies,
+                                            const machine::Machine& machine, std::vector<int32_t>& sources) {
+  // Once to know how much text there is, without a buffer's limit, then with fetches and a little more.
+  machine::Machine unlimited = machine;
+  unlimited.geometry.queue_bytes = ~0u;
+  QueueWriter draft(unlimited, 0);
+  write_queue(issues, notifies, draft);
+  const bool fits = draft.text_bytes() <= machine.geometry.queue_bytes;
+  QueueWriter writer(fits ? unlimited : machine, draft.text_bytes() + draft.text_bytes() / 32 + 64);
+  write_queue(issues, notifies, writer);
+  sources = std::move(writer.sources_);
+  return std::move(writer.instructions_);
 }
 
 }  // namespace lockstep::compiler::lpu
