@@ -10,6 +10,7 @@
 #include "import/gguf.h"
 #include "program/encode.h"
 #include "program/isa/host_panels.h"
+#include "program/isa/lpu_text.h"
 #include "program/print.h"
 
 namespace lockstep::cli {
@@ -17,7 +18,7 @@ namespace lockstep::cli {
 namespace {
 
 struct InspectOptions {
-  std::string path, tensor, out, weights;
+  std::string path, tensor, out, weights, queue;
   bool json = false, print = false, graph = false;
 };
 
@@ -130,8 +131,30 @@ Json program_json(const program::Program& program, Bytes bytes, const std::strin
   return json;
 }
 
+// The queues of a unit, one of each entry that has one.
+void print_queues(const program::Program& program, const InspectOptions& options) {
+  if (program.isa != program::isa::lpu().name) {
+    user_error("{}: --queue shows a queue of an LPU program; this one is for {}; --print shows it",
+               options.path, program.isa);
+  }
+  bool found = false;
+  for (const program::Entry& entry : program.entries) {
+    for (uint32_t index : entry.queues) {
+      const program::Queue& queue = program.queues[index];
+      if (queue.unit != options.queue) continue;
+      found = true;
+      print_text(fmt::format("; entry {}\n{}", entry.name, program::isa::print_timed(queue)));
+    }
+  }
+  if (!found) {
+    user_error("{}: the program has no queue {}; the first of its {} is {}", options.path, options.queue,
+               program.queues.size(), program.queues.empty() ? "none" : program.queues[0].unit);
+  }
+}
+
 void inspect_program(const InspectOptions& options, Bytes bytes) {
   const program::Program program = program::decode(bytes, options.path);
+  if (!options.queue.empty()) return print_queues(program, options);
   if (!options.tensor.empty()) {
     const program::Matrix* matrix = program.find_matrix(options.tensor);
     if (matrix == nullptr) user_error("{}: no matrix is named {}", options.path, options.tensor);
@@ -168,7 +191,9 @@ void run(InspectOptions options) {
   if (options.tensor.empty() != options.out.empty()) user_error("--tensor NAME and -o X.npy belong together");
   const MappedFile file(options.path);
   if (program::looks_like_program(file.bytes())) return inspect_program(options, file.bytes());
-  if (options.print) user_error("{}: --print shows a program; compile the model first", options.path);
+  if (options.print || !options.queue.empty()) {
+    user_error("{}: --print and --queue show a program; compile the model first", options.path);
+  }
   inspect_gguf(options);
 }
 
@@ -183,6 +208,10 @@ void add_inspect(CLI::App& app) {
       "export one tensor as float32: of a GGUF file its values, of a program its integers times their scale");
   command->add_option("-o,--output", options->out, "where to")->type_name("X.npy");
   command->add_flag("--print", options->print, "print a program's regions and instructions");
+  command
+      ->add_option("--queue", options->queue,
+                   "print a queue of an LPU program with the cycle of each instruction")
+      ->type_name("c0.vxm.3");
   command->add_flag("--graph", options->graph, "print the graph of a GGUF file");
   command->add_flag("--json", options->json, "print JSON");
   command->footer(
