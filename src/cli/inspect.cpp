@@ -9,6 +9,7 @@
 #include "cli/options.h"
 #include "import/gguf.h"
 #include "program/encode.h"
+#include "program/instruction_code.h"
 #include "program/isa/host_panels.h"
 #include "program/isa/lpu_text.h"
 #include "program/print.h"
@@ -102,6 +103,26 @@ void inspect_gguf(const InspectOptions& options) {
                          static_cast<double>(elements) / 1e6));
 }
 
+// Of an LPU program: how much each entry has to issue and fetch.
+Json entries_json(const program::Program& program) {
+  Json json;
+  for (const program::Entry& entry : program.entries) {
+    uint64_t instructions = 0, bytes = 0;
+    for (uint32_t index : entry.queues) {
+      for (const program::Instruction& instruction : program.queues[index].instructions) {
+        ++instructions;
+        bytes += program::instruction_bytes(instruction);
+      }
+    }
+    json[entry.name] = {{"queues", entry.queues.size()}, {"instructions", instructions}, {"bytes", bytes}};
+    for (uint32_t index : entry.parameters) {
+      const program::Parameter& parameter = program.parameters[index];
+      if (parameter.name == entry.name + ".cycles") json[entry.name]["cycles"] = parameter.max;
+    }
+  }
+  return json;
+}
+
 Json program_json(const program::Program& program, Bytes bytes, const std::string& path) {
   Json json;
   json["file"] = path;
@@ -115,6 +136,8 @@ Json program_json(const program::Program& program, Bytes bytes, const std::strin
   json["kv_bits"] = program.state.kv_bits;
   json["vocabulary"] = program.vocabulary;
   json["context_max"] = program.context_max;
+  for (const char* object : {"memories", "assets"}) json[object] = Json::object();
+  json["matrices"] = Json::array();
   for (const program::Memory& memory : program.memories) json["memories"][memory.name] = memory.bytes;
   for (const program::Asset& asset : program.assets) json["assets"][asset.name] = asset.bytes.size();
   for (const program::Matrix& matrix : program.matrices) {
@@ -128,6 +151,7 @@ Json program_json(const program::Program& program, Bytes bytes, const std::strin
          {"error_worst_at", {matrix.error_row, matrix.error_column}}});
   }
   if (program.isa == "host") json["step"] = to_json(step_cost(program));
+  if (program.isa == "lpu") json["entries"] = entries_json(program);
   return json;
 }
 
@@ -168,10 +192,25 @@ void inspect_program(const InspectOptions& options, Bytes bytes) {
     print_text(fmt::format("{:<14} {}\n", key,
                            json[key].is_string() ? json[key].get<std::string>() : json[key].dump()));
   }
-  for (const auto& [name, size] : json["memories"].items())
-    print_text(fmt::format("memory {:<12} {:>12} bytes\n", name, size.get<uint64_t>()));
+  if (program.isa == "lpu") {
+    uint64_t bytes_all = 0;
+    for (const program::Memory& memory : program.memories) bytes_all += memory.bytes;
+    print_text(
+        fmt::format("memory {} images of slices and maps, {} bytes\n", program.memories.size(), bytes_all));
+  } else {
+    for (const auto& [name, size] : json["memories"].items())
+      print_text(fmt::format("memory {:<12} {:>12} bytes\n", name, size.get<uint64_t>()));
+  }
   for (const auto& [name, size] : json["assets"].items())
     print_text(fmt::format("asset  {:<16} {:>8} bytes\n", name, size.get<uint64_t>()));
+  if (json.contains("entries")) {
+    for (const auto& [name, entry] : json["entries"].items()) {
+      print_text(fmt::format("entry  {:<12} {:>4} queues, {} instructions in {} bytes, {} cycles\n", name,
+                             entry["queues"].get<uint64_t>(), entry["instructions"].get<uint64_t>(),
+                             entry["bytes"].get<uint64_t>(), entry.value("cycles", uint64_t{0})));
+    }
+  }
+  if (program.matrices.empty()) return;
   print_text(
       "\nmatrix                          shape            layout   error: relative  worst      at row, "
       "column\n");
