@@ -16,6 +16,7 @@ void add_bench(CLI::App& app);
 void add_models(CLI::App& app);
 void add_cache(CLI::App& app);
 void add_chat(CLI::App& app);
+void add_machine(CLI::App& app);
 void add_replay(CLI::App& app);
 
 }  // namespace lockstep::cli

@@ -9,7 +9,9 @@
 #include "cli/options.h"
 #include "import/gguf.h"
 #include "program/encode.h"
+#include "program/instruction_code.h"
 #include "program/isa/host_panels.h"
+#include "program/isa/lpu_text.h"
 #include "program/print.h"
 
 namespace lockstep::cli {
@@ -17,7 +19,7 @@ namespace lockstep::cli {
 namespace {
 
 struct InspectOptions {
-  std::string path, tensor, out, weights;
+  std::string path, tensor, out, weights, queue;
   bool json = false, print = false, graph = false;
 };
 
@@ -101,6 +103,26 @@ void inspect_gguf(const InspectOptions& options) {
                          static_cast<double>(elements) / 1e6));
 }
 
+// Of an LPU program: how much each entry has to issue and fetch.
+Json entries_json(const program::Program& program) {
+  Json json;
+  for (const program::Entry& entry : program.entries) {
+    uint64_t instructions = 0, bytes = 0;
+    for (uint32_t index : entry.queues) {
+      for (const program::Instruction& instruction : program.queues[index].instructions) {
+        ++instructions;
+        bytes += program::instruction_bytes(instruction);
+      }
+    }
+    json[entry.name] = {{"queues", entry.queues.size()}, {"instructions", instructions}, {"bytes", bytes}};
+    for (uint32_t index : entry.parameters) {
+      const program::Parameter& parameter = program.parameters[index];
+      if (parameter.name == entry.name + ".cycles") json[entry.name]["cycles"] = parameter.max;
+    }
+  }
+  return json;
+}
+
 Json program_json(const program::Program& program, Bytes bytes, const std::string& path) {
   Json json;
   json["file"] = path;
@@ -114,6 +136,8 @@ Json program_json(const program::Program& program, Bytes bytes, const std::strin
   json["kv_bits"] = program.state.kv_bits;
   json["vocabulary"] = program.vocabulary;
   json["context_max"] = program.context_max;
+  for (const char* object : {"memories", "assets"}) json[object] = Json::object();
+  json["matrices"] = Json::array();
   for (const program::Memory& memory : program.memories) json["memories"][memory.name] = memory.bytes;
   for (const program::Asset& asset : program.assets) json["assets"][asset.name] = asset.bytes.size();
   for (const program::Matrix& matrix : program.matrices) {
@@ -127,11 +151,34 @@ Json program_json(const program::Program& program, Bytes bytes, const std::strin
          {"error_worst_at", {matrix.error_row, matrix.error_column}}});
   }
   if (program.isa == "host") json["step"] = to_json(step_cost(program));
+  if (program.isa == "lpu") json["entries"] = entries_json(program);
   return json;
+}
+
+// The queues of a unit, one of each entry that has one.
+void print_queues(const program::Program& program, const InspectOptions& options) {
+  if (program.isa != program::isa::lpu().name) {
+    user_error("{}: --queue shows a queue of an LPU program; this one is for {}; --print shows it",
+               options.path, program.isa);
+  }
+  bool found = false;
+  for (const program::Entry& entry : program.entries) {
+    for (uint32_t index : entry.queues) {
+      const program::Queue& queue = program.queues[index];
+      if (queue.unit != options.queue) continue;
+      found = true;
+      print_text(fmt::format("; entry {}\n{}", entry.name, program::isa::print_timed(queue)));
+    }
+  }
+  if (!found) {
+    user_error("{}: the program has no queue {}; the first of its {} is {}", options.path, options.queue,
+               program.queues.size(), program.queues.empty() ? "none" : program.queues[0].unit);
+  }
 }
 
 void inspect_program(const InspectOptions& options, Bytes bytes) {
   const program::Program program = program::decode(bytes, options.path);
+  if (!options.queue.empty()) return print_queues(program, options);
   if (!options.tensor.empty()) {
     const program::Matrix* matrix = program.find_matrix(options.tensor);
     if (matrix == nullptr) user_error("{}: no matrix is named {}", options.path, options.tensor);
@@ -145,10 +192,25 @@ void inspect_program(const InspectOptions& options, Bytes bytes) {
     print_text(fmt::format("{:<14} {}\n", key,
                            json[key].is_string() ? json[key].get<std::string>() : json[key].dump()));
   }
-  for (const auto& [name, size] : json["memories"].items())
-    print_text(fmt::format("memory {:<12} {:>12} bytes\n", name, size.get<uint64_t>()));
+  if (program.isa == "lpu") {
+    uint64_t bytes_all = 0;
+    for (const program::Memory& memory : program.memories) bytes_all += memory.bytes;
+    print_text(
+        fmt::format("memory {} images of slices and maps, {} bytes\n", program.memories.size(), bytes_all));
+  } else {
+    for (const auto& [name, size] : json["memories"].items())
+      print_text(fmt::format("memory {:<12} {:>12} bytes\n", name, size.get<uint64_t>()));
+  }
   for (const auto& [name, size] : json["assets"].items())
     print_text(fmt::format("asset  {:<16} {:>8} bytes\n", name, size.get<uint64_t>()));
+  if (json.contains("entries")) {
+    for (const auto& [name, entry] : json["entries"].items()) {
+      print_text(fmt::format("entry  {:<12} {:>4} queues, {} instructions in {} bytes, {} cycles\n", name,
+                             entry["queues"].get<uint64_t>(), entry["instructions"].get<uint64_t>(),
+                             entry["bytes"].get<uint64_t>(), entry.value("cycles", uint64_t{0})));
+    }
+  }
+  if (program.matrices.empty()) return;
   print_text(
       "\nmatrix                          shape            layout   error: relative  worst      at row, "
       "column\n");
@@ -168,7 +230,9 @@ void run(InspectOptions options) {
   if (options.tensor.empty() != options.out.empty()) user_error("--tensor NAME and -o X.npy belong together");
   const MappedFile file(options.path);
   if (program::looks_like_program(file.bytes())) return inspect_program(options, file.bytes());
-  if (options.print) user_error("{}: --print shows a program; compile the model first", options.path);
+  if (options.print || !options.queue.empty()) {
+    user_error("{}: --print and --queue show a program; compile the model first", options.path);
+  }
   inspect_gguf(options);
 }
 
@@ -183,6 +247,10 @@ void add_inspect(CLI::App& app) {
       "export one tensor as float32: of a GGUF file its values, of a program its integers times their scale");
   command->add_option("-o,--output", options->out, "where to")->type_name("X.npy");
   command->add_flag("--print", options->print, "print a program's regions and instructions");
+  command
+      ->add_option("--queue", options->queue,
+                   "print a queue of an LPU program with the cycle of each instruction")
+      ->type_name("c0.vxm.3");
   command->add_flag("--graph", options->graph, "print the graph of a GGUF file");
   command->add_flag("--json", options->json, "print JSON");
   command->footer(

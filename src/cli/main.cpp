@@ -40,6 +40,7 @@ int run(int argc, char** argv) {
   lockstep::cli::add_bench(app);
   lockstep::cli::add_models(app);
   lockstep::cli::add_cache(app);
+  lockstep::cli::add_machine(app);
   lockstep::cli::add_replay(app);
   if (argc < 2) {
     fmt::print(stderr, "{}", app.help());

@@ -10,7 +10,6 @@ namespace lockstep::program {
 using isa::LpuOp;
 using isa::LpuUnit;
 using isa::OperandKind;
-using isa::SxmPlace;
 using isa::UnitName;
 
 namespace {
@@ -27,49 +26,13 @@ uint32_t places(LpuUnit unit) {
     case LpuUnit::Mxm:
       return 3 * kPlanesMax;
     case LpuUnit::Sxm:
-      return static_cast<uint32_t>(SxmPlace::Count);
+      return static_cast<uint32_t>(isa::SxmPlace::Count);
     case LpuUnit::C2c:
       return isa::kLpuLinks;
     case LpuUnit::Icu:
       break;
   }
   return 0;
-}
-
-SxmPlace sxm_place(uint32_t place) {
-  for (SxmPlace kind : {SxmPlace::Rotator, SxmPlace::Shifter, SxmPlace::Distributor, SxmPlace::Transposer}) {
-    if (place >= static_cast<uint32_t>(kind)) return kind;
-  }
-  return SxmPlace::Permuter;
-}
-
-// Whether the queue at a place of its unit executes the operation.
-bool executes(const UnitName& name, uint16_t opcode) {
-  const LpuUnit unit = isa::lpu_unit(opcode);
-  if (unit == LpuUnit::Icu) return true;
-  if (unit != name.unit) return false;
-  switch (static_cast<LpuOp>(opcode)) {
-    case LpuOp::LoadWeights:
-    case LpuOp::InstallWeights:
-      return name.place % 3 == 0;
-    case LpuOp::ActivationControl:
-      return name.place % 3 == 1;
-    case LpuOp::Accumulate:
-      return name.place % 3 == 2;
-    case LpuOp::Permute:
-      return sxm_place(name.place) == SxmPlace::Permuter;
-    case LpuOp::Transpose:
-      return sxm_place(name.place) == SxmPlace::Transposer;
-    case LpuOp::Distribute:
-      return sxm_place(name.place) == SxmPlace::Distributor;
-    case LpuOp::ShiftUp:
-    case LpuOp::ShiftDown:
-      return sxm_place(name.place) == SxmPlace::Shifter;
-    case LpuOp::Rotate:
-      return sxm_place(name.place) == SxmPlace::Rotator;
-    default:
-      return true;
-  }
 }
 
 // The field that a Repeat moves on, how far each time, and its last value.
@@ -151,7 +114,7 @@ void verify_queue(const Program& program, const Queue& queue, const UnitName& na
     const auto refuse = [&](const char* why) {
       user_error("{}: {} at instruction {} {}", what, queue.unit, i, why);
     };
-    if (!executes(name, instruction.opcode)) refuse("has an opcode of another unit");
+    if (!isa::executes(name, instruction.opcode)) refuse("has an opcode of another unit");
     if (!words_fit(instruction)) refuse("has fields that do not fit one another");
     if (!is(instruction, LpuOp::Repeat)) continue;
     if (i == 0 || isa::lpu_unit(queue.instructions[i - 1].opcode) == LpuUnit::Icu) refuse("repeats nothing");

@@ -3,11 +3,12 @@
 
 import json
 import os
+import re
 
 import numpy as np
 from support import Place, Test, lockstep, main, read, tiny, write
 
-COMMANDS = "run chat compile inspect verify diff tokenize eval bench models cache replay".split()
+COMMANDS = "run chat compile inspect verify diff tokenize eval bench models cache machine replay".split()
 TIMES = "load_s prefill_s decode_s prefill_tok_s decode_tok_s token_s_p50 token_s_p99".split()
 COUNTS = "prompt_tokens_reused drafts_tried drafts_taken".split()
 RUN = "model fingerprint program prompt_tokens tokens text finish_reason digest timing".split()
@@ -197,6 +198,29 @@ class Programs(Test):
         shown = self.good("inspect", path, "--json").json
         self.assertEqual(self.good("run", "-m", path, "--json", "-n", 1, "x").json["fingerprint"], shown["fingerprint"])
         self.assertGreater(len(self.good("inspect", path, "--print").out.splitlines()), 20)
+
+    def test_machines(self):
+        listed = self.good("machine", "--json").json
+        self.assertEqual(["lp30", "lpu-mini", "lpu-v1"], [machine["name"] for machine in listed])
+        self.assertIn("230.7 MB", self.good("machine").out)
+        for machine in listed:
+            shown = self.good("machine", machine["name"], "--json").json
+            text = self.good("machine", machine["name"]).out
+            for datum in shown["data"]:
+                self.assertIn(datum["standing"], ("published", "derived", "assumed"))
+                self.assertRegex(text, rf"(?m)^{datum['key']} .* {datum['standing']} .*{re.escape(datum['source'])}$")
+            for figure in shown["figures"]:
+                self.assertIn(figure["title"], text)
+                if "published" in figure and not 0.99 < figure["ratio"] < 1.01:
+                    self.assertIn(figure["note"], text)
+        figures = {f["name"]: f for f in self.good("machine", "lpu-v1", "--json").json["figures"]}
+        self.assertEqual((20, 20, 1), tuple(figures["stream_bandwidth"][k] for k in ("predicted", "published", "ratio")))
+        self.assertEqual(50, figures["chain"]["predicted"])
+        self.assertLess(figures["weights"]["predicted"], 40)
+        changed = read(os.path.join(os.path.dirname(__file__), "../../machines/lpu-v1.toml")).replace(b"value = 35,", b"value = 50,")
+        write("slow.toml", changed)
+        figures = {f["name"]: f for f in self.good("machine", Place.path("slow.toml"), "--json").json["figures"]}
+        self.assertEqual(50, figures["barrier"]["predicted"])
 
     def test_inspect_exports_tensors(self):
         exported, computed = Place.path("tensor.npy"), Place.path("matrix.npy")

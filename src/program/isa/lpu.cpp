@@ -140,6 +140,13 @@ constexpr bool has_hemisphere(LpuUnit unit) {
   return unit == LpuUnit::Mem || unit == LpuUnit::Mxm || unit == LpuUnit::Sxm;
 }
 
+SxmPlace sxm_place(uint32_t place) {
+  for (SxmPlace kind : {SxmPlace::Rotator, SxmPlace::Shifter, SxmPlace::Distributor, SxmPlace::Transposer}) {
+    if (place >= static_cast<uint32_t>(kind)) return kind;
+  }
+  return SxmPlace::Permuter;
+}
+
 bool take_number(std::string_view& text, uint32_t& number) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc()) return false;
@@ -186,6 +193,34 @@ uint32_t vxm_operands(LpuOp op) {
       return 3;
     default:
       return 2;
+  }
+}
+
+bool executes(const UnitName& name, uint16_t opcode) {
+  const LpuUnit unit = lpu_unit(opcode);
+  if (unit == LpuUnit::Icu) return true;
+  if (unit != name.unit) return false;
+  switch (static_cast<LpuOp>(opcode)) {
+    case LpuOp::LoadWeights:
+    case LpuOp::InstallWeights:
+      return name.place % 3 == 0;
+    case LpuOp::ActivationControl:
+      return name.place % 3 == 1;
+    case LpuOp::Accumulate:
+      return name.place % 3 == 2;
+    case LpuOp::Permute:
+      return sxm_place(name.place) == SxmPlace::Permuter;
+    case LpuOp::Transpose:
+      return sxm_place(name.place) == SxmPlace::Transposer;
+    case LpuOp::Distribute:
+      return sxm_place(name.place) == SxmPlace::Distributor;
+    case LpuOp::ShiftUp:
+    case LpuOp::ShiftDown:
+      return sxm_place(name.place) == SxmPlace::Shifter;
+    case LpuOp::Rotate:
+      return sxm_place(name.place) == SxmPlace::Rotator;
+    default:
+      return true;
   }
 }
 

@@ -140,4 +140,7 @@ enum class SxmPlace : uint8_t {
 std::string unit_name(const UnitName& name);
 UnitName parse_unit_name(const std::string& text);  // unit Icu for a text that is none
 
+// Whether the queue of that name executes the operation; every queue executes those of the ICU.
+bool executes(const UnitName& name, uint16_t opcode);
+
 }  // namespace lockstep::program::isa
