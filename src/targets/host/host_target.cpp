@@ -10,6 +10,7 @@
 #include "targets/host/step_rows.h"
 #include "targets/host/work.h"
 #include "targets/host/worker_team.h"
+#include "targets/refusal.h"
 
 namespace lockstep::targets::host {
 
@@ -281,11 +282,7 @@ Error HostTargetImpl::refusal(uint32_t index) const {
   const auto line = std::find_if(program_.source_map.begin(), program_.source_map.end(),
                                  [&](const program::SourceLine& l) { return l.instruction == instruction; });
   LOCKSTEP_CHECK(line != program_.source_map.end());
-  return Error(
-      ErrorKind::User,
-      fmt::format("{}: {} (layer {}) leaves the range of the numerics at position {}: a magnitude of "
-                  "2^32 or more",
-                  program_.model_name, line->node, line->layer, sequence.position + row));
+  return range_error(program_, line->node, line->layer, uint64_t{sequence.position} + row);
 }
 
 void HostTargetImpl::run_list(Worker& self) {

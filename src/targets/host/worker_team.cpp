@@ -6,6 +6,7 @@
 #include <bit>
 #include <chrono>
 
+#include "base/floating_point.h"
 #include "targets/host/topology.h"
 
 #if defined(__x86_64__)
@@ -46,14 +47,6 @@ uint32_t spins_per_us() {
 }
 
 }  // namespace
-
-void set_floating_point_control() {
-#if defined(__x86_64__)
-  _mm_setcsr(0x1f80);
-#elif defined(__aarch64__)
-  asm volatile("msr fpcr, %0" : : "r"(uint64_t{0}));
-#endif
-}
 
 WorkerTeam::WorkerTeam(uint32_t workers)
     : workers_(workers), spins_per_us_(spins_per_us()), states_(workers) {

@@ -59,7 +59,4 @@ class WorkerTeam {
   std::vector<std::jthread> threads_;
 };
 
-// Sets this thread's floating-point control: to nearest even, subnormals kept. NUMERICS.md section 1.
-void set_floating_point_control();
-
 }  // namespace lockstep::targets::host

@@ -220,25 +220,23 @@ std::span<std::byte> Simulator::writable_row(SlicePlace place, uint32_t row) {
   return slice(place, row).writable_row(row);
 }
 
-SlicePlace Simulator::place_of(const Region& region) const {
-  const SlicePlace place = places_[region.memory];
-  if (place.slice == kNone) {
-    user_error("{}: the region {} is not in a slice's memory", program_.model_name, region.name);
-  }
-  return place;
-}
-
 uint32_t Simulator::first_row(const Region& region) const {
   return static_cast<uint32_t>(region.offset / machine_.geometry.lanes());
 }
 
 uint32_t Simulator::vectors(const Region& region) const {
-  const uint32_t lanes = machine_.geometry.lanes();
-  return (region.width + lanes - 1) / lanes;
+  const uint32_t lanes = machine_.geometry.lanes(), rows = machine_.geometry.slice_rows;
+  const uint32_t count = (region.width + lanes - 1) / lanes;
+  const uint32_t slice = places_[region.memory].slice;
+  if (slice == kNone || slice + sizeof(uint32_t) > machine_.geometry.slices || region.offset / lanes > rows ||
+      count > rows - region.offset / lanes) {
+    user_error("{}: the region {} is not in four slices side by side", program_.model_name, region.name);
+  }
+  return count;
 }
 
 void Simulator::read_words(const Region& region, uint32_t vector, std::span<uint32_t> words) {
-  SlicePlace place = place_of(region);
+  SlicePlace place = places_[region.memory];
   std::fill(words.begin(), words.end(), 0);
   for (uint32_t b = 0; b < sizeof(uint32_t); ++b, ++place.slice) {
     const std::span<const std::byte> bytes = row(place, first_row(region) + vector);
@@ -249,7 +247,7 @@ void Simulator::read_words(const Region& region, uint32_t vector, std::span<uint
 }
 
 void Simulator::write_words(const Region& region, uint32_t vector, std::span<const uint32_t> words) {
-  SlicePlace place = place_of(region);
+  SlicePlace place = places_[region.memory];
   for (uint32_t b = 0; b < sizeof(uint32_t); ++b, ++place.slice) {
     const std::span<std::byte> bytes = writable_row(place, first_row(region) + vector);
     for (size_t i = 0; i < words.size() && i < bytes.size(); ++i) {

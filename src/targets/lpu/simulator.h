@@ -54,14 +54,14 @@ class Simulator {
 
   uint32_t chips() const { return static_cast<uint32_t>(chips_.size()); }
 
-  // Rows of memory between runs; REQUIRES arithmetic. A user's error for a place or row that is not there, or
+  // Rows of memory between runs. REQUIRES arithmetic. A user's error for a place or row that is not there, or
   // for reading what nothing has written.
   std::span<const std::byte> row(SlicePlace place, uint32_t row);
   std::span<std::byte> writable_row(SlicePlace place, uint32_t row);
 
-  // Vectors of 32-bit words in four slices side by side, `vector` rows behind the region's first. REQUIRES as
-  // above; `words` has a vector's lanes.
+  // Vectors of 32-bit words in four slices side by side. A user's error for a region that is not there.
   uint32_t vectors(const program::Region& region) const;
+  // The vector `vector` rows behind the region's first. REQUIRES arithmetic; `words` has a vector's lanes.
   void read_words(const program::Region& region, uint32_t vector, std::span<uint32_t> words);
   void write_words(const program::Region& region, uint32_t vector, std::span<const uint32_t> words);
 
@@ -75,7 +75,6 @@ class Simulator {
   EntryQueues& queues_of(const std::string& entry);
   void place_memories();
   MemorySlice& slice(SlicePlace place, uint32_t row);
-  SlicePlace place_of(const program::Region& region) const;
   uint32_t first_row(const program::Region& region) const;
   void issue(uint32_t index, Run& run);
   void notify(uint32_t index);

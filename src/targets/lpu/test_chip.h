@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <list>
+#include <functional>
 #include <map>
 
 #include "base/error.h"
