@@ -19,6 +19,8 @@ namespace lockstep::api {
 
 namespace {
 
+constexpr const char* kHost = "host";
+
 graph::NumericOptions numeric_options(const LoadOptions& options) {
   graph::NumericOptions numeric;
   numeric.weights = options.weights.value_or(numerics::WeightVariant::Faithful);
@@ -44,14 +46,21 @@ void require_variant(const program::Program& program, const LoadOptions& options
   }
 }
 
+// Refuses a program that was compiled for something else than what is to run it.
+void require_machine(const program::Program& program, const std::string& machine, const std::string& path) {
+  const bool for_host = program.isa == program::isa::host().name;
+  const std::string made_for = for_host ? kHost : program.machine;
+  const std::string wanted = machine == kHost ? machine : machine::find_machine(machine).name;
+  if (made_for != wanted) {
+    user_error("{}: was compiled for {}, not for {}; --machine {} runs it", path, made_for, wanted, made_for);
+  }
+}
+
 LoadedProgram open_program(const MappedFile& file, const LoadOptions& options) {
   LoadedProgram loaded;
   loaded.path = file.path().string();
   loaded.program = program::decode(file.bytes(), loaded.path);
-  if (loaded.program.isa != program::isa::host().name) {
-    user_error("{}: was compiled for {}; this command runs programs for the host", loaded.path,
-               loaded.program.isa);
-  }
+  require_machine(loaded.program, options.machine, loaded.path);
   require_variant(loaded.program, options, loaded.path);
   program::verify_flow(loaded.program, loaded.path);
   loaded.bytes = program::read_checked(file, loaded.path, targets::host::default_workers());
@@ -146,6 +155,10 @@ LoadedProgram load_program(const std::filesystem::path& path, const LoadOptions&
   }
   const MappedFile file(path);
   if (program::looks_like_program(file.bytes())) return open_program(file, options);
+  if (options.machine != kHost) {
+    user_error("{}: is no compiled program; lockstep compile --machine {} makes one of it", path.string(),
+               options.machine);
+  }
   if (options.use_cache) {
     const store::Cache::Opened opened = store::Cache::open(store::cache_settings_from_environment());
     if (opened.cache) {
@@ -164,17 +177,27 @@ LoadedProgram load_program(const std::filesystem::path& path, const LoadOptions&
   return compile_in_memory(path, options);
 }
 
+static void require_context(const program::Program& program, uint32_t context) {
+  if (context > program.context_max) {
+    user_error("--context {}: {} was made for up to {} positions", context, program.model_name,
+               program.context_max);
+  }
+}
+
 std::unique_ptr<targets::host::HostTarget> load_target(const program::Program& program,
                                                        const targets::host::HostOptions& options) {
   targets::host::HostOptions chosen = options;
-  if (chosen.context > program.context_max) {
-    user_error("--context {}: {} was made for up to {} positions", chosen.context, program.model_name,
-               program.context_max);
-  }
+  require_context(program, chosen.context);
   if (chosen.context == 0) chosen.context = std::min(program.context_max, kDefaultContext);
   if (chosen.workers > kWorkersMax)
     user_error("--threads {}: up to {} are possible", chosen.workers, kWorkersMax);
   return targets::host::load(program, chosen);
+}
+
+std::unique_ptr<targets::lpu::LpuTarget> load_chips(const program::Program& program,
+                                                    const std::string& machine, uint32_t context) {
+  require_context(program, context);
+  return targets::lpu::load(program, machine::find_machine(machine), {.context = context});
 }
 
 std::string kernels_name(const targets::host::HostTarget& target) {

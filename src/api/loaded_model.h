@@ -13,6 +13,7 @@
 #include "import/checkpoint.h"
 #include "program/program.h"
 #include "targets/host/host_target.h"
+#include "targets/lpu/lpu_target.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -22,6 +23,7 @@ struct LoadOptions {
   std::optional<numerics::WeightVariant> weights;  // nothing: faithful, or what a program was compiled with
   std::optional<uint32_t> kv_bits;                 // nothing: 16, or what a program was compiled with
   bool use_cache = true;                           // keep and reuse the compiled form of a GGUF file
+  std::string machine = "host";                    // what is to run it: "host", or a chip's name or file
   // Told how far long work is: what, steps done, steps in all. Called by the loading thread.
   std::function<void(const std::string& what, uint64_t done, uint64_t total)> progress;
   // Told of things that are not errors: an unwritable cache, a damaged entry that is rebuilt. Also called
@@ -59,6 +61,11 @@ inline constexpr uint32_t kWorkersMax = 256;
 std::unique_ptr<targets::host::HostTarget> load_target(const program::Program& program,
                                                        const targets::host::HostOptions& options);
 std::string kernels_name(const targets::host::HostTarget& target);
+
+// Simulated chips, with the context checked as above; 0 means what the program was compiled for. `machine`: a
+// name or a file.
+std::unique_ptr<targets::lpu::LpuTarget> load_chips(const program::Program& program,
+                                                    const std::string& machine, uint32_t context);
 
 text::Tokenizer load_tokenizer(const program::Program& program);
 // Nothing where the model has no template.

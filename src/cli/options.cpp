@@ -40,9 +40,9 @@ void ModelOptions::add(CLI::App& command) {
   command.add_option("--weights", weights, "faithful, or int8: one scale a row")
       ->check(CLI::IsMember({"faithful", "int8"}));
   command.add_option("--kv", kv_bits, "bits of the KV cache: 16 or 8")->check(CLI::IsMember({"16", "8"}));
-  command.add_option("--machine", machine, "what to run on")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"host"}));
+  command
+      .add_option("--machine", machine, "what to run on: host, or a chip that is simulated, such as lpu-v1")
+      ->capture_default_str();
   command.add_flag("--no-cache", no_cache, "neither read nor write the cache of compiled programs");
 }
 
@@ -68,9 +68,15 @@ api::LoadOptions ModelOptions::load_options() const {
   if (!weights.empty()) options.weights = api::parse_weight_variant(weights);
   if (kv_bits != 0) options.kv_bits = kv_bits;
   options.use_cache = !no_cache;
+  options.machine = machine;
   options.progress = show_progress;
   options.warn = show_warning;
   return options;
+}
+
+targets::host::HostOptions ModelOptions::host_options() const {
+  if (machine != "host") user_error("--machine {}: this command runs on the host alone", machine);
+  return {isa, threads, context, 0};
 }
 
 void SamplingOptions::add(CLI::App& command) {
@@ -151,6 +157,7 @@ void require_ok(lockstep_status status) {
 ModelHandle load_model(const ModelOptions& options, const EngineOptions& engine) {
   const std::string path = options.path();
   lockstep_load_options load{};
+  load.machine = options.machine.c_str();
   load.isa = options.isa.empty() ? nullptr : options.isa.c_str();
   load.threads = options.threads;
   load.context = options.context;
