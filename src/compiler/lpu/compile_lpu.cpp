@@ -1,6 +1,7 @@
 #include "compiler/lpu/compile_lpu.h"
 
 #include <cstring>
+#include <set>
 
 #include "base/error.h"
 #include "compiler/lpu/lowering.h"
@@ -56,27 +57,45 @@ std::vector<T> flat(const std::vector<std::vector<T>>& rows) {
   return all;
 }
 
-// A chip's queues of an entry.
-void add_queues(program::Program& program, program::Entry& entry, const ChipModel& model,
-                const SliceMemories& memories, ChipScheduler& schedule) {
-  bool notifies = true;
+// A chip's part of an entry, written out.
+struct WrittenQueue {
+  ChipScheduler::QueueKey key;
+  std::vector<program::Instruction> instructions;
+  std::vector<int32_t> sources;
+};
+struct WrittenChip {
+  lpu::Cycle cycles = 0;
+  std::vector<WrittenQueue> queues;
+};
+
+WrittenChip write_chip(ChipScheduler& schedule, const machine::Machine& machine) {
+  WrittenChip chip{schedule.length(), {}};
   for (auto& [key, issues] : schedule.take_queues()) {
+    WrittenQueue& queue = chip.queues.emplace_back();
+    queue.key = key;
+    queue.instructions = lpu::queue_instructions(issues, chip.queues.size() == 1, machine, queue.sources);
+  }
+  return chip;
+}
+
+void add_queues(program::Program& program, program::Entry& entry, const ChipModel& model,
+                const SliceMemories& memories, WrittenChip written) {
+  for (WrittenQueue& each : written.queues) {
+    const ChipScheduler::QueueKey& key = each.key;
     program::Queue queue;
     queue.unit = program::isa::unit_name({model.share.chip, key.unit, key.hemisphere, key.place});
     if (key.unit == LpuUnit::Mem) queue.memory = memories.index[key.hemisphere][key.place];
-    std::vector<int32_t> sources;
-    queue.instructions = lpu::queue_instructions(issues, notifies, model.machine, sources);
-    notifies = false;
     const auto index = static_cast<uint32_t>(program.queues.size());
     entry.queues.push_back(index);
     // A line where the node changes.
     int32_t last = -1;
-    for (size_t i = 0; i < sources.size(); ++i) {
-      if (sources[i] == last || sources[i] < 0) continue;
-      last = sources[i];
+    for (size_t i = 0; i < each.sources.size(); ++i) {
+      if (each.sources[i] == last || each.sources[i] < 0) continue;
+      last = each.sources[i];
       const graph::Node& node = model.graph.nodes[static_cast<size_t>(last)];
       program.source_map.push_back({index, static_cast<uint32_t>(i), node.name, node.layer, program::kNone});
     }
+    queue.instructions = std::move(each.instructions);
     program.queues.push_back(std::move(queue));
   }
 }
@@ -84,25 +103,38 @@ void add_queues(program::Program& program, program::Entry& entry, const ChipMode
 // A chip with its model and lowering.
 struct Chip {
   Chip(const graph::Graph& graph, const machine::Machine& machine, lpu::ChipShare share,
-       lpu::SwitchMaps& maps, uint32_t context)
-      : model(graph, machine, share, maps, {}), lowering(model, context) {}
+       lpu::SwitchMaps& maps, uint32_t context, uint32_t rows_max)
+      : model(graph, machine, share, maps, {}), lowering(model, context, rows_max) {}
   ChipModel model;
   lpu::Lowering lowering;
   SliceMemories memories;
 };
 
-// The schedules of all chips for one block.
-std::vector<std::unique_ptr<ChipScheduler>> schedule_chips(std::vector<std::unique_ptr<Chip>>& chips,
-                                                           uint32_t blocks) {
+// All chips of one entry.
+std::vector<WrittenChip> schedule_chips(std::vector<std::unique_ptr<Chip>>& chips, lpu::Extent extent) {
   std::vector<std::unique_ptr<ChipScheduler>> schedules;
   lpu::Handover handover;
   for (const std::unique_ptr<Chip>& chip : chips) {
     lpu::Handover sent;
-    schedules.push_back(chip->lowering.schedule(blocks, handover, sent));
+    schedules.push_back(chip->lowering.schedule(extent, handover, sent));
     handover = std::move(sent);
   }
-  if (chips.size() > 1) chips[0]->lowering.take_next_token(*schedules[0], handover);
-  return schedules;
+  if (chips.size() > 1 && extent.rows == 1) chips[0]->lowering.take_next_token(*schedules[0], handover);
+  std::vector<WrittenChip> written;
+  try {
+    for (size_t c = 0; c < chips.size(); ++c)
+      written.push_back(write_chip(*schedules[c], chips[c]->model.machine));
+  } catch (const lpu::TextLate&) {
+    if (extent.fetch_slots) internal_error("a queue's text comes too late");
+    extent.fetch_slots = true;
+    return schedule_chips(chips, extent);
+  }
+  return written;
+}
+
+// "step.320" for a token at a position below 320, "rows8.320" for eight at once.
+std::string entry_name(uint32_t rows, uint32_t end) {
+  return (rows == 1 ? "step." : "rows" + std::to_string(rows) + ".") + std::to_string(end);
 }
 
 // The ring of lowering.h: chip, link, chip, link.
@@ -126,11 +158,12 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
     user_error("--context {}: {} was made for up to {} positions", context, graph.model_name,
                graph.context_max);
   }
+  const uint32_t rows_max = std::max(1u, options.rows);
   lpu::SwitchMaps maps;
   std::vector<std::unique_ptr<Chip>> chips;
   for (const lpu::ChipShare& share : lpu::share_out(graph, machine, options.chips, context)) {
     if (options.progress) options.progress("place", share.chip + 1, share.chips);
-    chips.push_back(std::make_unique<Chip>(graph, machine, share, maps, context));
+    chips.push_back(std::make_unique<Chip>(graph, machine, share, maps, context, rows_max));
   }
   const uint32_t blocks_max = chips[0]->lowering.blocks_max();
 
@@ -149,18 +182,23 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
   const std::span<const std::byte> text = as_bytes(machine.text);
   program.assets.push_back({kMachineAsset, {text.begin(), text.end()}});
 
-  std::vector<std::vector<std::unique_ptr<ChipScheduler>>> schedules;
+  struct Scheduled {
+    uint32_t blocks, rows;
+    std::vector<WrittenChip> chips;
+  };
+  std::vector<Scheduled> entries;
   for (uint32_t blocks = 1; blocks <= blocks_max; ++blocks) {
     if (options.progress) options.progress("schedule", blocks, blocks_max);
-    schedules.push_back(schedule_chips(chips, blocks));
+    for (const uint32_t rows : std::set<uint32_t>{1, rows_max})
+      entries.push_back({blocks, rows, schedule_chips(chips, {blocks, rows})});
   }
   for (const std::unique_ptr<Chip>& chip : chips) chip->memories = add_memories(compiled, chip->model);
-  for (uint32_t blocks = 1; blocks <= blocks_max; ++blocks) {
-    program::Entry entry{"step." + std::to_string(blocks * lanes), {}, {}};
+  for (Scheduled& scheduled : entries) {
+    program::Entry entry{entry_name(scheduled.rows, scheduled.blocks * lanes), {}, {}};
     lpu::Cycle cycles = 0;
     for (size_t c = 0; c < chips.size(); ++c) {
-      cycles = std::max(cycles, schedules[blocks - 1][c]->length());
-      add_queues(program, entry, chips[c]->model, chips[c]->memories, *schedules[blocks - 1][c]);
+      cycles = std::max(cycles, scheduled.chips[c].cycles);
+      add_queues(program, entry, chips[c]->model, chips[c]->memories, std::move(scheduled.chips[c]));
     }
     entry.parameters.push_back(static_cast<uint32_t>(program.parameters.size()));
     const auto predicted = static_cast<uint64_t>(cycles);
