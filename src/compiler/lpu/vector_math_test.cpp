@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <random>
@@ -114,7 +115,7 @@ uint64_t inverse_power(uint64_t m, int count) {
 }
 
 // The hardest divisions: x / y lies c/(2*y) of a unit beside the middle between two binary32, c = 1 and 3,
-// for y of 24 bits without a factor of two. With y = 2^23 + k they are X * 2^j = c*... modulo y, one X each.
+// for odd y of 24 bits, where x * 2^shift = c modulo y.
 TYPED_TEST(Machines, DivisionOfTheHardestPairs) {
   size_t wrong = 0, count = 0;
   std::array<uint32_t, 16> x, y;
@@ -403,7 +404,7 @@ TEST(Integers, Digits) {
 }
 
 TEST(Integers, SumsOfDigits) {
-  std::mt19937_64 random(5);
+  Samples samples;
   Bits14 ops;
   for (const DigitBounds& bounds :
        {DigitBounds{64, 64ull * 32512 * 32512}, DigitBounds{508, 508ull << 24},
@@ -416,14 +417,13 @@ TEST(Integers, SumsOfDigits) {
         // Any sums within the bounds: the digits of lanes are free.
         const auto most = static_cast<int64_t>(bounds.terms * 128);
         std::array<int64_t, 4> d;
-        do {
-          for (int64_t& digit : d) {
-            const uint64_t word = random();
-            digit = static_cast<int64_t>((word >> (word & 31) % 20) % static_cast<uint64_t>(2 * most)) - most;
-            if ((word & 0xe0) == 0) digit = word & 256 ? most : -most;
-          }
-          totals[i] = d[0] + 256 * (d[1] + 256 * (d[2] + 256 * d[3]));
-        } while (totals[i] < 0 || totals[i] > static_cast<int64_t>(bounds.total));
+        for (int64_t& digit : d) digit = samples.below(static_cast<uint64_t>(most));
+        const int64_t rest = d[0] + 256 * (d[1] + 256 * d[2]);
+        const int64_t lowest = (-rest + 0xffffff) >> 24;
+        const int64_t highest = std::min(most, (static_cast<int64_t>(bounds.total) - rest) >> 24);
+        ASSERT_LE(lowest, highest);
+        d[3] = std::clamp(d[3], lowest, highest);
+        totals[i] = rest + (d[3] << 24);
         for (size_t k = 0; k < 4; ++k) sums[k][i] = static_cast<uint32_t>(d[k]);
       }
       const auto got = float_of_digit_sums(ops, sums, bounds);
@@ -469,20 +469,22 @@ TYPED_TEST(Machines, InverseRootMeanSquare) {
   }
 }
 
-// Cycles from an input at 0 to the result, and operations, on a machine of `bits`.
+// Cycles from an input at 0 to the result, operations, and constants beside the operations' immediates.
 struct Cost {
   int cycles, operations;
+  size_t constants;
   bool operator==(const Cost&) const = default;
 };
 std::ostream& operator<<(std::ostream& out, const Cost& cost) {
-  return out << cost.cycles << " cycles, " << cost.operations << " operations";
+  return out << cost.cycles << " cycles, " << cost.operations << " operations, " << cost.constants
+             << " constants";
 }
 template <class Function>
 Cost cost(uint32_t bits, const Function& function) {
   DepthCounter ops;
   ops.bits = bits;
   const DepthCounter::Term result = function(ops, DepthCounter::Term{0});
-  return {result.cycles.value_or(0), ops.operations};
+  return {result.cycles.value_or(0), ops.operations, ops.constants.size()};
 }
 
 TEST(Depth, OfEachFunction) {
@@ -491,67 +493,67 @@ TEST(Depth, OfEachFunction) {
   constexpr auto kLevels = numerics::kQ16Levels;
   const auto r = [](Ops& ops, const Term& m) { return reciprocal_scale<kLevels>(ops, m).r; };
   const auto s = [](Ops& ops, const Term& m) { return reciprocal_scale<kLevels>(ops, m).s; };
-  EXPECT_EQ(cost(12, r), (Cost{24, 0}));
-  EXPECT_EQ(cost(14, r), (Cost{21, 0}));
-  EXPECT_EQ(cost(22, r), (Cost{18, 0}));
-  EXPECT_EQ(cost(14, s), (Cost{9, 0}));
+  EXPECT_EQ(cost(14, r), (Cost{21, 18, 0}));
+  EXPECT_EQ(cost(22, r), (Cost{18, 17, 0}));
+  EXPECT_EQ(cost(14, s), (Cost{9, 18, 0}));
   const auto simple = [](const auto& function) { return cost(14, function); };
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return inverse_root(o, x); }), (Cost{27, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return inverse_root(o, x, Term{}); }), (Cost{18, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return divide(o, x, x); }), (Cost{27, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return divide(o, x, Term{}); }), (Cost{21, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return divide_by_constant(o, x, 576); }), (Cost{6, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return exp2(o, x); }), (Cost{24, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return exp2_at_most_126(o, x); }), (Cost{24, 0}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return inverse_root(o, x); }), (Cost{27, 22, 0}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return inverse_root(o, x, Term{}); }), (Cost{18, 22, 0}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return divide(o, x, x); }), (Cost{27, 21, 0}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return divide(o, x, Term{}); }), (Cost{21, 21, 0}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return divide_by_constant(o, x, 576); }), (Cost{6, 2, 0}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return exp2(o, x); }), (Cost{24, 15, 2}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return exp2_at_most_126(o, x); }), (Cost{24, 12, 2}));
   EXPECT_EQ(simple([](Ops& o, const Term& x) { return weight_of_exp2(o, exp2_parts(o, x), x); }),
-            (Cost{27, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return exp2_times(o, exp2_parts(o, x), x); }), (Cost{24, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return silu(o, x); }), (Cost{39, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return silu_gate(o, x, x); }), (Cost{42, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return sigmoid(o, x); }), (Cost{39, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return tanh(o, x); }), (Cost{42, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return gelu_tanh(o, x); }), (Cost{45, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return gelu_erf(o, x); }), (Cost{0, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return planes(o, x).lo; }), (Cost{6, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return planes_of_float(o, x).lo; }), (Cost{3, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return quantise(o, x, x); }), (Cost{6, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return quantise_planes(o, x, x).lo; }), (Cost{9, 0}));
+            (Cost{27, 14, 2}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return exp2_times(o, exp2_parts(o, x), x); }),
+            (Cost{24, 13, 2}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return silu(o, x); }), (Cost{39, 36, 3}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return silu_gate(o, x, x); }), (Cost{42, 37, 3}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return sigmoid(o, x); }), (Cost{39, 36, 3}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return tanh(o, x); }), (Cost{42, 37, 4}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return gelu_tanh(o, x); }), (Cost{45, 39, 4}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return gelu_erf(o, x); }), (Cost{66, 49, 3}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return planes(o, x).lo; }), (Cost{6, 4, 1}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return planes_of_float(o, x).lo; }), (Cost{3, 2, 1}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return quantise(o, x, x); }), (Cost{6, 2, 0}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return quantise_planes(o, x, x).lo; }), (Cost{9, 4, 1}));
   EXPECT_EQ(simple([](Ops& o, const Term& x) { return quantise_planes_dithered(o, x, x, x).lo; }),
-            (Cost{12, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return digits(o, x); }), (Cost{6, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return square_digits(o, x); }), (Cost{6, 0}));
+            (Cost{12, 5, 1}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return digits(o, x); }), (Cost{6, 2, 0}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return square_digits(o, x); }), (Cost{6, 2, 0}));
   const auto two = [&](uint64_t bound) {
     return simple([=](Ops& o, const Term& x) { return float_of_plane_sums(o, x, x, bound); });
   };
-  EXPECT_EQ(two(1 << 24), (Cost{6, 0}));
-  EXPECT_EQ(two(1 << 30), (Cost{12, 0}));
+  EXPECT_EQ(two(1 << 24), (Cost{6, 3, 0}));
+  EXPECT_EQ(two(1 << 30), (Cost{12, 9, 0}));
   const auto four = [&](uint64_t terms) {
     return simple(
         [=](Ops& o, const Term& x) { return float_of_plane_sums(o, x, x, x, PlaneBounds::of_terms(terms)); });
   };
-  EXPECT_EQ(four(345), (Cost{12, 0}));
-  EXPECT_EQ(four(1032), (Cost{18, 0}));
-  EXPECT_EQ(four(66572), (Cost{21, 0}));
+  EXPECT_EQ(four(345), (Cost{12, 7, 0}));
+  EXPECT_EQ(four(1032), (Cost{18, 11, 0}));
+  EXPECT_EQ(four(66572), (Cost{21, 17, 0}));
   const auto four_of_weights = [](Ops& o, const Term& x) {
     return float_of_plane_sums(o, x, x, x,
                                {1u << 24, 0x7fffffffu, 0x7fffffffu, 0x7fffffffu, uint64_t{1} << 39});
   };
-  EXPECT_EQ(simple(four_of_weights), (Cost{15, 0}));
+  EXPECT_EQ(simple(four_of_weights), (Cost{15, 10, 0}));
   EXPECT_EQ(simple([](Ops& o, const Term& x) { return score(o, x, x, x, PlaneBounds::of_terms(64), x, x); }),
-            (Cost{15, 0}));
+            (Cost{15, 9, 0}));
   const auto sums = [&](uint64_t terms, uint64_t total) {
     return simple([=](Ops& o, const Term& x) {
       return float_of_digit_sums(o, {x, x, x, x}, {terms, total});
     });
   };
-  EXPECT_EQ(sums(320, 320ull << 24), (Cost{9, 0}));
-  EXPECT_EQ(sums(576, 576ull * 32512 * 32512), (Cost{12, 0}));
-  EXPECT_EQ(sums(5120, 5120ull * 32512 * 32512), (Cost{15, 0}));
+  EXPECT_EQ(sums(320, 320ull << 24), (Cost{9, 7, 0}));
+  EXPECT_EQ(sums(576, 576ull * 32512 * 32512), (Cost{12, 8, 0}));
+  EXPECT_EQ(sums(5120, 5120ull * 32512 * 32512), (Cost{15, 8, 0}));
   EXPECT_EQ(
       simple([](Ops& o, const Term& x) {
         return inverse_root_mean_square(o, {x, x, x, x}, {576, 576ull * 32512 * 32512}, Term{}, 576, 1e-5f);
       }),
-      (Cost{42, 0}));
+      (Cost{42, 45, 0}));
 }
 
 }  // namespace

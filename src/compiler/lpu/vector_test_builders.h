@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <set>
 
 #include "base/error.h"
 #include "compiler/lpu/vector_builder.h"
@@ -43,11 +44,12 @@ struct Evaluator {
   }
 };
 
-// Counts operations and the cycles of the longest chain from an input: 3 an operation, 6 an RSqrt. What
-// depends on no input takes no time. Checks operand counts and that an operation has one immediate.
+// Counts the cycles of the longest chain from an input, 3 an operation and 6 an RSqrt, the operations and the
+// distinct constants that stand beside them, which depend on no input and take no time. Checks operand counts
+// and that an operation has one immediate.
 struct DepthCounter {
   struct Term {
-    std::optional<int> cycles;  // nothing for a constant
+    std::optional<int> cycles;  // nothing for what depends on no input
   };
   struct Operand {
     Operand(const Term& value) : term(value) {}
@@ -58,6 +60,7 @@ struct DepthCounter {
 
   uint32_t bits = 14;
   int operations = 0;
+  std::set<uint32_t> constants;
 
   uint32_t rsqrt_bits() const { return bits; }
   template <class... Operands>
@@ -75,6 +78,10 @@ struct DepthCounter {
       } else if (operand.term.cycles) {
         result.cycles = std::max(result.cycles.value_or(0), *operand.term.cycles);
       }
+    }
+    if (op == program::isa::LpuOp::Move && value) {
+      constants.insert(*value);
+      return result;
     }
     ++operations;
     if (result.cycles) *result.cycles += op == program::isa::LpuOp::RSqrt ? 6 : 3;
