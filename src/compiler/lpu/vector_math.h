@@ -10,6 +10,7 @@
 
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 
 #include "base/error.h"
@@ -17,6 +18,7 @@
 #include "compiler/lpu/vector_integers.h"
 #include "numerics/float32.h"
 #include "numerics/q16.h"
+#include "program/isa/lpu_alu.h"
 
 namespace lockstep::compiler::vector_math {
 
@@ -32,9 +34,9 @@ struct Reciprocal {
   Term minus_y, z, e, e_minus_1, rounded;
 };
 
-// y > 0 normal, up to 2^126. `near_y` is y itself or something within 2^-20 of it that is known earlier. e -
-// 1 is a unit too far from 0: just below 2, where z of an RSqrt rounded down has e < 0 and 1/y lies little
-// above the middle between two binary32, that moves `rounded` the right way.
+// y > 0 normal, up to 2^126. `near_y` is y itself or something within 2^-20 of it that is known earlier. The
+// 1 of `e_minus_1` is a unit too large: just below y = 2, where an RSqrt that rounds down gives e < 0 and 1/y
+// is little above the middle between two binary32, that moves `rounded` the right way.
 template <class Ops>
 Reciprocal<typename Ops::Term> reciprocal_parts(Ops& ops, const typename Ops::Term& y,
                                                 const typename Ops::Term& near_y) {
@@ -47,7 +49,7 @@ Reciprocal<typename Ops::Term> reciprocal_parts(Ops& ops, const typename Ops::Te
   return {negative(ops, y), z, e, e_minus_1, rounded};
 }
 
-// x / y from parts of 1/y, within 1.6 units of the last place: q + q*series, series = -e (and e*e).
+// x / y from parts of 1/y, within a unit or two of the last place: q - q*e, and + q*e*e for a coarse RSqrt.
 template <class Ops>
 typename Ops::Term near_quotient(Ops& ops, const typename Ops::Term& x,
                                  const Reciprocal<typename Ops::Term>& parts) {
@@ -260,10 +262,17 @@ typename Ops::Term exp2_times(Ops& ops, const Exp2Parts<typename Ops::Term>& par
   return ops.op(Multiply, ops.op(Multiply, parts.scale, factor), parts.fraction);
 }
 
+// Does RSqrt give more than 1/sqrt(2) for 2, so that reciprocal_parts' e is positive just below y = 2?
+inline bool rounds_root_of_half_up(uint32_t rsqrt_bits) {
+  const double root = program::isa::rsqrt_rounded(2.0f, rsqrt_bits);
+  return root * root > 0.5;
+}
+
 // x / (1 + exp2(t)), t finite, where the quotient is normal or t near 0. The sum is rounded once, as scale *
 // fraction is exact. The reciprocal's estimate starts from the same polynomial evaluated in pairs, (a +
-// b*f*f)*(2^n*f*f) + (1 + 2^n*c) with a, b and c linear in f, nine cycles before the sum is there. Shown
-// right for each input of the functions that use it; of other x and t one in many millions would not be.
+// b*f*f)*(2^n*f*f) + (1 + 2^n*c) with a, b and c linear in f, nine cycles before the sum is there; a little
+// above where that makes e negative. Shown right for each input of the functions that use it; of other x and
+// t one in many millions would not be. Not for an RSqrt of 13 bits, whose e is too coarse there.
 template <class Ops>
 typename Ops::Term divide_by_one_plus_exp2(Ops& ops, const typename Ops::Term& x,
                                            const typename Ops::Term& t) {
@@ -274,7 +283,11 @@ typename Ops::Term divide_by_one_plus_exp2(Ops& ops, const typename Ops::Term& x
   const auto y = ops.op(Fma, scale, fraction, one);
   const auto square = ops.op(Multiply, f, f);
   const auto upper = ops.op(Fma, first, square, linear(ops, f, kExp2[2], kExp2[3]));
-  const auto lower = ops.op(Fma, scale, linear(ops, f, kExp2[4], kExp2[5]), one);
+  const uint32_t bits = ops.rsqrt_bits();
+  LOCKSTEP_CHECK(bits == 12 || bits >= 14);
+  const float above = rounds_root_of_half_up(bits) ? 1 + std::ldexp(4.0f, -static_cast<int>(bits)) : 1;
+  const auto near_one = above == 1 ? one : ops.op(Select, capped, immediate(0x1p126f), constant(ops, above));
+  const auto lower = ops.op(Fma, scale, linear(ops, f, kExp2[4], std::bit_cast<uint32_t>(above)), near_one);
   const auto near_y = ops.op(Fma, upper, ops.op(Multiply, scale, square), lower);
   const auto parts = reciprocal_parts(ops, y, near_y);
   return corrected(ops, near_quotient(ops, x, parts), x, parts.minus_y, parts.rounded);

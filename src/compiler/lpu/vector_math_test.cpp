@@ -19,15 +19,17 @@ using namespace testing_support;
 using numerics::bits_of;
 using numerics::from_bits;
 
-// Machines: the small one for tests, lpu-v1, one that rounds well enough for the short Q16, a perfect one.
+// Machines: the small one for tests, lpu-v1, one that rounds 1/sqrt(2) up, one good enough for the short Q16,
+// a perfect one.
 using Bits12 = Evaluator<12>;
 using Bits14 = Evaluator<14>;
+using Bits16 = Evaluator<16>;
 using Bits21 = Evaluator<21>;
 using Bits24 = Evaluator<24>;
 
 template <class Ops>
 class Machines : public testing::Test {};
-using AllMachines = testing::Types<Bits12, Bits14, Bits21, Bits24>;
+using AllMachines = testing::Types<Bits12, Bits14, Bits16, Bits21, Bits24>;
 TYPED_TEST_SUITE(Machines, AllMachines);
 
 // Two exponents show all mantissas, as the reciprocal square root repeats every second one. All of them on
@@ -254,6 +256,8 @@ TEST(Integers, SumsOfFourPlanes) {
   for (uint64_t terms : {64, 128, 256, 345, 346, 1032, 1033, 4096, 66572})
     cases.push_back(PlaneBounds::of_terms(terms));
   cases.push_back({1u << 24, 0x7fffffffu, 0x7fffffffu, 0x7fffffffu, (uint64_t{1} << 24) * 32512});  // weights
+  cases.push_back(
+      {1u << 20, (1u << 23) - 1, 1u << 23, uint64_t{1} << 32, uint64_t{1} << 38});  // B just above 2^24
   cases.push_back({1u << 23, 1u << 30, 1u << 30, uint64_t{1} << 32, uint64_t{1} << 45});
   for (const PlaneBounds& bounds : cases) {
     for (int round = 0; round < 20000; ++round) {
