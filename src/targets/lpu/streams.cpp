@@ -70,6 +70,7 @@ const Vector* Streams::take(const Issue& issue, Place place, uint32_t stream, ui
             fmt::format("stream {} of the {} hemisphere carries no value at position {}", stream_text(stream),
                         place.hemisphere == 0 ? "eastern" : "western", place.position));
   }
+  if (trace_ != nullptr) trace_->took(place, stream, cycle);
   return vectors_ == nullptr ? nullptr : vectors_ + i;
 }
 

@@ -26,6 +26,7 @@ class Streams {
   // Before a run.
   void clear();
   void set_trace(TraceSink* trace) { trace_ = trace; }
+  TraceSink* trace() const { return trace_; }
 
   static bool outward(uint32_t hemisphere, uint32_t stream) { return (stream < 32) == (hemisphere == 0); }
 
