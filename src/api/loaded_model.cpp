@@ -5,7 +5,9 @@
 #include <chrono>
 
 #include "api/model_assets.h"
+#include "compiler/lpu/compile_lpu.h"
 #include "import/gguf.h"
+#include "machine/machine.h"
 #include "models/models.h"
 #include "program/encode.h"
 #include "program/isa/isa.h"
@@ -26,10 +28,8 @@ graph::NumericOptions numeric_options(const LoadOptions& options) {
   return numeric;
 }
 
-compiler::CompileOptions compile_options(const LoadOptions& options) {
-  compiler::CompileOptions result;
-  result.progress = options.progress;
-  return result;
+bool for_host(const LoadOptions& options) {
+  return options.machine == "host";
 }
 
 // Refuses options that a compiled program cannot take on any more.
@@ -48,10 +48,6 @@ LoadedProgram open_program(const MappedFile& file, const LoadOptions& options) {
   LoadedProgram loaded;
   loaded.path = file.path().string();
   loaded.program = program::decode(file.bytes(), loaded.path);
-  if (loaded.program.isa != program::isa::host().name) {
-    user_error("{}: was compiled for {}; this command runs programs for the host", loaded.path,
-               loaded.program.isa);
-  }
   require_variant(loaded.program, options, loaded.path);
   program::verify_flow(loaded.program, loaded.path);
   loaded.bytes = program::read_checked(file, loaded.path, targets::host::default_workers());
@@ -69,11 +65,17 @@ std::string cache_key(const std::filesystem::path& path, const LoadOptions& opti
   if (::stat(path.c_str(), &status) != 0)
     user_error("{}: cannot be read: {}", path.string(), errno_text(errno));
   const graph::NumericOptions numeric = numeric_options(options);
+  const std::string machine =
+      for_host(options)
+          ? fmt::format("host{}", program::isa::host().version)
+          : fmt::format("{}|{}|{}|{}",
+                        hex(blake2b(lockstep::as_bytes(machine::find_machine(options.machine).text))),
+                        program::isa::lpu().version, options.chips, options.chip_context);
   const std::string text =
       fmt::format("{}|{}|{}.{:09}|{}|{}|kv{}|{}|{}|{}", std::filesystem::canonical(path).string(),
                   status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ino,
                   numerics::weight_variant_name(numeric.weights), numeric.kv_bits, compiler::kCompilerVersion,
-                  program::isa::host().version, program::kContainerVersion);
+                  machine, program::kContainerVersion);
   return hex(blake2b(lockstep::as_bytes(text)));
 }
 
@@ -86,8 +88,7 @@ LoadedProgram compile_in_memory(const std::filesystem::path& path, const LoadOpt
   const std::unique_ptr<LoadedGraph> source = load_graph(path, options);
   LoadedProgram loaded;
   loaded.path = path.string();
-  loaded.compiled = compiler::compile_for_host(source->graph, import_assets(source->checkpoint.metadata),
-                                               compile_options(options));
+  loaded.compiled = compile_graph(source->graph, import_assets(source->checkpoint.metadata), options);
   loaded.program = loaded.compiled.program;
   const std::vector<std::byte> bytes = program::encode(loaded.program);
   loaded.program_hash = program::program_hash(bytes);
@@ -132,11 +133,23 @@ std::unique_ptr<LoadedGraph> load_graph(const std::filesystem::path& path, const
   return loaded;
 }
 
+compiler::CompiledProgram compile_graph(graph::Graph& graph, std::vector<program::Asset> assets,
+                                        const LoadOptions& options) {
+  if (for_host(options)) {
+    compiler::CompileOptions host;
+    host.progress = options.progress;
+    return compiler::compile_for_host(graph, std::move(assets), host);
+  }
+  const machine::Machine machine = machine::find_machine(options.machine);
+  return compiler::compile_for_lpu(graph, machine, std::move(assets),
+                                   {options.chip_context, options.chips, options.progress});
+}
+
 std::vector<std::byte> compile_file(const std::filesystem::path& path, const LoadOptions& options) {
   const std::unique_ptr<LoadedGraph> source = load_graph(path, options);
-  const compiler::CompiledProgram compiled = compiler::compile_for_host(
-      source->graph, import_assets(source->checkpoint.metadata), compile_options(options));
-  program::verify_weights(compiled.program, path.string());
+  const compiler::CompiledProgram compiled =
+      compile_graph(source->graph, import_assets(source->checkpoint.metadata), options);
+  if (for_host(options)) program::verify_weights(compiled.program, path.string());
   return program::encode(compiled.program);
 }
 

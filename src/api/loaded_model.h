@@ -21,6 +21,11 @@ namespace lockstep::api {
 struct LoadOptions {
   std::optional<numerics::WeightVariant> weights;  // nothing: faithful, or what a program was compiled with
   std::optional<uint32_t> kv_bits;                 // nothing: 16, or what a program was compiled with
+  // "host", or an LPU: a name or file that machine::find_machine knows. For LPUs: how many chips, and the
+  // positions to make room for; 0: as few and as many as are sensible.
+  std::string machine = "host";
+  uint32_t chips = 0;
+  uint32_t chip_context = 0;
   bool use_cache = true;                           // keep and reuse the compiled form of a GGUF file
   // Told how far long work is: what, steps done, steps in all. Called by the loading thread.
   std::function<void(const std::string& what, uint64_t done, uint64_t total)> progress;
@@ -48,6 +53,10 @@ struct LoadedGraph {
   graph::Graph graph;  // views the checkpoint's map
 };
 std::unique_ptr<LoadedGraph> load_graph(const std::filesystem::path& path, const LoadOptions& options);
+
+// The graph compiled for the options' machine.
+compiler::CompiledProgram compile_graph(graph::Graph& graph, std::vector<program::Asset> assets,
+                                        const LoadOptions& options);
 
 // The compiled form of a GGUF file, whole, with its weights verified against the contract's bounds.
 std::vector<std::byte> compile_file(const std::filesystem::path& path, const LoadOptions& options);

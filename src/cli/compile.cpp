@@ -81,9 +81,17 @@ void add_compile(CLI::App& app) {
       ->check(CLI::IsMember({"faithful", "int8"}));
   command->add_option("--kv", options->model.kv_bits, "bits of the KV cache: 16 or 8")
       ->check(CLI::IsMember({"16", "8"}));
-  command->add_option("--machine", options->model.machine, "what to compile for")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"host"}));
+  command
+      ->add_option("--machine", options->model.machine,
+                   "what to compile for: host, or an LPU (lockstep machine lists them)")
+      ->capture_default_str();
+  command
+      ->add_option("--chips", options->model.chips, "how many LPU chips (default: as few as hold the model)")
+      ->check(CLI::Range(1u, 1024u));
+  command
+      ->add_option("--context", options->model.context,
+                   "LPU: positions to make room for (default: one block)")
+      ->check(CLI::Range(1u, 1u << 24));
   command->add_flag("--dry-run", options->dry_run,
                     "only say what it would take: bytes of each memory, cost of a step");
   command->add_flag("--json", options->json, "print JSON");

@@ -40,9 +40,12 @@ void ModelOptions::add(CLI::App& command) {
   command.add_option("--weights", weights, "faithful, or int8: one scale a row")
       ->check(CLI::IsMember({"faithful", "int8"}));
   command.add_option("--kv", kv_bits, "bits of the KV cache: 16 or 8")->check(CLI::IsMember({"16", "8"}));
-  command.add_option("--machine", machine, "what to run on")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"host"}));
+  command
+      .add_option("--machine", machine,
+                  "what to run on: host, or a simulated LPU (lockstep machine lists them)")
+      ->capture_default_str();
+  command.add_option("--chips", chips, "how many LPU chips (default: as few as hold the model)")
+      ->check(CLI::Range(1u, 1024u));
   command.add_flag("--no-cache", no_cache, "neither read nor write the cache of compiled programs");
 }
 
@@ -67,6 +70,13 @@ api::LoadOptions ModelOptions::load_options() const {
   api::LoadOptions options;
   if (!weights.empty()) options.weights = api::parse_weight_variant(weights);
   if (kv_bits != 0) options.kv_bits = kv_bits;
+  options.machine = machine;
+  options.chips = chips;
+  if (machine != "host") {
+    options.chip_context = context;
+  } else if (chips != 0) {
+    user_error("--chips {}: the host is no LPU; --machine lpu-v1 is one", chips);
+  }
   options.use_cache = !no_cache;
   options.progress = show_progress;
   options.warn = show_warning;

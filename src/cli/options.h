@@ -11,7 +11,7 @@
 
 namespace lockstep::cli {
 
-// -m, --threads, --isa, --context, --chunk, --weights, --kv, --machine, --no-cache.
+// -m, --threads, --isa, --context, --chunk, --weights, --kv, --machine, --chips, --no-cache.
 struct ModelOptions {
   std::string model;
   uint32_t threads = 0;
@@ -21,6 +21,7 @@ struct ModelOptions {
   std::string weights;
   uint32_t kv_bits = 0;
   std::string machine = "host";
+  uint32_t chips = 0;
   bool no_cache = false;
 
   void add(CLI::App& command);

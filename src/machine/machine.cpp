@@ -331,6 +331,7 @@ Machine parse_machine(std::string_view text, const std::string& what) {
   Machine machine;
   Reader(text, what).read(machine);
   build(machine, what);
+  machine.text = text;
   return machine;
 }
 

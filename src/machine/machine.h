@@ -100,6 +100,7 @@ struct Machine {
   Latency latency;
   Energy energy;
   std::vector<Datum> data;
+  std::string text;  // of the file; without the values that with_value has put in
 
   uint64_t slice_bytes() const { return uint64_t{geometry.slice_rows} * geometry.lanes(); }
   uint64_t chip_bytes() const { return 2 * slice_bytes() * geometry.slices; }

@@ -113,6 +113,8 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
   program.vocabulary = graph.vocabulary;
   program.context_max = std::min(lowering.blocks_max() * lanes, graph.context_max);
   program.assets = std::move(assets);
+  const std::span<const std::byte> text = as_bytes(machine.text);
+  program.assets.push_back({kMachineAsset, {text.begin(), text.end()}});
 
   std::vector<std::pair<std::string, std::unique_ptr<ChipScheduler>>> schedules;
   for (uint32_t blocks = 1; blocks <= lowering.blocks_max(); ++blocks) {

@@ -6,8 +6,12 @@
 
 namespace lockstep::compiler {
 
+// The asset that has the text of the machine file that a program was compiled for.
+inline constexpr const char* kMachineAsset = "machine";
+
 struct LpuOptions {
   uint32_t context = 0;  // positions; 0: one block, as many as a vector has lanes
+  uint32_t chips = 0;    // 0: as few as hold the model
   std::function<void(const std::string& pass, uint64_t done, uint64_t total)> progress;
 };
 
