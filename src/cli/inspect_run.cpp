@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "cli/console.h"
+#include "compiler/lpu/compile_lpu.h"
 #include "machine/machine.h"
 #include "program/encode.h"
 #include "program/isa/isa.h"
@@ -20,12 +21,17 @@ namespace {
 
 constexpr unsigned kCheckThreads = 2;
 
-machine::Machine machine_of(const program::Program& program, const std::string& path,
-                            const InspectRunOptions& options) {
-  machine::Machine machine =
-      machine::find_machine(options.machine.empty() ? program.machine : options.machine);
+// The machine whose file the program carries; else the one of its name.
+machine::Machine machine_of(const program::Program& program, const std::string& path) {
+  const program::Asset* asset = program.find_asset(compiler::kMachineAsset);
+  const machine::Machine machine =
+      asset == nullptr
+          ? machine::find_machine(program.machine)
+          : machine::parse_machine({reinterpret_cast<const char*>(asset->bytes.data()), asset->bytes.size()},
+                                   path + ": the machine's file in it");
   if (machine.name != program.machine) {
-    user_error("{}: was compiled for the machine {}, not for {}", path, program.machine, machine.name);
+    user_error("{}: says that it is for the machine {}, but carries the file of {}", path, program.machine,
+               machine.name);
   }
   return machine;
 }
@@ -102,15 +108,11 @@ void InspectRunOptions::add(CLI::App& command) {
   command.add_option("--to", to, "one past the last cycle for --trace and --html (default: the run's end)")
       ->type_name("CYCLE")
       ->group(group);
-  command.add_option("--machine", machine, "the machine's file, where it is none of lockstep machine's")
-      ->type_name("FILE.toml")
-      ->group(group);
 }
 
 void InspectRunOptions::require_consistent() const {
-  if (!wanted() && (!entry.empty() || !machine.empty())) {
-    user_error(
-        "--entry and --machine say what is run for --trace, --html or --energy; one of them is missing");
+  if (!wanted() && !entry.empty()) {
+    user_error("--entry {}: says what is run for --trace, --html or --energy; one of them is missing", entry);
   }
   if (trace.empty() && html.empty() && (from || to)) {
     user_error("--from and --to choose cycles for --trace or --html; one of them is missing");
@@ -129,7 +131,7 @@ void inspect_run(const program::Program& program, Bytes bytes, const std::string
   if (program.entries.empty()) user_error("{}: the program has no entry to run", path);
   const std::string& entry = options.entry.empty() ? program.entries[0].name : options.entry;
   program.entry(entry);  // refuses one that is not there
-  const machine::Machine machine = machine_of(program, path, options);
+  const machine::Machine machine = machine_of(program, path);
   const targets::lpu::Window window = {options.from.value_or(0), options.to.value_or(~uint64_t{0})};
   program::check_leaves(bytes, path, kCheckThreads);
   std::optional<targets::lpu::Run> run;

@@ -10,7 +10,7 @@
 namespace lockstep::cli {
 
 struct InspectRunOptions {
-  std::string trace, html, entry, machine;
+  std::string trace, html, entry;
   bool energy = false;
   std::optional<uint64_t> from, to;
 

@@ -16,6 +16,9 @@ namespace lockstep::targets::lpu {
 // The longest time from an instruction's issue to a value on a stream.
 uint32_t longest_put_cycles(const machine::Latency& latency);
 
+// Where a hemisphere ends.
+uint32_t last_position(const machine::Machine& machine);
+
 // Values are put in the cycle of the instruction that gives them, ahead of time: a taker of any later cycle
 // finds them, whatever the order of the queues.
 class Streams {
