@@ -8,6 +8,7 @@
 #include "program/isa/isa.h"
 #include "store/atomic_file.h"
 #include "targets/lpu/energy.h"
+#include "targets/lpu/look/page.h"
 #include "targets/lpu/look/perfetto_trace.h"
 #include "targets/lpu/look/run_entry.h"
 
@@ -88,6 +89,31 @@ targets::lpu::Run write_trace(const program::Program& program, const machine::Ma
   return run;
 }
 
+// Runs the entry and writes the page about it.
+targets::lpu::Run write_page(const program::Program& program, const machine::Machine& machine,
+                             const std::string& entry_name, targets::lpu::Window window,
+                             const std::string& path) {
+  using namespace targets::lpu;
+  store::AtomicFile file(path);
+  Recorder recorder(program, machine);
+  const Run run = run_entry(program, machine, entry_name, &recorder);
+  const NodeMap map(program);
+  const program::Entry& entry = program.entry(entry_name);
+  const uint32_t chips = chips_of(program);
+  const Activity activity =
+      analyse(recorder, program, machine, entry, map, run.cycles, window, page_bins(chips));
+  const uint64_t cycles = activity.window.to - activity.window.from;
+  const EnergyUse energy =
+      energy_use(cycles == run.cycles ? run.events : activity.events, cycles, chips, machine);
+  const std::string text = page({program, machine, entry, map, activity, energy});
+  file.append(as_bytes(text));
+  file.commit(store::Durability::Lazy);
+  print_text(fmt::format("{}: cycles {} to {} of {}, {:.1f} MB; a browser shows it\n", path,
+                         activity.window.from, activity.window.to, entry_name,
+                         static_cast<double>(text.size()) / 1e6));
+  return run;
+}
+
 }  // namespace
 
 void InspectRunOptions::add(CLI::App& command) {
@@ -136,6 +162,7 @@ void inspect_run(const program::Program& program, Bytes bytes, const std::string
   program::check_leaves(bytes, path, kCheckThreads);
   std::optional<targets::lpu::Run> run;
   if (!options.trace.empty()) run = write_trace(program, machine, entry, window, options.trace);
+  if (!options.html.empty()) run = write_page(program, machine, entry, window, options.html);
   if (!options.energy) return;
   if (!run) run = targets::lpu::run_entry(program, machine, entry, nullptr);
   const EnergyUse use =

@@ -189,9 +189,8 @@ void Analysis::stretch(uint64_t end, uint64_t cycles, Passing passing, uint32_t 
 
 void Analysis::follow_chain() {
   const auto least = [](const Record& record) { return uint64_t{record.earliest} + record.effect_cycles; };
-  const auto last = std::max_element(records_.begin(), records_.end(), [&](const Record& a, const Record& b) {
-    return least(a) < least(b);
-  });
+  const auto last = std::max_element(records_.begin(), records_.end(),
+                                     [&](const Record& a, const Record& b) { return least(a) < least(b); });
   if (last == records_.end()) return;
   const Record* record = &*last;
   const uint64_t effect = std::min(uint64_t{record->cycle} + record->effect_cycles, result_.run_cycles);
