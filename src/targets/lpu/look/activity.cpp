@@ -193,7 +193,8 @@ void Analysis::follow_chain() {
                                      [&](const Record& a, const Record& b) { return least(a) < least(b); });
   if (last == records_.end()) return;
   const Record* record = &*last;
-  const uint64_t effect = std::min(uint64_t{record->cycle} + record->effect_cycles, result_.run_cycles);
+  // The cycle of the effect included.
+  const uint64_t effect = std::min(uint64_t{record->cycle} + record->effect_cycles + 1, result_.run_cycles);
   stretch(result_.run_cycles, result_.run_cycles - effect, Passing::Waiting, program::kNone);
   stretch(effect, effect - record->cycle, passing_in(units_[record->queue].unit), node_of(*record));
   while (record->cause != kNoRecord) {

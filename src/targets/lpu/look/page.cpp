@@ -140,6 +140,10 @@ Json page_json(const PageSubject& subject) {
   for (size_t kind = 0; kind < static_cast<size_t>(UnitKind::Count); ++kind) {
     json["kindQueues"].push_back(kind_queues(static_cast<UnitKind>(kind), subject.machine.geometry));
   }
+  json["switches"] = Json::array();
+  for (uint32_t place = 0; place < static_cast<uint32_t>(program::isa::SxmPlace::Count); ++place) {
+    json["switches"].push_back(unit_title({0, program::isa::LpuUnit::Sxm, 0, place}));
+  }
   json["passing"] = names(passing_name);
   json["units"] = units_json(subject);
   json["streams"] = streams_json(subject);
