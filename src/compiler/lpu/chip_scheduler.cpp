@@ -234,6 +234,8 @@ ChipScheduler::ChipScheduler(const machine::Machine& machine, SliceMemory& memor
   vxm_.resize(geometry.alus);
   results_.resize(geometry.alus);
   links_.resize(geometry.links);
+  link_sent_.assign(geometry.links, -kForever);
+  link_received_.assign(geometry.links, -1);
   planes_.resize(2 * geometry.planes);
   for (PlaneState& plane : planes_) {
     plane.entry_free.assign(geometry.accumulators, -1);
@@ -1129,6 +1131,70 @@ Cycle ChipScheduler::scatter(const Term& value, uint32_t byte, Place place, cons
 }
 
 // -------------------------------------------------------------------------------------------- C2C
+
+ChipScheduler::Sent ChipScheduler::send(const Term& value, uint32_t link) {
+  const Hemisphere hemisphere = link_side(link);
+  const uint32_t hop = machine_.hops.c2c;
+  const Value::Copy& copy = value->copies[hemisphere];
+  LOCKSTEP_CHECK(value->kind == Value::Kind::Memory && value->bytes == 4 && copy.there);
+  Sent sent{};
+  for (uint32_t byte = 0; byte < 4; ++byte) {
+    Cycle at = copy.ready + machine_.latency.mem_read + distance(hop, machine_.mem_hop(copy.slice));
+    at = std::max({at, earliest_, link_sent_[link] + static_cast<Cycle>(machine_.packet_cycles())});
+    for (;; ++at) {
+      Attempt attempt(*this);
+      uint32_t first = 0;
+      if (!attempt.take_queue(links_[link], at)) continue;
+      if (!bring_outward(attempt, *value, byte, 1, hemisphere, hop, at, first)) continue;
+      attempt.issue(links_[link], at, LpuOp::Send, {stream(hemisphere, kOutward, first)}, at);
+      attempt.commit();
+      break;
+    }
+    link_sent_[link] = sent[byte] = at;
+  }
+  return sent;
+}
+
+Term ChipScheduler::receive(uint32_t link, const Sent& sent, const Place* fixed) {
+  const Hemisphere hemisphere = link_side(link);
+  const uint32_t hop = machine_.hops.c2c;
+  auto stored = std::make_shared<Value>();
+  stored->kind = Value::Kind::Memory;
+  Place place{hemisphere, 0, 0};
+  if (fixed != nullptr) {
+    place = *fixed;
+  } else {
+    const auto row = word_rows_[hemisphere][0].take(sent[0]);
+    LOCKSTEP_CHECK(row.has_value());
+    place.row = *row;
+  }
+  LOCKSTEP_CHECK(place.hemisphere == hemisphere);
+  Value::Copy& copy = stored->copies[hemisphere];
+  copy = {true, fixed == nullptr, place.slice, place.row, 0, 0};
+  for (uint32_t byte = 0; byte < 4; ++byte) {
+    const uint32_t slice = place.slice + byte;
+    for (Cycle at =
+             std::max(sent[byte] + static_cast<Cycle>(machine_.latency.c2c_link), link_received_[link] + 1);
+         ; ++at) {
+      const Cycle write = at + distance(hop, machine_.mem_hop(slice));
+      Attempt attempt(*this);
+      uint32_t first = 0;
+      if (!attempt.take_queue(links_[link], at) || !attempt.take_queue(mem(hemisphere, slice), write))
+        continue;
+      if (!attempt.take_streams(hemisphere, kInward, at + hop, 1, 1, first)) continue;
+      const uint32_t on = stream(hemisphere, kInward, first);
+      attempt.issue(links_[link], at, LpuOp::Receive, {on}, at);
+      attempt.issue(mem(hemisphere, slice), write, LpuOp::Write, {place.row, on, 0},
+                    write + machine_.latency.mem_write);
+      attempt.commit();
+      link_received_[link] = at;
+      copy.ready = std::max<Cycle>(copy.ready, write + machine_.latency.mem_write);
+      break;
+    }
+  }
+  stored->scheduler = this;
+  return stored;
+}
 
 std::map<ChipScheduler::QueueKey, std::vector<Issue>> ChipScheduler::take_queues() {
   std::map<QueueKey, std::vector<Issue>> all;

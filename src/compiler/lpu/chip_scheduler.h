@@ -149,12 +149,11 @@ class ChipScheduler {
   // Byte `byte` of `value` to row place.row + map. Returns the first cycle in which a read sees it.
   Cycle scatter(const Term& value, uint32_t byte, Place place, const Term& map, Cycle free_from);
 
-  // ---- C2C
-  // The vectors of `bytes` a lane of a value in memory over as many links' cycles. Returns the cycles in
-  // which each was sent.
-  std::vector<Cycle> send(const Term& value, uint32_t bytes, uint32_t link);
-  // A word vector that arrives on a link in four vectors, into memory.
-  Term receive(uint32_t link, std::span<const Cycle> available, Copies copies);
+  // ---- C2C. The words of a vector in memory, byte by byte over a link; returns when each was sent.
+  using Sent = std::array<Cycle, 4>;
+  Sent send(const Term& value, uint32_t link);
+  // What the other end sent, into memory in the link's hemisphere, or into a place there of the caller's.
+  Term receive(uint32_t link, const Sent& sent, const Place* fixed = nullptr);
 
   // Instructions that follow work for this graph node.
   void set_source(int32_t source) { source_ = source; }
@@ -194,6 +193,7 @@ class ChipScheduler {
   Queue& mem(Hemisphere hemisphere, uint32_t slice) { return mem_[hemisphere][slice]; }
   IssueRef commit(Queue& queue, Cycle cycle, LpuOp op, std::array<uint32_t, 7> words, Cycle effect);
   uint32_t stream(Hemisphere hemisphere, Direction direction, uint32_t index) const;
+  Hemisphere link_side(uint32_t link) const { return link < machine_.geometry.links / 2 ? kEast : kWest; }
 
   bool fetch(Attempt& attempt, const Operand& operand, Cycle issue, uint32_t& word);
   // The value on streams at the VXM (`at` is the inward diagonal) or at position `hop` outward.
@@ -231,8 +231,9 @@ class ChipScheduler {
   std::vector<Queue> vxm_;
   std::array<std::vector<Queue>, 2> mxm_, sxm_;
   std::vector<Queue> links_;
-  std::vector<std::map<Cycle, Cycle>> results_;  // of each ALU: when it gives one, until when it is kept
-  std::vector<Value*> in_alus_;                  // the results that someone may still want, oldest first
+  std::vector<Cycle> link_sent_, link_received_;  // the last of each link
+  std::vector<std::map<Cycle, Cycle>> results_;   // of each ALU: when it gives one, until when it is kept
+  std::vector<Value*> in_alus_;                   // the results that someone may still want, oldest first
   std::vector<PlaneState> planes_;
   std::array<std::vector<RowPool>, 2> word_rows_, byte_rows_;
   uint32_t spills_ = 0;

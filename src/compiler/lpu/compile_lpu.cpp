@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "compiler/lpu/lowering.h"
 #include "compiler/lpu/queues.h"
+#include "compiler/lpu/share_out.h"
 #include "numerics/integer_matrix.h"
 #include "program/isa/lpu.h"
 #include "program/verify.h"
@@ -35,13 +36,13 @@ struct SliceMemories {
   std::array<std::vector<uint32_t>, 2> index;
 };
 
-SliceMemories add_memories(CompiledProgram& compiled, const ChipModel& model, uint32_t chip) {
+SliceMemories add_memories(CompiledProgram& compiled, const ChipModel& model) {
   SliceMemories memories;
   for (uint32_t h = 0; h < 2; ++h) {
     for (uint32_t slice = 0; slice < model.machine.geometry.slices; ++slice) {
       std::vector<uint8_t> image = model.memory.image(static_cast<Hemisphere>(h), slice);
       image.resize(std::max<size_t>(image.size(), model.machine.geometry.lanes()));
-      const std::string name = program::isa::unit_name({chip, LpuUnit::Mem, h, slice});
+      const std::string name = program::isa::unit_name({model.share.chip, LpuUnit::Mem, h, slice});
       memories.index[h].push_back(add_file(compiled, name, image));
     }
   }
@@ -55,17 +56,13 @@ std::vector<T> flat(const std::vector<std::vector<T>>& rows) {
   return all;
 }
 
-void add_entry(program::Program& program, const graph::Graph& graph, const ChipModel& model,
-               const SliceMemories& memories, uint32_t chip, const std::string& name,
-               ChipScheduler& schedule) {
-  program::Entry entry{name, {}, {}};
-  entry.parameters.push_back(static_cast<uint32_t>(program.parameters.size()));
-  const auto cycles = static_cast<uint64_t>(schedule.length());
-  program.parameters.push_back({name + ".cycles", cycles, cycles});
+// A chip's queues of an entry.
+void add_queues(program::Program& program, program::Entry& entry, const ChipModel& model,
+                const SliceMemories& memories, ChipScheduler& schedule) {
   bool notifies = true;
   for (auto& [key, issues] : schedule.take_queues()) {
     program::Queue queue;
-    queue.unit = program::isa::unit_name({chip, key.unit, key.hemisphere, key.place});
+    queue.unit = program::isa::unit_name({model.share.chip, key.unit, key.hemisphere, key.place});
     if (key.unit == LpuUnit::Mem) queue.memory = memories.index[key.hemisphere][key.place];
     std::vector<int32_t> sources;
     queue.instructions = lpu::queue_instructions(issues, notifies, model.machine, sources);
@@ -77,12 +74,43 @@ void add_entry(program::Program& program, const graph::Graph& graph, const ChipM
     for (size_t i = 0; i < sources.size(); ++i) {
       if (sources[i] == last || sources[i] < 0) continue;
       last = sources[i];
-      const graph::Node& node = graph.nodes[static_cast<size_t>(last)];
+      const graph::Node& node = model.graph.nodes[static_cast<size_t>(last)];
       program.source_map.push_back({index, static_cast<uint32_t>(i), node.name, node.layer, program::kNone});
     }
     program.queues.push_back(std::move(queue));
   }
-  program.entries.push_back(std::move(entry));
+}
+
+// A chip with its model and lowering.
+struct Chip {
+  Chip(const graph::Graph& graph, const machine::Machine& machine, lpu::ChipShare share,
+       lpu::SwitchMaps& maps, uint32_t context)
+      : model(graph, machine, share, maps, {}), lowering(model, context) {}
+  ChipModel model;
+  lpu::Lowering lowering;
+  SliceMemories memories;
+};
+
+// The schedules of all chips for one block.
+std::vector<std::unique_ptr<ChipScheduler>> schedule_chips(std::vector<std::unique_ptr<Chip>>& chips,
+                                                           uint32_t blocks) {
+  std::vector<std::unique_ptr<ChipScheduler>> schedules;
+  lpu::Handover handover;
+  for (const std::unique_ptr<Chip>& chip : chips) {
+    lpu::Handover sent;
+    schedules.push_back(chip->lowering.schedule(blocks, handover, sent));
+    handover = std::move(sent);
+  }
+  if (chips.size() > 1) chips[0]->lowering.take_next_token(*schedules[0], handover);
+  return schedules;
+}
+
+// The ring of lowering.h: chip, link, chip, link.
+std::vector<uint32_t> ring(uint32_t chips) {
+  std::vector<uint32_t> links;
+  for (uint32_t chip = 0; chip < chips && chips > 1; ++chip)
+    links.insert(links.end(), {chip, lpu::kLinkToNext, (chip + 1) % chips, lpu::kLinkFromLast});
+  return links;
 }
 
 }  // namespace
@@ -98,8 +126,13 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
     user_error("--context {}: {} was made for up to {} positions", context, graph.model_name,
                graph.context_max);
   }
-  ChipModel model(graph, machine, {});
-  lpu::Lowering lowering(model, context);
+  lpu::SwitchMaps maps;
+  std::vector<std::unique_ptr<Chip>> chips;
+  for (const lpu::ChipShare& share : lpu::share_out(graph, machine, options.chips, context)) {
+    if (options.progress) options.progress("place", share.chip + 1, share.chips);
+    chips.push_back(std::make_unique<Chip>(graph, machine, share, maps, context));
+  }
+  const uint32_t blocks_max = chips[0]->lowering.blocks_max();
 
   CompiledProgram compiled;
   program::Program& program = compiled.program;
@@ -111,25 +144,39 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
   program.fingerprint = graph::fingerprint(graph);
   program.weight_variant = numerics::weight_variant_name(graph.options.weights);
   program.vocabulary = graph.vocabulary;
-  program.context_max = std::min(lowering.blocks_max() * lanes, graph.context_max);
+  program.context_max = std::min(blocks_max * lanes, graph.context_max);
   program.assets = std::move(assets);
   const std::span<const std::byte> text = as_bytes(machine.text);
   program.assets.push_back({kMachineAsset, {text.begin(), text.end()}});
 
-  std::vector<std::pair<std::string, std::unique_ptr<ChipScheduler>>> schedules;
-  for (uint32_t blocks = 1; blocks <= lowering.blocks_max(); ++blocks) {
-    if (options.progress) options.progress("schedule", blocks, lowering.blocks_max());
-    schedules.emplace_back("step." + std::to_string(blocks * lanes), lowering.schedule(blocks));
+  std::vector<std::vector<std::unique_ptr<ChipScheduler>>> schedules;
+  for (uint32_t blocks = 1; blocks <= blocks_max; ++blocks) {
+    if (options.progress) options.progress("schedule", blocks, blocks_max);
+    schedules.push_back(schedule_chips(chips, blocks));
   }
-  const SliceMemories memories = add_memories(compiled, model, 0);
-  for (auto& [name, schedule] : schedules) add_entry(program, graph, model, memories, 0, name, *schedule);
-  add_file(compiled, "permutations", flat(model.permutations));
-  add_file(compiled, "distributions", flat(model.distributions));
-  add_file(compiled, "logit_ids", model.logit_ids);
-  for (const lpu::Port& port : model.ports) {
-    const uint32_t memory = memories.index[port.place.hemisphere][port.place.slice];
-    program.regions.push_back({port.name, memory, uint64_t{port.place.row} * lanes, program::Element::Bytes,
-                               port.rows * lanes, uint64_t{port.rows} * lanes, program::RowCount::One});
+  for (const std::unique_ptr<Chip>& chip : chips) chip->memories = add_memories(compiled, chip->model);
+  for (uint32_t blocks = 1; blocks <= blocks_max; ++blocks) {
+    program::Entry entry{"step." + std::to_string(blocks * lanes), {}, {}};
+    lpu::Cycle cycles = 0;
+    for (size_t c = 0; c < chips.size(); ++c) {
+      cycles = std::max(cycles, schedules[blocks - 1][c]->length());
+      add_queues(program, entry, chips[c]->model, chips[c]->memories, *schedules[blocks - 1][c]);
+    }
+    entry.parameters.push_back(static_cast<uint32_t>(program.parameters.size()));
+    const auto predicted = static_cast<uint64_t>(cycles);
+    program.parameters.push_back({entry.name + ".cycles", predicted, predicted});
+    program.entries.push_back(std::move(entry));
+  }
+  add_file(compiled, "permutations", flat(maps.permutations));
+  add_file(compiled, "distributions", flat(maps.distributions));
+  add_file(compiled, "logit_ids", chips.back()->model.logit_ids);
+  if (chips.size() > 1) add_file(compiled, "links", ring(static_cast<uint32_t>(chips.size())));
+  for (const std::unique_ptr<Chip>& chip : chips) {
+    for (const lpu::Port& port : chip->model.ports) {
+      const uint32_t memory = chip->memories.index[port.place.hemisphere][port.place.slice];
+      program.regions.push_back({port.name, memory, uint64_t{port.place.row} * lanes, program::Element::Bytes,
+                                 port.rows * lanes, uint64_t{port.rows} * lanes, program::RowCount::One});
+    }
   }
   program::verify_structure(program, graph.model_name);
   return compiled;

@@ -37,8 +37,15 @@ std::vector<uint32_t> words_of(const std::vector<float>& values) {
 
 // ------------------------------------------------------------------------------------------- model
 
-ChipModel::ChipModel(const graph::Graph& model_graph, const machine::Machine& chip, SchedulerOptions chosen)
-    : graph(model_graph), machine(chip), options(chosen), memory(chip), placement(chip, memory, chosen) {}
+ChipModel::ChipModel(const graph::Graph& model_graph, const machine::Machine& chip, ChipShare part,
+                     SwitchMaps& switch_maps, SchedulerOptions chosen)
+    : graph(model_graph),
+      machine(chip),
+      share(part),
+      maps(switch_maps),
+      options(chosen),
+      memory(chip),
+      placement(chip, memory, chosen) {}
 
 namespace {
 
@@ -52,10 +59,10 @@ uint32_t index_of(std::vector<Map>& maps, const Map& map) {
 
 }  // namespace
 
-uint32_t ChipModel::permutation(const std::vector<uint16_t>& map) {
+uint32_t SwitchMaps::permutation(const std::vector<uint16_t>& map) {
   return index_of(permutations, map);
 }
-uint32_t ChipModel::distribution(const std::vector<uint8_t>& map) {
+uint32_t SwitchMaps::distribution(const std::vector<uint8_t>& map) {
   return index_of(distributions, map);
 }
 
@@ -109,10 +116,15 @@ struct Lowering::State {
   std::vector<Place> vector_constants(const Layout& layout, const std::vector<float>& values,
                                       const std::vector<uint16_t>* permutation = nullptr);
   Place uniform(uint32_t bits) { return placement.words(std::vector<uint32_t>(lanes, bits)); }
+  bool is_first() const { return model.share.chip == 0; }
+  bool is_last() const { return model.share.chip + 1 == model.share.chips; }
+  graph::WeightId weight_of(Op op) const;
   Port& add_port(const std::string& name, Place place, uint32_t rows, int32_t node);
 
   // ---- one step
-  void run(uint32_t blocks);
+  void run(uint32_t blocks, const Handover& received, Handover& sent);
+  std::vector<uint32_t> crossing(uint32_t node) const;
+  void take_token(const Term& token);
   void begin_step();
   void end_step();
   void run_node(uint32_t id);
@@ -156,8 +168,7 @@ struct Lowering::State {
   std::vector<const Layout*> layout;         // of each node
   std::vector<std::vector<uint32_t>> users;  // of each node
   std::vector<NodePlacement> placed;
-  VocabularyPlacement vocabulary;
-  graph::WeightId vocabulary_weight = graph::kNone;
+  VocabularyPlacement embedding, output;
   Place token_port, position_port, next_token_port, logits_port;
   Place dither_table, rope_table;
   uint32_t rope_rows = 0;
@@ -171,7 +182,7 @@ struct Lowering::State {
   std::map<uint32_t, Quantised> quantised_values;
   Term position, cosines, sines, visible, is_new, staging, dither_last;
   std::vector<Term> slot_maps;
-  Quantised embedded;
+  Term next_token;
 };
 
 Lowering::State::State(ChipModel& chip_model, uint32_t context)
@@ -248,24 +259,30 @@ Port& Lowering::State::add_port(const std::string& name, Place place, uint32_t r
   return model.ports.back();
 }
 
+graph::WeightId Lowering::State::weight_of(Op op) const {
+  for (const Node& node : graph.nodes)
+    if (node.op == op) return node.weight;
+  return graph::kNone;
+}
+
 void Lowering::State::place_nodes(uint32_t context) {
   const std::vector<Node>& nodes = graph.nodes;
   blocks_max = (context + lanes - 1) / lanes;
   // The vocabulary first, so that its rows stand in order in every slice.
-  for (uint32_t id = 0; id < nodes.size(); ++id) {
-    if (nodes[id].op != Op::Embed) continue;
-    vocabulary_weight = nodes[id].weight;
-    vocabulary = placement.vocabulary(graph.weights[vocabulary_weight], *layout[id]);
+  for (uint32_t id = model.share.first; id < model.share.end; ++id) {
+    const Node& node = nodes[id];
+    if (node.op == Op::Embed) {
+      embedding = placement.vocabulary(graph.weights[node.weight], *layout[id]);
+    } else if (id == graph.logits) {
+      LOCKSTEP_CHECK(node.op == Op::MatMul);
+      const bool shared = embedding.slices != 0 && weight_of(Op::Embed) == node.weight;
+      output = shared ? embedding : placement.vocabulary(graph.weights[node.weight], *layout[node.inputs[0]]);
+      model.logit_ids = output.ids;
+    }
   }
-  const Node& logits = nodes[graph.logits];
-  LOCKSTEP_CHECK(logits.op == Op::MatMul);
-  if (logits.weight != vocabulary_weight)
-    placed[graph.logits].matrix =
-        placement.vocabulary(graph.weights[logits.weight], *layout[logits.inputs[0]]).matrix;
-  model.logit_ids = vocabulary.ids;
   uint32_t plane = 0;
   int32_t layer = -1;
-  for (uint32_t id = 0; id < nodes.size(); ++id) {
+  for (uint32_t id = model.share.first; id < model.share.end; ++id) {
     const Node& node = nodes[id];
     NodePlacement& place = placed[id];
     if (node.layer != layer) plane = 0;
@@ -282,14 +299,18 @@ void Lowering::State::place_nodes(uint32_t context) {
     if (node.op == Op::Rope) place_rope(node, place);
     if (node.op == Op::Attention) place_attention(node, place, blocks_max);
   }
-  token_port = placement.words_in(kEast, std::vector<uint32_t>(lanes, 0xfffffffe));
   position_port = placement.words_in(kEast, std::vector<uint32_t>(lanes, 0xfffffffd));
-  next_token_port = placement.words_in(kEast, std::vector<uint32_t>(lanes, 0xfffffffc));
-  logits_port = placement.word_rows(kEast, vocabulary.matrix.row_tiles);
-  add_port("token", token_port, 1, -1);
-  add_port("position", position_port, 1, -1);
-  add_port("next_token", next_token_port, 1, -1);
-  add_port("logits", logits_port, vocabulary.matrix.row_tiles, static_cast<int32_t>(graph.logits));
+  if (is_first()) {
+    token_port = placement.words_in(kEast, std::vector<uint32_t>(lanes, 0xfffffffe));
+    add_port("token", token_port, 1, -1);
+    add_port("position", position_port, 1, -1);
+  }
+  if (is_last()) {
+    next_token_port = placement.words_in(kEast, std::vector<uint32_t>(lanes, 0xfffffffc));
+    logits_port = placement.word_rows(kEast, output.matrix.row_tiles);
+    add_port("next_token", next_token_port, 1, -1);
+    add_port("logits", logits_port, output.matrix.row_tiles, static_cast<int32_t>(graph.logits));
+  }
   dither_table = placement.word_rows(kEast, 256);
   for (uint32_t i = 0; i < 256; ++i) {
     const uint32_t bits = std::bit_cast<uint32_t>(numerics::dither(i));
@@ -315,7 +336,7 @@ void Lowering::State::place_rope(const Node& node, NodePlacement& place) {
     pair[lane] = static_cast<int32_t>(adjacent ? i / 2 : i % pairs);
     partner[lane] = static_cast<uint16_t>(base + (adjacent ? i ^ 1 : (i + pairs) % (2 * pairs)));
   }
-  place.partner = model.permutation(partner);
+  place.partner = model.maps.permutation(partner);
   const uint32_t matmul = node.inputs[0];
   NodePlacement& source = placed[matmul];
   const Node& product = graph.nodes[matmul];
@@ -365,7 +386,8 @@ void Lowering::State::place_attention(const Node& node, NodePlacement& place, ui
       spread[to] = static_cast<uint16_t>(from);
       taken[from] = filled[to] = true;
     }
-    attention.head_lanes.push_back(model.distribution(std::vector<uint8_t>(16, static_cast<uint8_t>(head))));
+    attention.head_lanes.push_back(
+        model.maps.distribution(std::vector<uint8_t>(16, static_cast<uint8_t>(head))));
   }
   uint32_t next = 0;
   for (uint32_t to = 0; to < lanes; ++to) {
@@ -373,7 +395,7 @@ void Lowering::State::place_attention(const Node& node, NodePlacement& place, ui
     while (taken[next]) ++next;
     spread[to] = static_cast<uint16_t>(next++);
   }
-  attention.spread = model.permutation(spread);
+  attention.spread = model.maps.permutation(spread);
   // One identity for all layers.
   static_assert(kWest == 1);
   for (uint32_t id = 0; id < graph.nodes.size(); ++id) {
@@ -462,11 +484,13 @@ Term Lowering::State::maximum_over_lanes(const Term& x, LpuOp op, uint32_t span)
   if (span != 0 || superlanes <= kRotations) {
     const uint32_t all = span != 0 ? span : superlanes;
     LOCKSTEP_CHECK(kRotations % all == 0);
-    return rotations(s->permuted(stored, model.permutation(span_map(all))), all);
+    return rotations(s->permuted(stored, model.maps.permutation(span_map(all))), all);
   }
   const uint32_t rest = std::bit_ceil(superlanes - kRotations);
-  const Term most = rotations(s->permuted(stored, model.permutation(window_map(0, kRotations))), kRotations);
-  const Term others = rotations(s->permuted(stored, model.permutation(window_map(kRotations, rest))), rest);
+  const Term most =
+      rotations(s->permuted(stored, model.maps.permutation(window_map(0, kRotations))), kRotations);
+  const Term others =
+      rotations(s->permuted(stored, model.maps.permutation(window_map(kRotations, rest))), rest);
   return s->op(op, most, others);
 }
 
@@ -582,7 +606,6 @@ std::array<Term, 4> Lowering::State::digit_sums(const std::vector<Term>& digits,
 // ------------------------------------------------------------------------------------------ a step
 
 void Lowering::State::begin_step() {
-  position = constant(position_port);
   const uint32_t base = (blocks - 1) * lanes;
   std::vector<uint32_t> lane_numbers(lanes), last(lanes);
   std::iota(lane_numbers.begin(), lane_numbers.end(), 0u);
@@ -617,18 +640,18 @@ void Lowering::State::begin_step() {
 // The token's row of the vocabulary: gathered from every slice that could hold it, the right one kept.
 Lowering::State::Vectors Lowering::State::embed(uint32_t id) {
   const Node& node = graph.nodes[id];
-  const MatrixPlacement& matrix = vocabulary.matrix;
+  const MatrixPlacement& matrix = embedding.matrix;
   const Term token = constant(token_port);
-  const uint32_t slices = vocabulary.slices, groups = lanes / 16;
+  const uint32_t slices = embedding.slices, groups = lanes / 16;
   const uint32_t shift = static_cast<uint32_t>(std::countr_zero(slices));
   LOCKSTEP_CHECK(std::has_single_bit(slices));
   const Term row = s->store(s->op(LpuOp::ShiftRight, token, immediate(shift)), ChipScheduler::kInBoth);
   const Term slice = s->store(s->op(LpuOp::And, token, immediate(slices - 1)), ChipScheduler::kInBoth);
-  std::vector<Term> found(vocabulary.candidates.size());
+  std::vector<Term> found(embedding.candidates.size());
   for (uint32_t i = 0; i < slices; ++i) {
     const Term here = s->op(LpuOp::IntegerEqual, slice, immediate(i));
     for (size_t part = 0; part < found.size(); ++part) {
-      Operand candidate = s->gathered(vocabulary.candidates[part][i], 1, row);
+      Operand candidate = s->gathered(embedding.candidates[part][i], 1, row);
       candidate.form = OperandKind::Int8;
       const Term kept = s->op(LpuOp::And, here, candidate);
       found[part] = found[part] == nullptr ? kept : s->op(LpuOp::Or, found[part], kept);
@@ -651,7 +674,7 @@ Lowering::State::Vectors Lowering::State::embed(uint32_t id) {
   std::vector<uint32_t> lane_numbers(lanes);
   std::iota(lane_numbers.begin(), lane_numbers.end(), 0u);
   const Term is_lane = s->op(LpuOp::IntegerEqual, constant(placement.words(lane_numbers)), lane);
-  const Term scales = s->gathered(vocabulary.matrix.scales[0], 4, s->store(tile, ChipScheduler::kInBoth));
+  const Term scales = s->gathered(embedding.matrix.scales[0], 4, s->store(tile, ChipScheduler::kInBoth));
   const Term scale = maximum_over_lanes(s->op(LpuOp::And, is_lane, scales), LpuOp::IntegerMaximum, 0);
   Vectors x{layout[id], {}, nullptr};
   for (uint32_t column = 0; column < matrix.column_tiles; ++column) {
@@ -961,7 +984,7 @@ Lowering::State::Vectors Lowering::State::attention(uint32_t id) {
 void Lowering::State::head(uint32_t id) {
   const Node& node = graph.nodes[id];
   const Quantised& x = quantised_values.at(node.inputs[0]);
-  const MatrixPlacement& matrix = node.weight == vocabulary_weight ? vocabulary.matrix : placed[id].matrix;
+  const MatrixPlacement& matrix = output.matrix;
   Term best, best_tile;
   for (uint32_t row = 0; row < matrix.row_tiles; ++row) {
     const std::vector<Sums> sums = multiply_row(matrix, row, x);
@@ -972,7 +995,7 @@ void Lowering::State::head(uint32_t id) {
     std::vector<uint32_t> real(lanes);
     bool all = true;
     for (uint32_t lane = 0; lane < lanes; ++lane) {
-      real[lane] = vocabulary.ids[row * lanes + lane] >= 0 ? ~0u : 0;
+      real[lane] = output.ids[row * lanes + lane] >= 0 ? ~0u : 0;
       all = all && real[lane] != 0;
     }
     if (!all) logit = s->op(LpuOp::Select, constant(placement.words(real)), logit, immediate(-HUGE_VALF));
@@ -989,15 +1012,15 @@ void Lowering::State::head(uint32_t id) {
   best = s->store(best, ChipScheduler::kInBoth);
   best_tile = s->store(best_tile, ChipScheduler::kInBoth);
   const Term largest = maximum_over_lanes(best, LpuOp::Maximum, 0);
-  const uint32_t planes = vocabulary.slices / 16, groups = lanes / 16;
+  const uint32_t planes = output.slices / 16, groups = lanes / 16;
   std::vector<uint32_t> in_tile(lanes);
-  for (uint32_t lane = 0; lane < lanes; ++lane) in_tile[lane] = vocabulary.slices * (lane / 16) + lane % 16;
+  for (uint32_t lane = 0; lane < lanes; ++lane) in_tile[lane] = output.slices * (lane / 16) + lane % 16;
   // id = slices * groups * (tile / planes) + 16 * (tile % planes) + in_tile
   LOCKSTEP_CHECK(std::has_single_bit(planes));
   const Term block =
       s->op(LpuOp::ShiftRight, best_tile, immediate(static_cast<uint32_t>(std::countr_zero(planes))));
   const Term plane = s->op(LpuOp::And, best_tile, immediate(planes - 1));
-  const Term base = s->op(LpuOp::IntegerMultiplyAdd, block, immediate(vocabulary.slices * groups),
+  const Term base = s->op(LpuOp::IntegerMultiplyAdd, block, immediate(output.slices * groups),
                           constant(placement.words(in_tile)));
   const Term ids = s->op(LpuOp::IntegerAdd, base, s->op(LpuOp::ShiftLeft, plane, immediate(4u)));
   const Term lower = s->op(LpuOp::Less, best, largest);
@@ -1007,10 +1030,7 @@ void Lowering::State::head(uint32_t id) {
   const Term first = maximum_over_lanes(candidate, LpuOp::Maximum, 0);
   const Term next = s->op(LpuOp::FloatToInt32, s->op(LpuOp::Multiply, first, immediate(-1.0f)));
   s->store_at(next, next_token_port, 4);
-  s->store_at(next, token_port, 4);
-  s->set_not_before(ChipScheduler::ready(next));
-  s->store_at(s->op(LpuOp::IntegerAdd, position, immediate(1u)), position_port, 4);
-  s->set_not_before(0);
+  next_token = s->store(next, ChipScheduler::kInEast);
 }
 
 bool Lowering::State::feeds(uint32_t id, Op op) const {
@@ -1081,11 +1101,51 @@ void Lowering::State::run_node(uint32_t id) {
   }
 }
 
-void Lowering::State::run(uint32_t count) {
+// Values of earlier chips that this or a later one takes.
+std::vector<uint32_t> Lowering::State::crossing(uint32_t node) const {
+  std::vector<uint32_t> values;
+  for (uint32_t value = 0; value < node; ++value)
+    if (last_taker(value) >= node) values.push_back(value);
+  return values;
+}
+
+void Lowering::State::run(uint32_t count, const Handover& received, Handover& sent) {
   blocks = count;
+  sent.clear();
+  size_t next = 0;
+  position = is_first() ? constant(position_port) : s->receive(kLinkFromLast, received[next++]);
+  if (!is_last()) sent.push_back(s->send(position, kLinkToNext));
   begin_step();
-  for (uint32_t id = 0; id < graph.nodes.size(); ++id) run_node(id);
+  if (!is_first()) {
+    for (const uint32_t value : crossing(model.share.first)) {
+      s->set_source(static_cast<int32_t>(value));
+      Vectors& x = vectors[value] = {layout[value], {}, nullptr};
+      for (uint32_t v = 0; v < layout[value]->vectors; ++v) {
+        x.words.push_back(s->receive(kLinkFromLast, received[next++]));
+        add_magnitude(x, x.words.back());
+      }
+    }
+  }
+  for (uint32_t id = model.share.first; id < model.share.end; ++id) run_node(id);
+  if (!is_last()) {
+    for (const uint32_t value : crossing(model.share.end)) {
+      LOCKSTEP_CHECK(vectors.contains(value));
+      for (const Term& word : vectors.at(value).words) sent.push_back(s->send(word, kLinkToNext));
+    }
+  } else if (model.share.chips > 1) {
+    sent.push_back(s->send(next_token, kLinkToNext));
+  } else {
+    take_token(next_token);
+  }
   end_step();
+}
+
+// The next step's token and position, once this step is done with its own.
+void Lowering::State::take_token(const Term& token) {
+  s->set_not_before(std::max(s->length(), ChipScheduler::ready(token)));
+  s->store_at(token, token_port, 4);
+  s->store_at(s->op(LpuOp::IntegerAdd, constant(position_port), immediate(1)), position_port, 4);
+  s->set_not_before(0);
 }
 
 // Lets go of every value: none outlives its scheduler.
@@ -1093,17 +1153,22 @@ void Lowering::State::end_step() {
   vectors.clear();
   quantised_values.clear();
   slot_maps.clear();
-  position = cosines = sines = visible = is_new = staging = dither_last = nullptr;
+  next_token = position = cosines = sines = visible = is_new = staging = dither_last = nullptr;
 }
 
 Lowering::Lowering(ChipModel& model, uint32_t context) : state_(std::make_unique<State>(model, context)) {}
 Lowering::~Lowering() = default;
 
+void Lowering::take_next_token(ChipScheduler& schedule, const Handover& received) {
+  state_->s = &schedule;
+  state_->take_token(schedule.receive(kLinkFromLast, received[0]));
+}
+
 uint32_t Lowering::blocks_max() const {
   return state_->blocks_max;
 }
 
-std::unique_ptr<ChipScheduler> Lowering::schedule(uint32_t blocks) {
+std::unique_ptr<ChipScheduler> Lowering::schedule(uint32_t blocks, const Handover& received, Handover& sent) {
   constexpr Cycle kHoldLongest_cycles = 200;
   SchedulerOptions options = state_->model.options;
   for (;; options.hold_min_cycles *= 2) {
@@ -1111,7 +1176,7 @@ std::unique_ptr<ChipScheduler> Lowering::schedule(uint32_t blocks) {
                                                      [this](uint32_t bits) { return state_->uniform(bits); });
     state_->s = scheduler.get();
     try {
-      state_->run(blocks);
+      state_->run(blocks, received, sent);
       return scheduler;
     } catch (const ResultLost&) {
       state_->end_step();

@@ -21,33 +21,53 @@ struct Port {
   int32_t node = -1;
 };
 
-// Everything about a graph on a chip that does not depend on the entry.
-struct ChipModel {
-  explicit ChipModel(const graph::Graph& graph, const machine::Machine& machine, SchedulerOptions options);
-
-  const graph::Graph& graph;
-  const machine::Machine& machine;
-  SchedulerOptions options;
-  SliceMemory memory;
-  Placement placement;
-  std::vector<std::vector<uint16_t>> permutations;  // maps of the permuters: a source lane for each lane
-  std::vector<std::vector<uint8_t>> distributions;  // maps of the distributors
-  std::vector<Port> ports;
-  std::vector<int32_t> logit_ids;
-
+// The maps of the permuters (a source lane for each lane) and of the distributors, one list for all chips.
+struct SwitchMaps {
+  std::vector<std::vector<uint16_t>> permutations;
+  std::vector<std::vector<uint8_t>> distributions;
   uint32_t permutation(const std::vector<uint16_t>& map);
   uint32_t distribution(const std::vector<uint8_t>& map);
 };
 
-// Lowers the step of one token for contexts of up to `blocks` vectors of positions. REQUIRES: one that has
-// been prepared (prepare) for at least as many blocks.
+// Which part of a graph a chip computes: the nodes from `first` to before `end`.
+struct ChipShare {
+  uint32_t chip = 0, chips = 1;
+  uint32_t first = 0, end = 0;
+};
+
+// A chip with what it computes: everything that does not depend on the entry.
+struct ChipModel {
+  ChipModel(const graph::Graph& graph, const machine::Machine& machine, ChipShare share, SwitchMaps& maps,
+            SchedulerOptions options);
+
+  const graph::Graph& graph;
+  const machine::Machine& machine;
+  ChipShare share;
+  SwitchMaps& maps;
+  SchedulerOptions options;
+  SliceMemory memory;
+  Placement placement;
+  std::vector<Port> ports;
+  std::vector<int32_t> logit_ids;  // of the chip that has the head
+};
+
+// Chips stand in a ring: each sends on one link to the next one's other.
+inline constexpr uint32_t kLinkToNext = 0, kLinkFromLast = 1;
+
+// What a chip sends to the next one: words, in this order.
+using Handover = std::vector<ChipScheduler::Sent>;
+
+// Lowers a chip's share of the step of one token.
 class Lowering {
  public:
   // Places weights, constants and the KV cache of `context` positions.
   Lowering(ChipModel& model, uint32_t context);
   ~Lowering();
-  // The schedule of the entry for positions of block `blocks` - 1.
-  std::unique_ptr<ChipScheduler> schedule(uint32_t blocks);
+  // The schedule of the entry for positions of block `blocks` - 1. `received`: what the chip before sent,
+  // empty for the first; `sent`: what this one sends.
+  std::unique_ptr<ChipScheduler> schedule(uint32_t blocks, const Handover& received, Handover& sent);
+  // The last chip's token comes back to the first, which is done with the old one.
+  void take_next_token(ChipScheduler& schedule, const Handover& received);
   uint32_t blocks_max() const;
 
  private:
