@@ -34,6 +34,8 @@ typedef void (*lockstep_warning)(void* context, const char* message);
 
 /* Zero or NULL in a field means the default that stands beside it. */
 typedef struct lockstep_load_options {
+  const char* machine;     /* what runs it: host, or a chip such as lpu-v1; NULL: host */
+  uint32_t chips;          /* how many of them; 0: as few as hold the model */
   const char* isa;         /* scalar, avx2, avx512, amx, neon; NULL: the best that the CPU has */
   uint32_t threads;        /* 0: as many as are fastest */
   uint32_t context;        /* positions; 0: the model's, at most 8192 */
@@ -59,6 +61,7 @@ typedef struct lockstep_model_info {
   const char* name;        /* these strings live as long as the model */
   const char* fingerprint; /* what is computed: 64 hexadecimal digits */
   const char* program;     /* the program hash: 64 hexadecimal digits */
+  const char* machine;     /* host, or the chip that is simulated */
   const char* isa;         /* of the kernels in use */
   uint32_t threads;
   uint32_t context;
@@ -66,6 +69,10 @@ typedef struct lockstep_model_info {
   uint32_t has_chat_template;
   uint64_t program_bytes;
   uint64_t allocated_bytes; /* state, scratch and outputs */
+  uint32_t chips;           /* simulated; 0 on the host. The rest counts since the model was loaded: */
+  uint64_t chip_rows;       /* tokens that went through the chips */
+  uint64_t chip_cycles;     /* and their cycles */
+  double chip_hz;           /* cycles a second of the chip */
 } lockstep_model_info;
 void lockstep_describe(const lockstep_model* model, lockstep_model_info* info);
 

@@ -21,6 +21,8 @@ namespace lockstep::api {
 
 namespace {
 
+constexpr const char* kHost = "host";
+
 graph::NumericOptions numeric_options(const LoadOptions& options) {
   graph::NumericOptions numeric;
   numeric.weights = options.weights.value_or(numerics::WeightVariant::Faithful);
@@ -29,7 +31,7 @@ graph::NumericOptions numeric_options(const LoadOptions& options) {
 }
 
 bool for_host(const LoadOptions& options) {
-  return options.machine == "host";
+  return options.machine == kHost;
 }
 
 // Refuses options that a compiled program cannot take on any more.
@@ -44,10 +46,21 @@ void require_variant(const program::Program& program, const LoadOptions& options
   }
 }
 
+// Refuses a program that was compiled for something else than what is to run it.
+void require_machine(const program::Program& program, const std::string& machine, const std::string& path) {
+  const bool for_host = program.isa == program::isa::host().name;
+  const std::string made_for = for_host ? kHost : program.machine;
+  const std::string wanted = machine == kHost ? machine : machine::find_machine(machine).name;
+  if (made_for != wanted) {
+    user_error("{}: was compiled for {}, not for {}; --machine {} runs it", path, made_for, wanted, made_for);
+  }
+}
+
 LoadedProgram open_program(const MappedFile& file, const LoadOptions& options) {
   LoadedProgram loaded;
   loaded.path = file.path().string();
   loaded.program = program::decode(file.bytes(), loaded.path);
+  require_machine(loaded.program, options.machine, loaded.path);
   require_variant(loaded.program, options, loaded.path);
   program::verify_flow(loaded.program, loaded.path);
   loaded.bytes = program::read_checked(file, loaded.path, targets::host::default_workers());
@@ -177,17 +190,33 @@ LoadedProgram load_program(const std::filesystem::path& path, const LoadOptions&
   return compile_in_memory(path, options);
 }
 
+static void require_context(const program::Program& program, uint32_t context) {
+  if (context > program.context_max) {
+    user_error("--context {}: {} was made for up to {} positions", context, program.model_name,
+               program.context_max);
+  }
+}
+
 std::unique_ptr<targets::host::HostTarget> load_target(const program::Program& program,
                                                        const targets::host::HostOptions& options) {
   targets::host::HostOptions chosen = options;
-  if (chosen.context > program.context_max) {
-    user_error("--context {}: {} was made for up to {} positions", chosen.context, program.model_name,
-               program.context_max);
-  }
+  require_context(program, chosen.context);
   if (chosen.context == 0) chosen.context = std::min(program.context_max, kDefaultContext);
   if (chosen.workers > kWorkersMax)
     user_error("--threads {}: up to {} are possible", chosen.workers, kWorkersMax);
   return targets::host::load(program, chosen);
+}
+
+machine::Machine program_machine(const program::Program& program) {
+  const program::Asset* asset = program.find_asset(compiler::kMachineAsset);
+  if (asset == nullptr) user_error("{}: the program carries no machine file", program.model_name);
+  return machine::parse_machine(lockstep::as_text(asset->bytes),
+                                fmt::format("the machine of {}", program.model_name));
+}
+
+std::unique_ptr<targets::lpu::LpuTarget> load_chips(const program::Program& program, uint32_t context) {
+  require_context(program, context);
+  return targets::lpu::load(program, program_machine(program), {.context = context});
 }
 
 std::string kernels_name(const targets::host::HostTarget& target) {

@@ -13,6 +13,7 @@
 #include "import/checkpoint.h"
 #include "program/program.h"
 #include "targets/host/host_target.h"
+#include "targets/lpu/lpu_target.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -26,7 +27,7 @@ struct LoadOptions {
   std::string machine = "host";
   uint32_t chips = 0;
   uint32_t chip_context = 0;
-  bool use_cache = true;                           // keep and reuse the compiled form of a GGUF file
+  bool use_cache = true;  // keep and reuse the compiled form of a GGUF file
   // Told how far long work is: what, steps done, steps in all. Called by the loading thread.
   std::function<void(const std::string& what, uint64_t done, uint64_t total)> progress;
   // Told of things that are not errors: an unwritable cache, a damaged entry that is rebuilt. Also called
@@ -68,6 +69,11 @@ inline constexpr uint32_t kWorkersMax = 256;
 std::unique_ptr<targets::host::HostTarget> load_target(const program::Program& program,
                                                        const targets::host::HostOptions& options);
 std::string kernels_name(const targets::host::HostTarget& target);
+
+// The machine that a program for LPUs was compiled for: its file is an asset of the program.
+machine::Machine program_machine(const program::Program& program);
+// Its chips, simulated, with the context checked as above; 0 means what the program was compiled for.
+std::unique_ptr<targets::lpu::LpuTarget> load_chips(const program::Program& program, uint32_t context);
 
 text::Tokenizer load_tokenizer(const program::Program& program);
 // Nothing where the model has no template.

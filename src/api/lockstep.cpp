@@ -1,4 +1,4 @@
-// The C interface over LoadedProgram, HostTarget and Engine.
+// The C interface over LoadedProgram, the targets and Engine.
 #include "lockstep/lockstep.h"
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include "api/kept_prefixes.h"
 #include "api/tuning.h"
 #include "engine/engine.h"
+#include "program/isa/isa.h"
 #include "text/utf8.h"
 
 using lockstep::Error;
@@ -17,12 +18,14 @@ struct lockstep_model {
   lockstep::api::LoadedProgram loaded;
   std::unique_ptr<lockstep::text::Tokenizer> tokenizer;
   std::optional<lockstep::text::ChatTemplate> chat_template;
-  std::unique_ptr<lockstep::targets::host::HostTarget> target;
+  std::unique_ptr<lockstep::targets::Target> target;
+  const lockstep::targets::lpu::LpuTarget* chips = nullptr;  // the target, where it is one of chips
+  uint32_t threads = 1;
   std::unique_ptr<lockstep::api::KeptPrefixes> kept_prefixes;
   lockstep::api::LoadedProgram draft_loaded;
   std::unique_ptr<lockstep::targets::host::HostTarget> draft_target;
   std::unique_ptr<lockstep::engine::DraftModel> draft_model;
-  std::string fingerprint, program_hash, isa;
+  std::string fingerprint, program_hash, machine, isa;
   std::unique_ptr<lockstep::engine::Engine> engine;  // last: it stops first
 };
 
@@ -73,6 +76,9 @@ lockstep::api::LoadOptions load_options(const lockstep_load_options& options) {
   if (options.weights != nullptr) result.weights = lockstep::api::parse_weight_variant(options.weights);
   if (options.kv_bits != 0) result.kv_bits = options.kv_bits;
   result.use_cache = options.no_cache == 0;
+  if (options.machine != nullptr) result.machine = options.machine;
+  result.chips = options.chips;
+  result.chip_context = result.machine == "host" ? 0 : options.context;
   void* context = options.callback_context;
   if (options.progress != nullptr) {
     result.progress = [progress = options.progress, context](const std::string& what, uint64_t done,
@@ -126,6 +132,47 @@ void load_draft_model(lockstep_model& model, const lockstep_load_options& option
   model.draft_model = std::make_unique<lockstep::engine::DraftModel>(*model.draft_target);
 }
 
+// The host as the target, with what makes it fast.
+lockstep::engine::BatchOptions load_host(lockstep_model& model, const lockstep_load_options& options,
+                                         lockstep::targets::host::HostOptions host) {
+  namespace api = lockstep::api;
+  const api::Tuning tuning = api::find_tuning(model.loaded, host, load_options(options));
+  host.workers = tuning.workers;
+  std::unique_ptr<lockstep::targets::host::HostTarget> target = api::load_target(model.loaded.program, host);
+  model.isa = api::kernels_name(*target);
+  model.threads = target->workers();
+  model.target = std::move(target);
+  if (options.cache_dir != nullptr) {
+    model.kept_prefixes = std::make_unique<api::KeptPrefixes>(
+        model.loaded.program,
+        lockstep::store::PrefixStoreOptions{.folder = options.cache_dir, .warn = load_options(options).warn});
+  }
+  if (options.draft_model != nullptr) load_draft_model(model, options, host);
+  lockstep::engine::BatchOptions batch = api::batch_options(tuning);
+  if (options.drafts_max != 0) batch.drafts_max = options.drafts_max;
+  if (options.no_speculation != 0) batch.drafts_max = 0;
+  batch.prefix_keeper = model.kept_prefixes.get();
+  batch.draft_model = model.draft_model.get();
+  return batch;
+}
+
+// Simulated chips as the target. They run a row at a time, so that a guess would cost what it might save.
+lockstep::engine::BatchOptions load_chips(lockstep_model& model, const lockstep_load_options& options) {
+  if (options.cache_dir != nullptr || options.draft_model != nullptr) {
+    lockstep::user_error("{}: a chip keeps its state and makes no guesses; leave out {}", options.machine,
+                         options.cache_dir != nullptr ? "--cache-dir" : "--draft-model");
+  }
+  std::unique_ptr<lockstep::targets::lpu::LpuTarget> target =
+      lockstep::api::load_chips(model.loaded.program, options.context);
+  model.chips = target.get();
+  model.machine = target->machine().name;
+  model.isa = lockstep::program::isa::lpu().name;
+  model.target = std::move(target);
+  lockstep::engine::BatchOptions batch;
+  batch.drafts_max = 0;
+  return batch;
+}
+
 }  // namespace
 
 lockstep_status lockstep_load(const char* path, const lockstep_load_options* options,
@@ -137,28 +184,16 @@ lockstep_status lockstep_load(const char* path, const lockstep_load_options* opt
                                                  chosen.context, chosen.kv_positions};
     lockstep::targets::host::select_kernels(host.isa);  // refuses a wrong name before long work
     auto result = std::make_unique<lockstep_model>();
+    result->machine = load_options(chosen).machine;
     result->loaded = lockstep::api::load_program(path, load_options(chosen));
     result->tokenizer =
         std::make_unique<lockstep::text::Tokenizer>(lockstep::api::load_tokenizer(result->loaded.program));
     result->chat_template = lockstep::api::load_chat_template(result->loaded.program);
-    const lockstep::api::Tuning tuning =
-        lockstep::api::find_tuning(result->loaded, host, load_options(chosen));
-    host.workers = tuning.workers;
-    result->target = lockstep::api::load_target(result->loaded.program, host);
-    if (chosen.cache_dir != nullptr) {
-      result->kept_prefixes = std::make_unique<lockstep::api::KeptPrefixes>(
-          result->loaded.program,
-          lockstep::store::PrefixStoreOptions{.folder = chosen.cache_dir, .warn = load_options(chosen).warn});
-    }
-    if (chosen.draft_model != nullptr) load_draft_model(*result, chosen, host);
-    lockstep::engine::BatchOptions batch = lockstep::api::batch_options(tuning);
-    if (chosen.drafts_max != 0) batch.drafts_max = chosen.drafts_max;
-    if (chosen.no_speculation != 0) batch.drafts_max = 0;
-    batch.prefix_keeper = result->kept_prefixes.get();
-    batch.draft_model = result->draft_model.get();
+    const bool on_host = result->loaded.program.isa == lockstep::program::isa::host().name;
+    const lockstep::engine::BatchOptions batch =
+        on_host ? load_host(*result, chosen, host) : load_chips(*result, chosen);
     result->fingerprint = lockstep::hex(result->loaded.program.fingerprint);
     result->program_hash = lockstep::hex(result->loaded.program_hash);
-    result->isa = lockstep::api::kernels_name(*result->target);
     result->engine = std::make_unique<lockstep::engine::Engine>(*result->target, *result->tokenizer,
                                                                 result->loaded.program.vocabulary, batch);
     *model = result.release();
@@ -173,13 +208,18 @@ void lockstep_describe(const lockstep_model* model, lockstep_model_info* info) {
   info->name = model->loaded.program.model_name.c_str();
   info->fingerprint = model->fingerprint.c_str();
   info->program = model->program_hash.c_str();
+  info->machine = model->machine.c_str();
   info->isa = model->isa.c_str();
-  info->threads = model->target->workers();
+  info->threads = model->threads;
   info->context = model->target->context();
   info->vocabulary = model->loaded.program.vocabulary;
   info->has_chat_template = model->chat_template.has_value() ? 1 : 0;
   info->program_bytes = model->loaded.program_bytes;
   info->allocated_bytes = model->target->allocated_bytes();
+  info->chips = model->chips == nullptr ? 0 : model->chips->chips();
+  info->chip_rows = model->chips == nullptr ? 0 : model->chips->counters().rows;
+  info->chip_cycles = model->chips == nullptr ? 0 : model->chips->cycles();
+  info->chip_hz = model->chips == nullptr ? 0 : model->chips->machine().clock_hz;
 }
 
 lockstep_status lockstep_apply_template(const lockstep_model* model, const lockstep_message* messages,

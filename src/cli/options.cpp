@@ -83,6 +83,11 @@ api::LoadOptions ModelOptions::load_options() const {
   return options;
 }
 
+targets::host::HostOptions ModelOptions::host_options() const {
+  if (machine != "host") user_error("--machine {}: this command runs on the host alone", machine);
+  return {isa, threads, context, 0};
+}
+
 void SamplingOptions::add(CLI::App& command) {
   command
       .add_option("-n,--tokens", tokens_max, "most tokens to answer with; 0: as many as the context holds")
@@ -161,6 +166,8 @@ void require_ok(lockstep_status status) {
 ModelHandle load_model(const ModelOptions& options, const EngineOptions& engine) {
   const std::string path = options.path();
   lockstep_load_options load{};
+  load.machine = options.machine.c_str();
+  load.chips = options.chips;
   load.isa = options.isa.empty() ? nullptr : options.isa.c_str();
   load.threads = options.threads;
   load.context = options.context;

@@ -28,7 +28,7 @@ struct ModelOptions {
   // The model's path; fetches the default model when none is named and it is not there yet.
   std::string path() const;
   api::LoadOptions load_options() const;
-  targets::host::HostOptions host_options() const { return {isa, threads, context, 0}; }
+  targets::host::HostOptions host_options() const;
 };
 
 // --cache-dir, --draft-model, --drafts, --no-speculation: what decides an answer's speed and not its text.

@@ -32,6 +32,19 @@ std::string prompt_text(lockstep_model* model, const RunOptions& options) {
   return apply_template(model, messages);
 }
 
+// What simulated chips did, and how fast they are: not the simulation.
+nlohmann::ordered_json chips_json(const lockstep_model_info& info) {
+  const double rows = std::max(1.0, static_cast<double>(info.chip_rows));
+  const double cycles_per_token = static_cast<double>(info.chip_cycles) / rows;
+  nlohmann::ordered_json json;
+  json["count"] = info.chips;
+  json["tokens"] = info.chip_rows;
+  json["cycles"] = info.chip_cycles;
+  json["cycles_per_token"] = cycles_per_token;
+  json["tokens_per_second"] = cycles_per_token == 0 ? 0 : info.chip_hz / cycles_per_token;
+  return json;
+}
+
 nlohmann::ordered_json to_json(lockstep_model* model, size_t prompt_tokens, const Answer& answer,
                                double load_s) {
   lockstep_model_info info{};
@@ -40,6 +53,8 @@ nlohmann::ordered_json to_json(lockstep_model* model, size_t prompt_tokens, cons
   json["model"] = info.name;
   json["fingerprint"] = info.fingerprint;
   json["program"] = info.program;
+  json["machine"] = info.machine;
+  if (info.chips != 0) json["chips"] = chips_json(info);
   json["prompt_tokens"] = prompt_tokens;
   json["tokens"] = answer.tokens;
   json["text"] = answer.text;

@@ -9,11 +9,11 @@ namespace lockstep::engine {
 
 KvPool::KvPool(targets::Target& target, PrefixKeeper* keeper)
     : target_(target), keeper_(keeper), page_positions_(target.page_positions()) {
-  LOCKSTEP_CHECK(page_positions_ <= kBlockMax);
   const uint32_t pages = target.pages();
   for (uint32_t page = pages; page > 0; --page) free_.push_back(page - 1);
   prepared_.resize(pages);
   nodes_.resize(pages + size_t{1});
+  tokens_.resize(nodes_.size() * page_positions_);
   for (uint32_t node = pages; node > 0; --node) spare_.push_back(node);
   if (keeper_ != nullptr) nodes_[kRoot].key = keeper_->root();
 }
@@ -22,9 +22,10 @@ KvPool::Match KvPool::longest_match(uint32_t parent, std::span<const int32_t> to
   Match best;
   for (uint32_t id = nodes_[parent].first_child; id != kNoNode; id = nodes_[id].next_sibling) {
     const Node& node = nodes_[id];
-    const size_t most = std::min<size_t>(node.count, tokens.size());
+    const std::span<const int32_t> block = tokens_of(id);
+    const size_t most = std::min(block.size(), tokens.size());
     uint32_t count = 0;
-    while (count < most && node.tokens[count] == tokens[count]) ++count;
+    while (count < most && block[count] == tokens[count]) ++count;
     // Of equal matches the fuller block: others may follow it.
     if (count > best.count || (count == best.count && count != 0 && node.count > nodes_[best.node].count)) {
       best = {id, count};
@@ -39,8 +40,8 @@ uint32_t KvPool::add_node(uint32_t parent, std::span<const int32_t> tokens, uint
   spare_.pop_back();
   Node& node = nodes_[id];
   node = {};
-  std::copy(tokens.begin(), tokens.end(), node.tokens.begin());
   node.count = static_cast<uint32_t>(tokens.size());
+  std::copy(tokens.begin(), tokens.end(), tokens_of(id).begin());
   node.page = page;
   node.parent = parent;
   node.next_sibling = nodes_[parent].first_child;
@@ -62,6 +63,17 @@ void KvPool::stop_using(uint32_t id) {
   nodes_[id].last_use = ++clock_;
 }
 
+// Takes an unused leaf out of the tree; its page is the next to be taken.
+void KvPool::remove(uint32_t id) {
+  uint32_t* link = &nodes_[nodes_[id].parent].first_child;
+  while (*link != id) link = &nodes_[*link].next_sibling;
+  *link = nodes_[id].next_sibling;
+  free_.push_back(nodes_[id].page);
+  nodes_[id].count = 0;
+  spare_.push_back(id);
+  --unused_;
+}
+
 // Gives the longest unused leaf's page back to the free ones. A used node's ancestors are used as well, so
 // that where a page is unused, some leaf is.
 bool KvPool::evict() {
@@ -72,13 +84,7 @@ bool KvPool::evict() {
     if (oldest == kNoNode || node.last_use < nodes_[oldest].last_use) oldest = id;
   }
   if (oldest == kNoNode) return false;
-  uint32_t* link = &nodes_[nodes_[oldest].parent].first_child;
-  while (*link != oldest) link = &nodes_[*link].next_sibling;
-  *link = nodes_[oldest].next_sibling;
-  free_.push_back(nodes_[oldest].page);
-  nodes_[oldest].count = 0;
-  spare_.push_back(oldest);
-  --unused_;
+  remove(oldest);
   return true;
 }
 
@@ -107,7 +113,7 @@ bool KvPool::load_kept(uint32_t parent, std::span<const int32_t> tokens, uint32_
 void KvPool::keep(uint32_t id) {
   if (keeper_ == nullptr) return;
   const Node& node = nodes_[id];
-  keeper_->save(nodes_[node.parent].key, std::span(node.tokens).first(node.count), target_.page(node.page));
+  keeper_->save(nodes_[node.parent].key, tokens_of(id), target_.page(node.page));
 }
 
 uint32_t KvPool::reuse(HeldPages& held, std::span<const int32_t> tokens, uint32_t computed) {
@@ -150,6 +156,13 @@ uint32_t KvPool::reuse(HeldPages& held, std::span<const int32_t> tokens, uint32_
       computed = static_cast<uint32_t>(begin) + match.count;
     }
     stop_using(match.node);
+    if (!copied && nodes_[match.node].users == 0 && nodes_[match.node].first_child == kNoNode) {
+      // No other page can be had: the block's own.
+      remove(match.node);
+      held.pages.push_back(free_.back());
+      free_.pop_back();
+      computed = static_cast<uint32_t>(begin) + match.count;
+    }
     return computed;
   }
 }

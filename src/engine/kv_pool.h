@@ -2,18 +2,16 @@
 //
 // Pages whose positions are all computed are published in a tree: a node is a block of tokens with its page,
 // under the node of the block before it. A sequence shares the nodes that its own tokens match, whole blocks
-// by reference and the block where it differs by a copy. Pages nobody uses stay published until memory is
-// wanted, the longest unused first. A page's bits depend on its tokens alone (NUMERICS.md), so that a shared
-// page, a copied one and a computed one are the same.
+// by reference and the block where it differs by a copy, or whole where there is no other page for one. Pages
+// nobody uses stay published until memory is wanted, the longest unused first. A page's bits depend on its
+// tokens alone (NUMERICS.md), so that a shared page, a copied one and a computed one are the same.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "engine/prefix_keeper.h"
-#include "program/isa/host_kv.h"
 #include "targets/target.h"
 
 namespace lockstep::engine {
@@ -57,11 +55,9 @@ class KvPool {
   void release(HeldPages& held, std::span<const int32_t> tokens, uint32_t computed);
 
  private:
-  static constexpr uint32_t kBlockMax = program::isa::kPagePositions;
   static constexpr uint32_t kNoNode = ~0u;
 
   struct Node {
-    std::array<int32_t, kBlockMax> tokens;
     uint32_t count = 0;  // of tokens; fewer than a page has in a leaf only
     uint32_t page = 0;
     Hash256 key = {};  // of a full block, where there is a keeper
@@ -83,7 +79,15 @@ class KvPool {
   bool take_page(uint32_t& page);
   bool load_kept(uint32_t parent, std::span<const int32_t> tokens, uint32_t more_than);
   void keep(uint32_t node);
+  void remove(uint32_t node);
   bool evict();
+  // A node's tokens, `count` of them.
+  std::span<int32_t> tokens_of(uint32_t node) {
+    return std::span(tokens_).subspan(size_t{node} * page_positions_, nodes_[node].count);
+  }
+  std::span<const int32_t> tokens_of(uint32_t node) const {
+    return std::span(tokens_).subspan(size_t{node} * page_positions_, nodes_[node].count);
+  }
 
   static constexpr uint32_t kRoot = 0;
 
@@ -93,6 +97,7 @@ class KvPool {
   std::vector<uint32_t> free_;   // pages, the next to be taken last
   std::vector<bool> prepared_;   // pages that have memory
   std::vector<Node> nodes_;      // [0] is the root, without a page
+  std::vector<int32_t> tokens_;  // room for a page's positions a node
   std::vector<uint32_t> spare_;  // nodes
   uint32_t unused_ = 0;          // published pages without users
   uint64_t clock_ = 0;

@@ -79,6 +79,31 @@ TEST(KvPool, ReusesWholeBlocksAndTheBlockWhereItDiffers) {
   EXPECT_EQ(pool.reuse(held, std::vector<int32_t>{2, 1}, 0), 0u);
 }
 
+TEST(KvPool, TakesABlockOverWhereThereIsNoOtherPage) {
+  TokenPages target(1);
+  KvPool pool(target);
+  const std::vector<int32_t> first = {1, 2, 3}, second = {1, 2, 9, 10}, third = {7, 8};
+  HeldPages held, other;
+  ASSERT_TRUE(pool.extend(held, 3));
+  compute(target, held, first, 0, 3);
+  EXPECT_EQ(pool.reuse(other, second, 0), 0u);  // somebody holds it
+  EXPECT_TRUE(other.pages.empty());
+  pool.release(held, first, 3);
+  EXPECT_EQ(pool.available(), 1u);
+
+  EXPECT_EQ(pool.reuse(held, second, 0), 2u);
+  ASSERT_EQ(held.pages.size(), 1u);
+  expect_holds(target, held, second, 2);
+  EXPECT_EQ(pool.available(), 0u);
+  compute(target, held, second, 2, 4);
+  pool.release(held, second, 4);
+
+  EXPECT_EQ(pool.reuse(held, third, 0), 0u);
+  ASSERT_TRUE(pool.extend(held, 2));
+  pool.release(held, third, 0);
+  EXPECT_EQ(pool.available(), 1u);
+}
+
 TEST(KvPool, RunsOutAndRecovers) {
   TokenPages target(4);
   KvPool pool(target);
