@@ -1,5 +1,6 @@
 #include "compiler/lpu/compile_lpu.h"
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 
@@ -145,10 +146,38 @@ std::vector<uint32_t> ring(uint32_t chips) {
   return links;
 }
 
+// Refuses what the lowering has no instructions for.
+void require_lowering(const graph::Graph& graph, const machine::Machine& machine) {
+  if (graph.options.kv_bits != 16) {
+    user_error("{}: the LPU keeps keys and values in 16 bits; --kv {} is for the host alone",
+               graph.model_name, graph.options.kv_bits);
+  }
+  const auto refuse_bias = [&](uint32_t id) {
+    const graph::Node& node = graph.nodes[id];
+    if (node.vector == graph::kNone) return;
+    user_error("{}: {} has a bias, which the LPU's gates and heads do not add; the host does",
+               graph.model_name, node.name);
+  };
+  for (const graph::Node& node : graph.nodes) {
+    if (node.op == graph::Op::SiluGate) std::ranges::for_each(node.inputs, refuse_bias);
+    if (node.op != graph::Op::Attention || node.head_width > machine.geometry.lanes()) continue;
+    const lpu::HeadLayout heads =
+        lpu::head_layout(node.heads, node.kv_heads, node.head_width, machine.geometry.lanes());
+    // A plane keeps two sums of each head while all heads of a vector are at work.
+    const uint32_t together = heads.group * heads.vector_heads;
+    if (2 * together > machine.geometry.accumulators) {
+      user_error("{}: {} has {} query heads to a vector of KV heads; a plane of {} has sums for {}",
+                 graph.model_name, node.name, together, machine.name, machine.geometry.accumulators / 2);
+    }
+  }
+  refuse_bias(graph.logits);
+}
+
 }  // namespace
 
 CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& machine,
                                 std::vector<program::Asset> assets, const LpuOptions& options) {
+  require_lowering(graph, machine);
   CompileOptions import_options;
   import_options.progress = options.progress;
   import_weights(graph, import_options);

@@ -1,0 +1,176 @@
+// Whole models on simulated chips against the reference interpreter: every bit of every logit, the next
+// token, and the number of cycles that the compiler predicts.
+#include "lpu_model.h"
+
+namespace lockstep::tests {
+
+namespace {
+
+std::vector<LpuCase> cases() {
+  using numerics::WeightVariant;
+  const auto faithful = WeightVariant::Faithful;
+  const auto biased = [](ModelShape& shape) { shape.biases = true; };
+  std::vector<LpuCase> all{
+      {"heads_of_32_grouped", heads(32, 6, 2)},
+      {"heads_of_64", heads(64, 2, 2)},
+      {"heads_of_64_grouped_separate_head", with(heads(64, 9, 3), [](ModelShape& s) { s.tied = false; })},
+      {"heads_of_128", heads(128, 2, 1)},
+      {"biases", with(kSmall, biased)},
+      {"half_pairs", with(kSmall, [](ModelShape& s) { s.pairs = graph::RopePairs::Halves; })},
+      {"partial_rope", with(kSmall, [](ModelShape& s) { s.rotary = 16; })},
+      {"partial_rope_half_pairs_biases", with(heads(64, 2, 1),
+                                              [](ModelShape& s) {
+                                                s.rotary = 32;
+                                                s.pairs = graph::RopePairs::Halves;
+                                                s.biases = true;
+                                              })},
+      {"wide", with(heads(64, 6, 2),
+                    [](ModelShape& s) {
+                      s.width = 384;
+                      s.feed_forward = 900;
+                      s.layers = 1;
+                    })},
+      {"two_chips", kSmall, "lpu-v1", WeightVariant::Int8, 2},
+      {"three_chips", with(kSmall, [](ModelShape& s) { s.layers = 3; }), "lpu-v1", WeightVariant::Int8, 3},
+  };
+  LpuCase precise{"faithful", kSmall};
+  precise.weights = faithful;
+  all.push_back(precise);
+  precise = {"faithful_biases_separate_head",
+             with(heads(64, 2, 1),
+                  [](ModelShape& s) {
+                    s.biases = true;
+                    s.tied = false;
+                  }),
+             "lp30", faithful};
+  all.push_back(precise);
+  all.push_back({"faithful_two_chips", kSmall, "lpu-v1", faithful, 2});
+  // A chip with vectors of 64 lanes: three blocks of positions.
+  LpuCase blocks{"across_blocks", with(kSmall, [](ModelShape& s) { s.layers = 1; })};
+  blocks.superlanes = 4;
+  blocks.context = 130;
+  blocks.tokens = 130;
+  all.push_back(blocks);
+  return all;
+}
+
+class LpuModel : public testing::TestWithParam<LpuCase> {};
+
+TEST_P(LpuModel, HasTheBitsAndCyclesOfItsPrediction) {
+  expect_bits_and_cycles(GetParam());
+}
+INSTANTIATE_TEST_SUITE_P(Shapes, LpuModel, testing::ValuesIn(cases()),
+                         [](const auto& tried) { return std::string(tried.param.name); });
+
+// Chips that run on alone, with what the step before left them, give what the host's greedy choice gives.
+void expect_chips_go_on_alone(uint32_t count) {
+  const OnChips chips({.name = "", .shape = kSmall, .chips = count});
+  const auto led = targets::lpu::load(chips.program(), chips.machine, {});
+  const auto alone = targets::lpu::load(chips.program(), chips.machine, {});
+  const program::Region& logits = region(chips.program(), "logits");
+  int32_t token = 11;
+  step(*alone, token, 0);
+  for (uint32_t position = 0; position < 5; ++position) {
+    step(*led, token, position);
+    token = numerics::argmax(led->logits(0));
+    if (position > 0) alone->simulator().run(entry_for(chips.program(), chips.machine, position).name);
+    ASSERT_EQ(words_of(alone->simulator(), logits), words_of(led->simulator(), logits))
+        << "position " << position;
+  }
+}
+
+TEST(LpuModel, OneChipGoesOnAlone) {
+  expect_chips_go_on_alone(1);
+}
+TEST(LpuModel, TwoChipsGoOnAlone) {
+  expect_chips_go_on_alone(2);
+}
+
+TEST(LpuModel, TakesAsManyCyclesWithoutArithmetic) {
+  for (const uint32_t count : {1u, 2u}) {
+    const OnChips chips({.name = "", .shape = kSmall, .chips = count});
+    const program::Entry& entry = chips.program().entries.at(0);
+    Simulator simulator(chips.program(), chips.machine, {.arithmetic = false});
+    for (uint32_t run = 0; run < 2; ++run)
+      EXPECT_EQ(simulator.run(entry.name).cycles, predicted_cycles(chips.program(), entry));
+  }
+}
+
+TEST(LpuModel, NamesTheNodeWhoseValuesLeaveTheRange) {
+  LpuCase tried{"", kSmall};
+  tried.shape.last_gain = 0x1p31f;
+  const OnChips chips(tried);
+  const auto target = targets::lpu::load(chips.program(), chips.machine, {});
+  graph::Interpreter interpreter(chips.model.graph);
+  std::string wanted;
+  try {
+    interpreter.step(5, true);
+  } catch (const Error& refused) {
+    wanted = refused.what();
+  }
+  step(*target, 5, 0);
+  ASSERT_EQ(target->refused_row(0), 0u);
+  EXPECT_EQ(target->refusal(0).what(), wanted);
+}
+
+TEST(LpuModel, MovedInstructionsAreNoticed) {
+  LpuCase tried{"", kSmall};
+  tried.shape.layers = 1;
+  const Verdicts verdicts = move_instructions(OnChips(tried), 100);
+  verdicts.record();
+  EXPECT_GT(verdicts.stopped, verdicts.all() / 2);
+  EXPECT_LT(verdicts.harmless, verdicts.all() / 10);
+}
+
+// -------------------------------------------------------------------------------------------- bad input
+
+std::string refusal(const LpuCase& tried, uint32_t kv_bits = 16) {
+  ShapedModel model;
+  shape_model(model, tried.shape, {tried.weights, kv_bits});
+  try {
+    compiler::compile_for_lpu(model.graph, machine::find_machine(tried.machine), {},
+                              {tried.context, tried.chips, {}});
+  } catch (const Error& refused) {
+    EXPECT_EQ(refused.kind(), ErrorKind::User) << refused.what();
+    return refused.what();
+  }
+  return "";
+}
+
+TEST(LpuModel, RefusesWhatItCannotCompile) {
+  LpuCase tried{"", kSmall};
+  EXPECT_EQ(refusal(tried, 8),
+            "small: the LPU keeps keys and values in 16 bits; --kv 8 is for the host alone");
+  tried.context = 257;
+  EXPECT_EQ(refusal(tried), "--context 257: small was made for up to 256 positions");
+  tried.context = 0;
+  tried.chips = 9;
+  EXPECT_EQ(refusal(tried), "--chips 9: small can be cut into 4 parts at the most");
+  tried = {"", heads(24, 4, 2)};
+  EXPECT_EQ(refusal(tried),
+            "small: blk.0.attn has heads of 24 elements, which the LPU's attention is not made for");
+  tried = {"", heads(64, 40, 5)};
+  EXPECT_EQ(
+      refusal(tried),
+      "small: blk.0.attn has 40 query heads to a vector of KV heads; a plane of lpu-v1 has sums for 32");
+  tried = {"", kSmall};
+  tried.shape.gate_biases = true;
+  EXPECT_EQ(refusal(tried),
+            "small: blk.0.ffn_gate has a bias, which the LPU's gates and heads do not add; the host does");
+}
+
+TEST(LpuModel, SaysHowManyChipsItTakes) {
+  LpuCase tried{"", kSmall};
+  tried.shape.layers = 12;
+  tried.shape.context = tried.context = 20000;
+  EXPECT_EQ(refusal(tried), "small: takes 2 chips of lpu-v1 for 20000 positions, not 1");
+  tried.chips = 0;
+  tried.shape.context = tried.context = 1 << 20;
+  EXPECT_EQ(refusal(tried),
+            "small: blk.0.attn_norm and what follows it take 1409 MB on one lpu-v1 chip, which has room for "
+            "186 MB");
+}
+
+}  // namespace
+
+}  // namespace lockstep::tests
