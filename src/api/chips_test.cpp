@@ -2,6 +2,7 @@
 #include <fstream>
 
 #include "api/model_assets.h"
+#include "compiler/lpu/compile_lpu.h"
 #include "lockstep/lockstep.h"
 #include "program/encode.h"
 #include "store/test_processes.h"
@@ -16,13 +17,16 @@ using targets::lpu::TestModel;
 class ChipsTest : public testing::Test {
  protected:
   void SetUp() override {
-    TestModel model(machine::find_machine("lpu-mini"));
+    const machine::Machine machine = machine::find_machine("lpu-mini");
+    TestModel model(machine);
     program::Program program = model.build();
     cycles_ = model.cycles();
     std::vector<std::string> pieces = {"A"};
     for (char letter = 'a'; letter <= 'z'; ++letter) pieces.emplace_back(1, letter);
     const text::Vocabulary vocabulary = text::make_spm_vocabulary(pieces, false);
     program.assets.push_back({kTokenizerAsset, text::encode_vocabulary(vocabulary)});
+    const Bytes machine_text = as_bytes(machine.text);
+    program.assets.push_back({compiler::kMachineAsset, {machine_text.begin(), machine_text.end()}});
     const std::vector<std::byte> bytes = program::encode(program);
     path_ = (folder_ / "program").string();
     std::ofstream(path_, std::ios::binary)
@@ -118,7 +122,7 @@ TEST_F(ChipsTest, RefusesAnotherMachineAndWhatChipsCannotDo) {
   refuses(load("lpu-mini", 0, "/nowhere"), "leave out --cache-dir");
   refuses(load("lpu-mini", 0, nullptr, "/nowhere"), "leave out --draft-model");
   std::ofstream(path_) << "no program";
-  refuses(load("lpu-mini"), "is no compiled program; lockstep compile --machine lpu-mini makes one");
+  refuses(load("lpu-mini"), "is no GGUF file");
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ struct LpuOptions {
   uint32_t context = 0;  // positions; 0: one block, as many as a vector has lanes
   uint32_t chips = 0;    // 0: as few as hold the model
   uint32_t rows = 1;     // more: entries for so many tokens at once besides, for prompts and drafts
-  std::function<void(const std::string& pass, uint64_t done, uint64_t total)> progress;
+  std::function<void(const std::string& pass, uint64_t done, uint64_t total)> progress = {};
 };
 
 // Compiles for a machine. Fills graph.weights[].integers as compile_for_host does. REQUIRES: a verified
