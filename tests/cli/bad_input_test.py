@@ -109,10 +109,10 @@ class Files(Test):
 
     def test_program_of_another_version(self):
         content = read(program())
-        self.assertEqual(1, struct.unpack_from("<I", content, 8)[0])
-        path = write("later.lockstep", content[:8] + struct.pack("<I", 2) + content[12:])
+        self.assertEqual(2, struct.unpack_from("<I", content, 8)[0])
+        path = write("later.lockstep", content[:8] + struct.pack("<I", 3) + content[12:])
         for command in (("verify",), ("run", "x", "-m"), ("inspect",)):
-            self.refused(*command, path, says="version 2")
+            self.refused(*command, path, says="version 3")
 
     def test_model_truncated_while_it_is_used(self):
         path = Place.path("shrinking.gguf")

@@ -11,7 +11,7 @@ from support import Place, Test, lockstep, main, read, tiny, write
 COMMANDS = "run chat compile inspect verify diff tokenize eval bench models cache machine replay".split()
 TIMES = "load_s prefill_s decode_s prefill_tok_s decode_tok_s token_s_p50 token_s_p99".split()
 COUNTS = "prompt_tokens_reused drafts_tried drafts_taken".split()
-RUN = "model fingerprint program prompt_tokens tokens text finish_reason digest timing".split()
+RUN = "model fingerprint program machine prompt_tokens tokens text finish_reason digest timing".split()
 PROMPT = "Why is the sky blue? Tell me all that you know of it, in the order in which it matters."
 
 

@@ -228,9 +228,9 @@ const std::vector<uint8_t>& SliceMemory::image(Hemisphere hemisphere, uint32_t s
 
 // --------------------------------------------------------------------------------------- scheduler
 
-ChipScheduler::ChipScheduler(const machine::Machine& machine, SliceMemory& memory, SchedulerOptions options,
+ChipScheduler::ChipScheduler(const machine::Machine& machine, SchedulerOptions options,
                              std::function<Place(uint32_t)> uniform)
-    : machine_(machine), memory_(memory), options_(options), uniform_(std::move(uniform)) {
+    : machine_(machine), options_(options), uniform_(std::move(uniform)) {
   const machine::Geometry& geometry = machine.geometry;
   vxm_.resize(geometry.alus);
   results_.resize(geometry.alus);

@@ -103,7 +103,7 @@ class ChipScheduler {
   using Operand = lpu::Operand;
 
   // `uniform` gives the place of a constant with the same word in every lane.
-  ChipScheduler(const machine::Machine& machine, SliceMemory& memory, SchedulerOptions options,
+  ChipScheduler(const machine::Machine& machine, SchedulerOptions options,
                 std::function<Place(uint32_t)> uniform);
   ~ChipScheduler();
   ChipScheduler(const ChipScheduler&) = delete;
@@ -234,7 +234,6 @@ class ChipScheduler {
   void release(Value& value);
 
   const machine::Machine& machine_;
-  SliceMemory& memory_;
   SchedulerOptions options_;
   std::function<Place(uint32_t)> uniform_;
   StreamTable streams_;
@@ -248,7 +247,6 @@ class ChipScheduler {
   std::vector<Value*> in_alus_;     // the results that someone may still want, oldest first
   std::vector<PlaneState> planes_;
   std::array<std::vector<RowPool>, 2> word_rows_, byte_rows_;
-  uint32_t spills_ = 0;
   int32_t source_ = -1;
   Cycle earliest_ = 0, not_before_ = 0;
   Cycle length_ = 0;

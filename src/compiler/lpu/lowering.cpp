@@ -1302,7 +1302,7 @@ std::unique_ptr<ChipScheduler> Lowering::schedule(Extent extent, const Handover&
   SchedulerOptions options = state_->model.options;
   options.fetch_slots = extent.fetch_slots;
   for (;; options.hold_min_cycles *= 2) {
-    auto scheduler = std::make_unique<ChipScheduler>(state_->model.machine, state_->model.memory, options,
+    auto scheduler = std::make_unique<ChipScheduler>(state_->model.machine, options,
                                                      [this](uint32_t bits) { return state_->uniform(bits); });
     state_->s = scheduler.get();
     try {

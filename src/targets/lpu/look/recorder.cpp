@@ -37,8 +37,7 @@ std::vector<uint32_t> peers_of(const program::Program& program, uint32_t chips, 
 }  // namespace
 
 Recorder::Recorder(const program::Program& program, const machine::Machine& machine)
-    : program_(program),
-      machine_(machine),
+    : machine_(machine),
       end_(last_position(machine)),
       ring_(std::bit_ceil(uint64_t{2} * end_ + longest_put_cycles(machine.latency) +
                           machine.latency.vxm_entry + 2)),

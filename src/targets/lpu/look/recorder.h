@@ -85,7 +85,6 @@ class Recorder final : public TraceSink {
   void mxm(const Issue& issue, Plane& plane);
   void c2c(const Issue& issue);
 
-  const program::Program& program_;
   const machine::Machine& machine_;
   const uint32_t end_;
   const uint64_t ring_;
