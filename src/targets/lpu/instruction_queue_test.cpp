@@ -135,6 +135,16 @@ TEST_F(QueueTest, TextMustBeInTheBuffer) {
   EXPECT_TRUE(contains(error_of({{"c0.vxm.0", list}}), "in cycle 9: c0.vxm.0 instruction 9 (move a=imm"));
 }
 
+TEST_F(QueueTest, TheTextOfARepeatMustBeThereAfterTheFirst) {
+  const Instruction repeat = instruction(LpuOp::Repeat, {5, 7});
+  const std::vector<Instruction> list = {move, repeat};
+  machine.geometry.queue_bytes =
+      static_cast<uint32_t>(program::instruction_bytes(move) + program::instruction_bytes(repeat));
+  EXPECT_EQ(error_of({{"c0.vxm.0", list}}), "");
+  machine.geometry.queue_bytes -= 1;
+  EXPECT_TRUE(contains(error_of({{"c0.vxm.0", list}}), "in cycle 1: c0.vxm.0 instruction 1 (repeat"));
+}
+
 TEST_F(QueueTest, IfetchBringsTextInTime) {
   const auto bytes = static_cast<uint32_t>(program::instruction_bytes(move));
   const auto fetch = static_cast<uint32_t>(program::instruction_bytes(instruction(LpuOp::Ifetch)));

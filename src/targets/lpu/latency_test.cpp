@@ -289,6 +289,17 @@ TEST_F(MatrixLatencyTest, OneInstallInFlight) {
   }
 }
 
+TEST_F(MatrixLatencyTest, RowsThatWereNotLoadedSinceAreZero) {
+  // Another install before the activations, and nothing loaded between.
+  MatrixCycles c = cycles();
+  c.activation += 2 * latency.mxm_install;
+  c.accumulate += 2 * latency.mxm_install;
+  c.write += 2 * latency.mxm_install;
+  Schedule schedule = schedule_of(c);
+  schedule.at("mxm.e.0", c.install + latency.mxm_install, LpuOp::InstallWeights, {});
+  expect_row(schedule, std::vector<int>(lanes, 0));
+}
+
 TEST_F(MatrixLatencyTest, SumsOneCycleEarly) {
   MatrixCycles c = cycles();
   c.accumulate -= 1;

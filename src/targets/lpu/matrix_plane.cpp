@@ -69,7 +69,6 @@ void MatrixPlane::install(const Issue& issue) {
     stop(issue, "an install is in flight until {} cycles from now", installed_ - issue.cycle);
   }
   installed_ = issue.cycle + latency.mxm_install;
-  last_load_ = kNever;
   std::swap(buffer_, installing_);
   if (context_.arithmetic) {
     // Rows that were not loaded since the last install: the buffer keeps older weights there.

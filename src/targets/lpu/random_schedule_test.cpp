@@ -326,7 +326,7 @@ void expect_agreement(Schedule& schedule, const NaiveChip& naive, bool runs) {
   }
 }
 
-constexpr int kPrograms = 60, kInstructions = 60;
+constexpr int kPrograms = 30, kInstructions = 60;
 
 TEST(RandomScheduleTest, AgreesWithTheNaiveModel) {
   int ran = 0, stopped = 0;

@@ -25,8 +25,8 @@ void check_machine(const machine::Machine& machine) {
   const auto refuse = [&](const char* what) {
     user_error("{}: the machine cannot be simulated: {}", machine.name, what);
   };
-  if (geometry.lanes() == 0 || geometry.lanes() > kLanes || geometry.superlanes > 31) {
-    refuse("a vector has 1 to 320 lanes in up to 31 superlanes");
+  if (geometry.superlane_lanes != 16 || geometry.lanes() == 0 || geometry.lanes() > kLanes) {
+    refuse("a vector has 16 to 320 lanes in superlanes of 16");
   }
   if (geometry.streams == 0 || geometry.streams > 32) refuse("up to 32 streams flow in each direction");
   if (geometry.group_slices == 0 || geometry.slices == 0) refuse("it has memory slices in groups");
@@ -42,10 +42,9 @@ void check_machine(const machine::Machine& machine) {
   }
 }
 
-// Those that put a value, or take a sum, before the others of their cycle: links, and the results of planes.
-bool issues_first(const InstructionQueue& queue) {
-  return queue.unit().unit == LpuUnit::C2c ||
-         (queue.unit().unit == LpuUnit::Mxm && queue.unit().place % 3 == 2);
+// Those that put a value or read a sum before the others of their cycle.
+bool comes_first(LpuOp op) {
+  return op == LpuOp::Receive || op == LpuOp::Accumulate;
 }
 
 }  // namespace
@@ -93,18 +92,13 @@ void Simulator::place_memories() {
   }
 }
 
-Simulator::EntryQueues& Simulator::queues_of(const std::string& name) {
+std::vector<InstructionQueue>& Simulator::queues_of(const std::string& name) {
   const auto found = entries_.find(name);
   if (found != entries_.end()) return found->second;
   const program::Entry& entry = program_.entry(name);
   std::vector<InstructionQueue> queues;
   for (uint32_t queue : entry.queues) queues.emplace_back(program_, queue, machine_);
-  EntryQueues result;
-  for (uint32_t i = 0; i < queues.size(); ++i) result.order.push_back(i);
-  std::stable_partition(result.order.begin(), result.order.end(),
-                        [&](uint32_t i) { return issues_first(queues[i]); });
-  for (uint32_t i : result.order) result.queues.push_back(std::move(queues[i]));
-  return entries_.emplace(name, std::move(result)).first->second;
+  return entries_.emplace(name, std::move(queues)).first->second;
 }
 
 Run Simulator::run(const std::string& entry) {
@@ -114,10 +108,10 @@ Run Simulator::run(const std::string& entry) {
   links_->clear();
   notified_.assign(chips_.size(), kNever);
   parked_.assign(chips_.size(), {});
-  calendar_.clear(static_cast<uint32_t>(running_->queues.size()));
+  calendar_.clear(static_cast<uint32_t>(running_->size()));
   Run run;
-  for (uint32_t i = 0; i < running_->queues.size(); ++i) {
-    InstructionQueue& queue = running_->queues[i];
+  for (uint32_t i = 0; i < running_->size(); ++i) {
+    InstructionQueue& queue = (*running_)[i];
     queue.rewind();
     run.queues.push_back({program_.entry(entry).queues[i], 0});
     if (queue.cycle() != kNever) calendar_.add(i, queue.cycle());
@@ -126,29 +120,34 @@ Run Simulator::run(const std::string& entry) {
   uint64_t cycle = 0;
   std::vector<uint32_t> due;
   while (calendar_.take(cycle, due)) {
-    for (uint32_t i : due) issue(i, run);
+    for (uint32_t i : due) {
+      if (comes_first((*running_)[i].issue().instruction.op)) issue(i, run);
+    }
+    for (uint32_t i : due) {
+      if ((*running_)[i].cycle() == cycle) issue(i, run);
+    }
   }
 
   for (const std::vector<uint32_t>& parked : parked_) {
     if (!parked.empty()) {
-      stop(running_->queues[parked[0]].issue(), "no Notify frees the queue");
+      stop((*running_)[parked[0]].issue(), "no Notify frees the queue");
     }
   }
   links_->require_empty();
   for (auto& chip : chips_) chip->settle();
-  const uint64_t start = running_->queues.empty() ? 0 : running_->queues[0].schedule_start();
+  const uint64_t start = running_->empty() ? 0 : (*running_)[0].schedule_start();
   run.cycles = events_.instructions == 0 || events_.last_cycle < start ? 0 : events_.last_cycle + 1 - start;
   run.events = events_;
   return run;
 }
 
 void Simulator::issue(uint32_t index, Run& run) {
-  InstructionQueue& queue = running_->queues[index];
+  InstructionQueue& queue = (*running_)[index];
   const Issue issue = queue.issue();
   const LpuOp op = issue.instruction.op;
   const LpuUnit unit = program::isa::lpu_unit(static_cast<uint16_t>(op));
   ++run.instructions[static_cast<size_t>(unit)];
-  ++run.queues[running_->order[index]].busy_cycles;
+  ++run.queues[index].busy_cycles;
   ++events_.instructions;
   events_.effect(issue.cycle);
   if (op == LpuOp::Sync) {
@@ -174,14 +173,14 @@ void Simulator::issue(uint32_t index, Run& run) {
 
 // Frees the queues that are parked on the chip; those that park later in this very cycle free themselves.
 void Simulator::notify(uint32_t index) {
-  const uint64_t cycle = running_->queues[index].cycle();
+  const uint64_t cycle = (*running_)[index].cycle();
   const bool first = std::all_of(notified_.begin(), notified_.end(), [](uint64_t c) { return c == kNever; });
   if (first) {
-    for (InstructionQueue& queue : running_->queues) {
+    for (InstructionQueue& queue : *running_) {
       queue.set_schedule_start(cycle + machine_.latency.barrier);
     }
   }
-  const uint32_t chip = running_->queues[index].unit().chip;
+  const uint32_t chip = (*running_)[index].unit().chip;
   notified_[chip] = cycle;
   wake(index, cycle);
   free_parked(chip, cycle);
@@ -189,7 +188,7 @@ void Simulator::notify(uint32_t index) {
 
 void Simulator::free_parked(uint32_t chip, uint64_t cycle) {
   for (uint32_t parked : parked_[chip]) {
-    const Issue issue = running_->queues[parked].issue();
+    const Issue issue = (*running_)[parked].issue();
     if (options_.trace != nullptr) options_.trace->issued(issue, cycle - issue.cycle + 1);
     wake(parked, cycle);
   }
@@ -197,7 +196,7 @@ void Simulator::free_parked(uint32_t chip, uint64_t cycle) {
 }
 
 void Simulator::wake(uint32_t index, uint64_t cycle) {
-  InstructionQueue& queue = running_->queues[index];
+  InstructionQueue& queue = (*running_)[index];
   queue.next(cycle + machine_.latency.barrier);
   if (queue.cycle() != kNever) calendar_.add(index, queue.cycle());
 }

@@ -66,13 +66,7 @@ class Simulator {
   void write_words(const program::Region& region, uint32_t vector, std::span<const uint32_t> words);
 
  private:
-  // The queues of an entry, in the order in which those of one cycle issue.
-  struct EntryQueues {
-    std::vector<InstructionQueue> queues;
-    std::vector<uint32_t> order;  // the entry's position of each
-  };
-
-  EntryQueues& queues_of(const std::string& entry);
+  std::vector<InstructionQueue>& queues_of(const std::string& entry);
   void place_memories();
   MemorySlice& slice(SlicePlace place, uint32_t row);
   uint32_t first_row(const program::Region& region) const;
@@ -89,10 +83,10 @@ class Simulator {
   std::vector<std::unique_ptr<Chip>> chips_;
   std::unique_ptr<Links> links_;
   std::vector<SlicePlace> places_;  // by memory; slice kNone where it is none
-  std::map<std::string, EntryQueues> entries_;
+  std::map<std::string, std::vector<InstructionQueue>> entries_;
 
   // Of the run.
-  EntryQueues* running_ = nullptr;
+  std::vector<InstructionQueue>* running_ = nullptr;
   Calendar calendar_;
   std::vector<uint64_t> notified_;             // by chip: the last cycle of a Notify
   std::vector<std::vector<uint32_t>> parked_;  // by chip

@@ -168,12 +168,25 @@ TEST_F(SimulatorTest, GatherAndScatterGoWhereTheMapSays) {
   schedule.at("mem.e.8", there, LpuOp::Gather, {2, east(3), east(0)});
   schedule.at("mem.e.9", there, LpuOp::Scatter, {2, east(2), east(0)});
   schedule.at("mem.e.16", there + latency.mem_gather + 2, LpuOp::Write, {0, east(3), 0});
+  // The other superlane's half comes with another map, ten cycles later.
+  schedule.row("mem.e.0", 1)[16] = std::byte{5};
+  schedule.row("mem.e.1", 1)[0] = std::byte{128};
+  for (int k : {0, 1}) {
+    const std::string name = "mem.e." + std::to_string(k);
+    schedule.at(name, 10, LpuOp::Read, {1, east(static_cast<uint64_t>(k)), 0});
+  }
+  schedule.at("mem.e.2", 10, LpuOp::Read, {0, east(2), 0});
+  schedule.at("mem.e.10", there + 10, LpuOp::Scatter, {2, east(2), east(0)});
+  for (uint64_t late : {0, 10}) schedule.at("mem.e.11", there + late, LpuOp::Scatter, {2, east(2), east(0)});
   Outcome outcome(schedule);
   EXPECT_EQ(outcome.error, "");
-  EXPECT_EQ(outcome.run.cycles, there + latency.mem_gather + 2 + latency.mem_write + 1);
+  EXPECT_EQ(outcome.run.cycles, there + 10 + latency.mem_write + 1);
   const std::vector<int> gathered = outcome.row(0, 16, 0);
   for (uint32_t i = 0; i < lanes; ++i) EXPECT_EQ(gathered[i], i < 16 ? static_cast<int>(i) + 1 : 0);
   EXPECT_TRUE(outcome.row(0, 9, 7).empty());  // half of it is written
+  EXPECT_TRUE(outcome.row(0, 10, 7).empty());
+  const std::vector<int> both = outcome.row(0, 11, 7);
+  for (uint32_t i = 0; i < lanes; ++i) EXPECT_EQ(both.at(i), 40 + static_cast<int>(i));
   outcome.simulator().writable_row({0, 0, 9}, 8);
   EXPECT_FALSE(outcome.row(0, 9, 8).empty());
 }
@@ -249,6 +262,78 @@ TEST_F(SimulatorTest, MatrixProductsAddUp) {
   EXPECT_EQ(outcome.run.events.mxm_results, 2u);
   EXPECT_EQ(outcome.run.events.mem_reads, 36u);
   EXPECT_EQ(outcome.run.events.mem_writes, 8u);
+}
+
+// What the VXM leaves in lanes that the machine does not have is no weight and no activation.
+TEST_F(SimulatorTest, LanesBeyondTheMachineCountForNothing) {
+  Schedule schedule(machine);
+  // Ones on all streams of the weights, often enough to be wherever values are kept.
+  for (uint32_t k = 0; k < 4; ++k) {
+    schedule.at("vxm." + std::to_string(k), 0, LpuOp::Move,
+                {immediate(), none(), none(), 0x01010101, east(4 * k), kNo, 4}, 63, 1);
+  }
+  const uint64_t load = 100 + latency.mem_read + machine.hops.mxm - 1;
+  for (uint32_t k = 0; k < 16; ++k) {
+    const std::string name = "mem.e." + std::to_string(k);
+    for (std::byte& lane : schedule.row(name, 0)) lane = std::byte{2};
+    schedule.at(name, 100 + k / 4, LpuOp::Read, {0, east(k), 0});
+  }
+  schedule.at("mxm.e.0", load, LpuOp::LoadWeights, {east(0), 0});
+  schedule.at("mxm.e.0", load + latency.mxm_load, LpuOp::InstallWeights, {});
+  const uint64_t act = load + latency.mxm_load + latency.mxm_install;
+  schedule.at("vxm.8", act - machine.hops.mxm - latency.vxm_operation, LpuOp::Move,
+              {immediate(), none(), none(), 1, east(20), kNo, 1});
+  schedule.at("mxm.e.1", act, LpuOp::ActivationControl, {east(20), 0, 0, 0});
+  const uint64_t sums = act + latency.mxm_product;
+  schedule.at("mxm.e.2", sums, LpuOp::Accumulate, {0, west(0), 0});
+  schedule.at("mem.e.18", sums + latency.mxm_result + machine.hops.mxm - machine.mem_hop(18), LpuOp::Write,
+              {1, west(0), 0});
+  Outcome outcome(schedule);
+  EXPECT_EQ(outcome.error, "");
+  EXPECT_EQ(outcome.row(0, 18, 1).at(3), 2 * static_cast<int>(lanes));
+}
+
+// Values on a stream that is always full, taken long after they came to the VXM.
+TEST_F(SimulatorTest, ALongEntryFindsItsValues) {
+  machine::Machine slow = machine;
+  slow.latency.vxm_entry = 45;
+  Schedule schedule(slow);
+  for (uint32_t row = 0; row < 60; ++row) schedule.fill("mem.e.0", row, static_cast<int>(row), 0);
+  schedule.at("mem.e.0", 0, LpuOp::Read, {0, west(0), 1}, 59, 1);
+  const uint64_t operation = latency.mem_read + 1 + slow.latency.vxm_entry;
+  schedule.at("vxm.0", operation, LpuOp::Move,
+              {on(OperandKind::Uint8, west(0)), none(), none(), 0, east(0), kNo, 1}, 59, 1);
+  schedule.at("mem.e.4", operation + latency.vxm_operation + 2, LpuOp::Write, {0, east(0), 1}, 59, 1);
+  Outcome outcome(schedule);
+  EXPECT_EQ(outcome.error, "");
+  for (uint32_t row = 0; row < 60; ++row) EXPECT_EQ(outcome.row(0, 4, row).at(0), static_cast<int>(row));
+}
+
+// A vector that comes over a link goes on over another in the same cycle.
+TEST_F(SimulatorTest, AReceivedVectorIsThereAtOnce) {
+  for (bool first_link_receives : {false, true}) {
+    Schedule schedule(machine);
+    const uint32_t in = first_link_receives ? 0 : 1, out = 1 - in;
+    std::vector<std::byte> wires(32);
+    // Link 0 of chip 0 to the one, the other to link 1 of chip 0.
+    wires[8] = wires[24] = std::byte{1};
+    wires[12] = static_cast<std::byte>(in);
+    wires[20] = std::byte{1};
+    wires[28] = static_cast<std::byte>(out);
+    schedule.file("links", wires);
+    schedule.fill("mem.e.16", 0, 7);
+    const uint64_t send = latency.mem_read + machine.hops.c2c - machine.mem_hop(16);
+    const uint64_t hop = send + latency.c2c_link, back = hop + latency.c2c_link;
+    schedule.at("mem.e.16", 0, LpuOp::Read, {0, east(3), 0});
+    schedule.at("c0.c2c.0", send, LpuOp::Send, {east(3)});
+    schedule.at("c1.c2c." + std::to_string(in), hop, LpuOp::Receive, {west(2)});
+    schedule.at("c1.c2c." + std::to_string(out), hop, LpuOp::Send, {west(2)});
+    schedule.at("c0.c2c.1", back, LpuOp::Receive, {west(9)});
+    schedule.at("mem.e.17", back + machine.hops.c2c - machine.mem_hop(17), LpuOp::Write, {5, west(9), 0});
+    Outcome outcome(schedule);
+    EXPECT_EQ(outcome.error, "");
+    EXPECT_EQ(outcome.row(0, 17, 5).at(1), 8);
+  }
 }
 
 TEST_F(SimulatorTest, CountsAndTraces) {
@@ -418,6 +503,7 @@ TEST_F(SimulatorTest, RefusesAMachineThatItCannotBe) {
   refuses([](machine::Machine& m) { m.latency.mem_read = 0; });
   refuses([](machine::Machine& m) { m.latency.barrier = 0; });
   refuses([](machine::Machine& m) { m.geometry.superlanes = 21; });
+  refuses([](machine::Machine& m) { m.geometry.superlane_lanes = 8; });
   refuses([](machine::Machine& m) { m.geometry.streams = 33; });
   refuses([](machine::Machine& m) { m.geometry.load_streams = 17; });
 }

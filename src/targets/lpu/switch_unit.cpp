@@ -137,8 +137,7 @@ void SwitchUnit::transpose(const Issue& issue) {
   for (uint32_t j = 0; j < context_.machine.geometry.superlanes; ++j) {
     for (uint32_t k = 0; k < kStreams; ++k) {
       for (uint32_t lane = 0; lane < width; ++lane) {
-        to[k]->lanes[j * width + lane] =
-            lane < kStreams && k < width ? from[lane]->lanes[j * width + k] : std::byte{};
+        to[k]->lanes[j * width + lane] = from[lane]->lanes[j * width + k];
       }
     }
   }
