@@ -92,9 +92,35 @@ struct Chip {
   SliceMemories memories;
 };
 
+using Chips = std::vector<std::unique_ptr<Chip>>;
+
+Chips place_chips(const graph::Graph& graph, const machine::Machine& machine, lpu::SwitchMaps& maps,
+                  const LpuOptions& options) {
+  Chips chips;
+  for (const lpu::ChipShare& share : lpu::share_out(graph, machine, options.chips, options.context)) {
+    if (options.progress) options.progress("place", share.chip + 1, share.chips);
+    chips.push_back(std::make_unique<Chip>(graph, machine, share, maps, options.context));
+  }
+  return chips;
+}
+
+// What lasts must end below the rows that the scheduler writes to, from five eighths of a slice on.
+void require_room(const ChipModel& model, uint32_t context) {
+  const uint32_t scratch_slices = 4 * model.options.scratch_quads;
+  const uint32_t room = model.machine.geometry.slice_rows * 5 / 8;
+  for (const Hemisphere hemisphere : {lpu::kEast, lpu::kWest}) {
+    for (uint32_t slice = 0; slice < scratch_slices; ++slice) {
+      const uint32_t taken = model.memory.rows_taken(hemisphere, slice);
+      if (taken <= room) continue;
+      user_error(
+          "{}: tables and scales for {} positions take {} rows of slice {} on a chip of {}, which has {}",
+          model.graph.model_name, context, taken, slice, model.machine.name, room);
+    }
+  }
+}
+
 // The schedules of all chips for one block.
-std::vector<std::unique_ptr<ChipScheduler>> schedule_chips(std::vector<std::unique_ptr<Chip>>& chips,
-                                                           uint32_t blocks) {
+std::vector<std::unique_ptr<ChipScheduler>> schedule_chips(Chips& chips, uint32_t blocks) {
   std::vector<std::unique_ptr<ChipScheduler>> schedules;
   lpu::Handover handover;
   for (const std::unique_ptr<Chip>& chip : chips) {
@@ -104,6 +130,35 @@ std::vector<std::unique_ptr<ChipScheduler>> schedule_chips(std::vector<std::uniq
   }
   if (chips.size() > 1) chips[0]->lowering.take_next_token(*schedules[0], handover);
   return schedules;
+}
+
+// Whether the chips have room for a context.
+bool has_room(const graph::Graph& graph, const machine::Machine& machine, const LpuOptions& options) {
+  try {
+    lpu::SwitchMaps maps;
+    Chips chips = place_chips(graph, machine, maps, options);
+    schedule_chips(chips, chips[0]->lowering.blocks_max());
+    for (const std::unique_ptr<Chip>& chip : chips) require_room(chip->model, options.context);
+    return true;
+  } catch (const Error& refused) {
+    if (refused.kind() != ErrorKind::User) throw;
+    return false;
+  }
+}
+
+// The largest context that as many chips have room for as one block takes, or as options.chips says.
+uint32_t largest_context(const graph::Graph& graph, const machine::Machine& machine, LpuOptions options) {
+  const uint32_t lanes = machine.geometry.lanes();
+  options.context = std::min(lanes, graph.context_max);
+  if (options.chips == 0)
+    options.chips = static_cast<uint32_t>(lpu::share_out(graph, machine, 0, options.context).size());
+  uint32_t fits = 1, too_many = (graph.context_max + lanes - 1) / lanes + 1;
+  while (fits + 1 < too_many) {
+    const uint32_t blocks = (fits + too_many) / 2;
+    options.context = std::min(blocks * lanes, graph.context_max);
+    (has_room(graph, machine, options) ? fits : too_many) = blocks;
+  }
+  return std::min(fits * lanes, graph.context_max);
 }
 
 // The ring of lowering.h: chip, link, chip, link.
@@ -150,17 +205,15 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
   import_options.progress = options.progress;
   import_weights(graph, import_options);
   const uint32_t lanes = machine.geometry.lanes();
-  const uint32_t context = options.context != 0 ? options.context : std::min(lanes, graph.context_max);
-  if (context > graph.context_max) {
-    user_error("--context {}: {} was made for up to {} positions", context, graph.model_name,
+  LpuOptions chosen = options;
+  if (options.context == 0) chosen.context = std::min(lanes, graph.context_max);
+  if (options.context == kContextMax) chosen.context = largest_context(graph, machine, options);
+  if (chosen.context > graph.context_max) {
+    user_error("--context {}: {} was made for up to {} positions", chosen.context, graph.model_name,
                graph.context_max);
   }
   lpu::SwitchMaps maps;
-  std::vector<std::unique_ptr<Chip>> chips;
-  for (const lpu::ChipShare& share : lpu::share_out(graph, machine, options.chips, context)) {
-    if (options.progress) options.progress("place", share.chip + 1, share.chips);
-    chips.push_back(std::make_unique<Chip>(graph, machine, share, maps, context));
-  }
+  Chips chips = place_chips(graph, machine, maps, chosen);
   const uint32_t blocks_max = chips[0]->lowering.blocks_max();
 
   CompiledProgram compiled;
@@ -183,6 +236,7 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
     if (options.progress) options.progress("schedule", blocks, blocks_max);
     schedules.push_back(schedule_chips(chips, blocks));
   }
+  for (const std::unique_ptr<Chip>& chip : chips) require_room(chip->model, chosen.context);
   for (const std::unique_ptr<Chip>& chip : chips) chip->memories = add_memories(compiled, chip->model);
   for (uint32_t blocks = 1; blocks <= blocks_max; ++blocks) {
     program::Entry entry{"step." + std::to_string(blocks * lanes), {}, {}};
