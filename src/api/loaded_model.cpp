@@ -154,8 +154,9 @@ compiler::CompiledProgram compile_graph(graph::Graph& graph, std::vector<program
     return compiler::compile_for_host(graph, std::move(assets), host);
   }
   const machine::Machine machine = machine::find_machine(options.machine);
-  return compiler::compile_for_lpu(graph, machine, std::move(assets),
-                                   {options.chip_context, options.chips, options.progress});
+  return compiler::compile_for_lpu(
+      graph, machine, std::move(assets),
+      {.context = options.chip_context, .chips = options.chips, .progress = options.progress});
 }
 
 std::vector<std::byte> compile_file(const std::filesystem::path& path, const LoadOptions& options) {

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/cost.h"
+#include "cli/inspect_run.h"
 #include "cli/npy.h"
 #include "cli/options.h"
 #include "import/gguf.h"
@@ -21,6 +22,7 @@ namespace {
 struct InspectOptions {
   std::string path, tensor, out, weights, queue;
   bool json = false, print = false, graph = false;
+  InspectRunOptions run;
 };
 
 using Json = nlohmann::ordered_json;
@@ -178,6 +180,7 @@ void print_queues(const program::Program& program, const InspectOptions& options
 
 void inspect_program(const InspectOptions& options, Bytes bytes) {
   const program::Program program = program::decode(bytes, options.path);
+  if (options.run.wanted()) return inspect_run(program, bytes, options.path, options.run, options.json);
   if (!options.queue.empty()) return print_queues(program, options);
   if (!options.tensor.empty()) {
     const program::Matrix* matrix = program.find_matrix(options.tensor);
@@ -228,10 +231,12 @@ void run(InspectOptions options) {
   model.model = options.path;
   options.path = model.path();
   if (options.tensor.empty() != options.out.empty()) user_error("--tensor NAME and -o X.npy belong together");
+  options.run.require_consistent();
   const MappedFile file(options.path);
   if (program::looks_like_program(file.bytes())) return inspect_program(options, file.bytes());
-  if (options.print || !options.queue.empty()) {
-    user_error("{}: --print and --queue show a program; compile the model first", options.path);
+  if (options.print || !options.queue.empty() || options.run.wanted()) {
+    user_error("{}: --print, --queue, --trace, --html and --energy show a program; compile the model first",
+               options.path);
   }
   inspect_gguf(options);
 }
@@ -253,6 +258,7 @@ void add_inspect(CLI::App& app) {
       ->type_name("c0.vxm.3");
   command->add_flag("--graph", options->graph, "print the graph of a GGUF file");
   command->add_flag("--json", options->json, "print JSON");
+  options->run.add(*command);
   command->footer(
       "\nExamples:\n  lockstep inspect model.lockstep\n  lockstep inspect model.gguf --tensor "
       "token_embd.weight -o embedding.npy");

@@ -103,7 +103,8 @@ class ChipScheduler::Attempt {
   }
 
   bool take_queue(Queue& queue, Cycle cycle) {
-    if (cycle < scheduler_.earliest_ || queue.taken.has(cycle)) return false;
+    if (cycle < scheduler_.earliest_ || queue.taken.has(cycle) || scheduler_.fetches(queue, cycle))
+      return false;
     queue.taken.add(cycle);
     queues_.push_back({&queue, cycle});
     return true;
@@ -241,12 +242,17 @@ ChipScheduler::ChipScheduler(const machine::Machine& machine, SliceMemory& memor
     plane.entry_free.assign(geometry.accumulators, -1);
     plane.entry_taken.assign(geometry.accumulators, false);
   }
-  // Scratch rows: bytes in the sixth eighth of a slice, words in the last two; what lasts lies below.
-  const uint32_t rows = geometry.slice_rows;
   for (uint32_t h = 0; h < 2; ++h) {
     mem_[h].resize(geometry.slices);
     mxm_[h].resize(3 * geometry.planes);
     sxm_[h].resize(static_cast<size_t>(SxmPlace::Count));
+    for (uint32_t slice = 0; slice < geometry.slices; ++slice) mem_[h][slice].phase = machine.mem_hop(slice);
+    for (Queue& queue : mxm_[h]) queue.phase = machine.hops.mxm + machine.latency.mem_read;
+    for (Queue& queue : sxm_[h]) queue.phase = machine.hops.sxm + machine.latency.mem_read;
+  }
+  // Scratch rows: bytes in the sixth eighth of a slice, words in the last two; what lasts lies below.
+  const uint32_t rows = geometry.slice_rows;
+  for (uint32_t h = 0; h < 2; ++h) {
     word_rows_[h].assign(options.scratch_quads, {rows * 6 / 8, rows, {}});
     byte_rows_[h].assign(size_t{4} * options.scratch_quads, {rows * 5 / 8, rows * 6 / 8, {}});
   }
@@ -586,7 +592,7 @@ void ChipScheduler::extend(Value& value) {
   Cycle best_cycle = 0, best_limit = value.limit;
   for (Cycle cycle = value.ready; cycle <= value.limit; ++cycle) {
     for (uint32_t a = 0; a < vxm_.size(); ++a) {
-      if (a == value.alu || vxm_[a].taken.has(cycle)) continue;
+      if (a == value.alu || vxm_[a].taken.has(cycle) || fetches(vxm_[a], cycle)) continue;
       const Cycle gives = cycle + latency;
       const std::optional<Cycle> limit = keep_limit(a, gives);
       if (!limit || *limit <= best_limit) continue;
@@ -623,7 +629,7 @@ Term ChipScheduler::move_to_memory(Value& value) {
       static_cast<uint32_t>(encode_operand({OperandKind::Alu, static_cast<uint8_t>(value.alu)}));
   for (Cycle cycle = value.ready; cycle <= std::min(value.limit, value.ready + kSearchMax_cycles); ++cycle) {
     for (uint32_t a = 0; a < vxm_.size(); ++a) {
-      if (vxm_[a].taken.has(cycle) || !keep_limit(a, cycle + latency)) continue;
+      if (vxm_[a].taken.has(cycle) || fetches(vxm_[a], cycle) || !keep_limit(a, cycle + latency)) continue;
       for (const Hemisphere hemisphere : {kEast, kWest}) {
         auto stored = std::make_shared<Value>();
         stored->kind = Value::Kind::Memory;
@@ -654,6 +660,15 @@ std::optional<Cycle> ChipScheduler::keep_limit(uint32_t alu, Cycle gives) const 
   if (next != results.end() && next->first == gives) return std::nullopt;
   if (next != results.begin() && std::prev(next)->second >= gives) return std::nullopt;
   return next == results.end() ? kForever : next->first - 1;
+}
+
+// Whether the result that an ALU keeps in a cycle is one that someone may still let go of.
+bool ChipScheduler::may_be_let_go(uint32_t alu, Cycle cycle) const {
+  const std::map<Cycle, Cycle>& results = results_[alu];
+  const auto next = results.lower_bound(cycle);
+  if (next == results.begin() || (next != results.end() && next->first == cycle)) return false;
+  const Cycle kept = std::prev(next)->second;
+  return kept >= cycle && (next == results.end() || kept == next->first - 1);
 }
 
 // Puts a result that an ALU keeps into memory instead; false where its instruction's streams are not free.
@@ -782,7 +797,9 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
         std::max(from, value.kind == Value::Kind::Alu ? value.ready
                                                       : earliest_arrival(value) + machine_.latency.vxm_entry);
   }
+  CycleSet& closed = closed_[op == LpuOp::RSqrt];
   for (Cycle cycle = from; cycle < from + kSearchMax_cycles; ++cycle) {
+    if (closed.has(cycle)) continue;
     for (const Operand& operand : operands) {
       if (operand.term == nullptr || operand.term->kind != Value::Kind::Alu) continue;
       while (operand.term->kind == Value::Kind::Alu && cycle > operand.term->limit) extend(*operand.term);
@@ -794,10 +811,12 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
     // The ALU that can keep the result longest.
     uint32_t best = ~0u, free = 0;
     Cycle best_limit = -1;
+    bool for_good = true;  // whatever keeps the ALUs from it will not go away
     const Cycle gives = cycle + latency;
     for (uint32_t a = 0; a < vxm_.size(); ++a) {
-      if (vxm_[a].taken.has(cycle)) continue;
+      if (vxm_[a].taken.has(cycle) || fetches(vxm_[a], cycle)) continue;
       const std::optional<Cycle> limit = keep_limit(a, gives);
+      for_good = for_good && (limit || !may_be_let_go(a, gives));
       if (!limit || *limit - gives < options_.hold_min_cycles) continue;
       ++free;
       // The shortest time that is long enough, so that long times stay for others; else the longest.
@@ -809,6 +828,7 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
         best_limit = *limit;
       }
     }
+    if (best == ~0u && for_good) closed.add(cycle);
     if (best == ~0u || free < free_alus) continue;
     Attempt attempt(*this);
     LOCKSTEP_CHECK(attempt.take_queue(vxm_[best], cycle));

@@ -89,8 +89,11 @@ class SliceMemory {
   std::array<std::vector<std::vector<uint8_t>>, 2> images_;
 };
 
+inline constexpr Cycle kFetchEvery = 64;
+
 struct SchedulerOptions {
   Cycle hold_min_cycles = 12;  // an ALU that cannot keep a result so long is not taken
+  bool fetch_slots = false;    // every queue keeps one cycle in kFetchEvery idle
   uint32_t scratch_quads = 2;  // times four slices, nearest the VXM, hold words and activations
 };
 
@@ -184,12 +187,19 @@ class ChipScheduler {
   struct Queue {
     CycleSet taken;
     std::vector<Issue> issues;
+    // Its idle cycles come this much after those at the VXM: the ways of an outward flow are blocked
+    // together.
+    Cycle phase = 0;
   };
   struct IssueRef {
     Queue* queue = nullptr;
     size_t index = 0;
   };
 
+  // Whether the cycle is kept for fetching the queue's text.
+  bool fetches(const Queue& queue, Cycle cycle) const {
+    return options_.fetch_slots && (cycle - queue.phase) % kFetchEvery == kFetchEvery - 1;
+  }
   Queue& mem(Hemisphere hemisphere, uint32_t slice) { return mem_[hemisphere][slice]; }
   IssueRef commit(Queue& queue, Cycle cycle, LpuOp op, std::array<uint32_t, 7> words, Cycle effect);
   uint32_t stream(Hemisphere hemisphere, Direction direction, uint32_t index) const;
@@ -211,6 +221,7 @@ class ChipScheduler {
   bool spill(Value& value);
   Term move_to_memory(Value& value);
   std::optional<Cycle> keep_limit(uint32_t alu, Cycle gives) const;
+  bool may_be_let_go(uint32_t alu, Cycle cycle) const;
   Term store_with(Value& value, Copies side);
   bool store_with(Value& value, Hemisphere hemisphere, uint32_t bytes, const Place* fixed, Cycle free_from,
                   Value& stored);
@@ -233,7 +244,8 @@ class ChipScheduler {
   std::vector<Queue> links_;
   std::vector<Cycle> link_sent_, link_received_;  // the last of each link
   std::vector<std::map<Cycle, Cycle>> results_;   // of each ALU: when it gives one, until when it is kept
-  std::vector<Value*> in_alus_;                   // the results that someone may still want, oldest first
+  std::array<CycleSet, 2> closed_;  // cycles without room for an operation, or one of RSqrt's latency
+  std::vector<Value*> in_alus_;     // the results that someone may still want, oldest first
   std::vector<PlaneState> planes_;
   std::array<std::vector<RowPool>, 2> word_rows_, byte_rows_;
   uint32_t spills_ = 0;

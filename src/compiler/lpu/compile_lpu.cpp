@@ -1,7 +1,7 @@
 #include "compiler/lpu/compile_lpu.h"
 
-#include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "base/error.h"
 #include "compiler/lpu/lowering.h"
@@ -57,27 +57,45 @@ std::vector<T> flat(const std::vector<std::vector<T>>& rows) {
   return all;
 }
 
-// A chip's queues of an entry.
-void add_queues(program::Program& program, program::Entry& entry, const ChipModel& model,
-                const SliceMemories& memories, ChipScheduler& schedule) {
-  bool notifies = true;
+// A chip's part of an entry, written out.
+struct WrittenQueue {
+  ChipScheduler::QueueKey key;
+  std::vector<program::Instruction> instructions;
+  std::vector<int32_t> sources;
+};
+struct WrittenChip {
+  lpu::Cycle cycles = 0;
+  std::vector<WrittenQueue> queues;
+};
+
+WrittenChip write_chip(ChipScheduler& schedule, const machine::Machine& machine) {
+  WrittenChip chip{schedule.length(), {}};
   for (auto& [key, issues] : schedule.take_queues()) {
+    WrittenQueue& queue = chip.queues.emplace_back();
+    queue.key = key;
+    queue.instructions = lpu::queue_instructions(issues, chip.queues.size() == 1, machine, queue.sources);
+  }
+  return chip;
+}
+
+void add_queues(program::Program& program, program::Entry& entry, const ChipModel& model,
+                const SliceMemories& memories, WrittenChip written) {
+  for (WrittenQueue& each : written.queues) {
+    const ChipScheduler::QueueKey& key = each.key;
     program::Queue queue;
     queue.unit = program::isa::unit_name({model.share.chip, key.unit, key.hemisphere, key.place});
     if (key.unit == LpuUnit::Mem) queue.memory = memories.index[key.hemisphere][key.place];
-    std::vector<int32_t> sources;
-    queue.instructions = lpu::queue_instructions(issues, notifies, model.machine, sources);
-    notifies = false;
     const auto index = static_cast<uint32_t>(program.queues.size());
     entry.queues.push_back(index);
     // A line where the node changes.
     int32_t last = -1;
-    for (size_t i = 0; i < sources.size(); ++i) {
-      if (sources[i] == last || sources[i] < 0) continue;
-      last = sources[i];
+    for (size_t i = 0; i < each.sources.size(); ++i) {
+      if (each.sources[i] == last || each.sources[i] < 0) continue;
+      last = each.sources[i];
       const graph::Node& node = model.graph.nodes[static_cast<size_t>(last)];
       program.source_map.push_back({index, static_cast<uint32_t>(i), node.name, node.layer, program::kNone});
     }
+    queue.instructions = std::move(each.instructions);
     program.queues.push_back(std::move(queue));
   }
 }
@@ -85,8 +103,8 @@ void add_queues(program::Program& program, program::Entry& entry, const ChipMode
 // A chip with its model and lowering.
 struct Chip {
   Chip(const graph::Graph& graph, const machine::Machine& machine, lpu::ChipShare share,
-       lpu::SwitchMaps& maps, uint32_t context)
-      : model(graph, machine, share, maps, {}), lowering(model, context) {}
+       lpu::SwitchMaps& maps, uint32_t context, uint32_t rows_max)
+      : model(graph, machine, share, maps, {}), lowering(model, context, rows_max) {}
   ChipModel model;
   lpu::Lowering lowering;
   SliceMemories memories;
@@ -99,37 +117,51 @@ Chips place_chips(const graph::Graph& graph, const machine::Machine& machine, lp
   Chips chips;
   for (const lpu::ChipShare& share : lpu::share_out(graph, machine, options.chips, options.context)) {
     if (options.progress) options.progress("place", share.chip + 1, share.chips);
-    chips.push_back(std::make_unique<Chip>(graph, machine, share, maps, options.context));
+    chips.push_back(
+        std::make_unique<Chip>(graph, machine, share, maps, options.context, std::max(1u, options.rows)));
   }
   return chips;
 }
 
 // What lasts must end below the rows that the scheduler writes to, from five eighths of a slice on.
 void require_room(const ChipModel& model, uint32_t context) {
-  const uint32_t scratch_slices = 4 * model.options.scratch_quads;
   const uint32_t room = model.machine.geometry.slice_rows * 5 / 8;
   for (const Hemisphere hemisphere : {lpu::kEast, lpu::kWest}) {
-    for (uint32_t slice = 0; slice < scratch_slices; ++slice) {
+    for (uint32_t slice = 0; slice < 4 * model.options.scratch_quads; ++slice) {
       const uint32_t taken = model.memory.rows_taken(hemisphere, slice);
       if (taken <= room) continue;
       user_error(
-          "{}: tables and scales for {} positions take {} rows of slice {} on a chip of {}, which has {}",
+          "{}: tables for {} positions take {} rows of slice {} on a chip of {}, which has {} for them",
           model.graph.model_name, context, taken, slice, model.machine.name, room);
     }
   }
 }
 
-// The schedules of all chips for one block.
-std::vector<std::unique_ptr<ChipScheduler>> schedule_chips(Chips& chips, uint32_t blocks) {
+// All chips of one entry.
+std::vector<WrittenChip> schedule_chips(Chips& chips, lpu::Extent extent) {
   std::vector<std::unique_ptr<ChipScheduler>> schedules;
   lpu::Handover handover;
   for (const std::unique_ptr<Chip>& chip : chips) {
     lpu::Handover sent;
-    schedules.push_back(chip->lowering.schedule(blocks, handover, sent));
+    schedules.push_back(chip->lowering.schedule(extent, handover, sent));
     handover = std::move(sent);
   }
-  if (chips.size() > 1) chips[0]->lowering.take_next_token(*schedules[0], handover);
-  return schedules;
+  if (chips.size() > 1 && extent.rows == 1) chips[0]->lowering.take_next_token(*schedules[0], handover);
+  std::vector<WrittenChip> written;
+  try {
+    for (size_t c = 0; c < chips.size(); ++c)
+      written.push_back(write_chip(*schedules[c], chips[c]->model.machine));
+  } catch (const lpu::TextLate&) {
+    if (extent.fetch_slots) internal_error("a queue's text comes too late");
+    extent.fetch_slots = true;
+    return schedule_chips(chips, extent);
+  }
+  return written;
+}
+
+// "step.320" for a token at a position below 320, "rows8.320" for eight at once.
+std::string entry_name(uint32_t rows, uint32_t end) {
+  return (rows == 1 ? "step." : "rows" + std::to_string(rows) + ".") + std::to_string(end);
 }
 
 // Whether the chips have room for a context.
@@ -137,7 +169,8 @@ bool has_room(const graph::Graph& graph, const machine::Machine& machine, const 
   try {
     lpu::SwitchMaps maps;
     Chips chips = place_chips(graph, machine, maps, options);
-    schedule_chips(chips, chips[0]->lowering.blocks_max());
+    for (const uint32_t rows : std::set<uint32_t>{1, std::max(1u, options.rows)})
+      schedule_chips(chips, {chips[0]->lowering.blocks_max(), rows});
     for (const std::unique_ptr<Chip>& chip : chips) require_room(chip->model, options.context);
     return true;
   } catch (const Error& refused) {
@@ -231,19 +264,26 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
   const std::span<const std::byte> text = as_bytes(machine.text);
   program.assets.push_back({kMachineAsset, {text.begin(), text.end()}});
 
-  std::vector<std::vector<std::unique_ptr<ChipScheduler>>> schedules;
+  struct Scheduled {
+    uint32_t blocks, rows;
+    std::vector<WrittenChip> chips;
+  };
+  std::vector<Scheduled> entries;
   for (uint32_t blocks = 1; blocks <= blocks_max; ++blocks) {
     if (options.progress) options.progress("schedule", blocks, blocks_max);
-    schedules.push_back(schedule_chips(chips, blocks));
+    for (const uint32_t rows : std::set<uint32_t>{1, std::max(1u, options.rows)})
+      entries.push_back({blocks, rows, schedule_chips(chips, {blocks, rows})});
   }
-  for (const std::unique_ptr<Chip>& chip : chips) require_room(chip->model, chosen.context);
-  for (const std::unique_ptr<Chip>& chip : chips) chip->memories = add_memories(compiled, chip->model);
-  for (uint32_t blocks = 1; blocks <= blocks_max; ++blocks) {
-    program::Entry entry{"step." + std::to_string(blocks * lanes), {}, {}};
+  for (const std::unique_ptr<Chip>& chip : chips) {
+    require_room(chip->model, chosen.context);
+    chip->memories = add_memories(compiled, chip->model);
+  }
+  for (Scheduled& scheduled : entries) {
+    program::Entry entry{entry_name(scheduled.rows, scheduled.blocks * lanes), {}, {}};
     lpu::Cycle cycles = 0;
     for (size_t c = 0; c < chips.size(); ++c) {
-      cycles = std::max(cycles, schedules[blocks - 1][c]->length());
-      add_queues(program, entry, chips[c]->model, chips[c]->memories, *schedules[blocks - 1][c]);
+      cycles = std::max(cycles, scheduled.chips[c].cycles);
+      add_queues(program, entry, chips[c]->model, chips[c]->memories, std::move(scheduled.chips[c]));
     }
     entry.parameters.push_back(static_cast<uint32_t>(program.parameters.size()));
     const auto predicted = static_cast<uint64_t>(cycles);

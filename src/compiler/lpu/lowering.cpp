@@ -105,7 +105,10 @@ struct Lowering::State {
     AttentionPlacement attention;
   };
 
-  State(ChipModel& chip_model, uint32_t context);
+  // The sums of a row tile for one row of the step, one for each plane that works on it.
+  using TileSums = std::vector<Sums>;
+
+  State(ChipModel& chip_model, uint32_t context, uint32_t rows_max);
 
   // ---- before scheduling
   void choose_layouts();
@@ -122,7 +125,7 @@ struct Lowering::State {
   Port& add_port(const std::string& name, Place place, uint32_t rows, int32_t node);
 
   // ---- one step
-  void run(uint32_t blocks, const Handover& received, Handover& sent);
+  void run(Extent extent, const Handover& received, Handover& sent);
   std::vector<uint32_t> crossing(uint32_t node) const;
   void take_token(const Term& token);
   void begin_step();
@@ -130,13 +133,13 @@ struct Lowering::State {
   void run_node(uint32_t id);
   uint32_t last_taker(uint32_t value) const;
   bool feeds(uint32_t id, Op op) const;  // nothing but operators of this kind takes the value
-  Vectors embed(uint32_t id);
-  Vectors rms_norm(uint32_t id);
-  Quantised quantise_node(uint32_t id);
-  Vectors matmul(uint32_t id);
-  Vectors rope(uint32_t id);
-  Vectors silu_gate(uint32_t id);
-  Vectors attention(uint32_t id);
+  Vectors embed(uint32_t id, uint32_t row);
+  Vectors rms_norm(uint32_t id, uint32_t row);
+  // Of all rows of the step.
+  std::vector<Vectors> matmul(uint32_t id);
+  std::vector<Vectors> rope(uint32_t id);
+  std::vector<Vectors> silu_gate(uint32_t id);
+  std::vector<Vectors> attention(uint32_t id);
   void head(uint32_t id);
 
   Term constant(Place place) { return s->constant(place); }
@@ -146,13 +149,13 @@ struct Lowering::State {
   Term maximum_over_lanes(const Term& x, LpuOp op, uint32_t span);
   std::vector<uint16_t> window_map(uint32_t first, uint32_t count) const;
   std::vector<uint16_t> span_map(uint32_t span) const;
-  HeadScale scale_of(const Term& magnitude, const std::string& name, int32_t node);
-  void watch(const Term& magnitude, const std::string& name, int32_t node);
+  HeadScale scale_of(const Term& magnitude, const std::string& name, int32_t node, uint32_t row);
+  void watch(const Term& magnitude, const std::string& name, int32_t node, uint32_t row);
   std::array<Term, 2> stored_planes(const Planes<Term>& planes, ChipScheduler::Copies copies);
-  Quantised quantised(const Vectors& value, const std::string& name, int32_t node);
-  Sums multiply(ChipScheduler::Plane plane, const MatrixPlacement& matrix, uint32_t row, uint32_t column,
-                const Quantised& x, Sums into);
-  std::vector<Sums> multiply_row(const MatrixPlacement& matrix, uint32_t row, const Quantised& x);
+  Quantised quantised(const Vectors& value, const std::string& name, int32_t node, uint32_t row);
+  std::vector<TileSums> multiply_tile(const MatrixPlacement& matrix, uint32_t tile,
+                                      const std::vector<Quantised>& xs);
+  uint32_t tiles_at_once(uint32_t share) const;
   Term epilogue(const std::vector<Sums>& sums, const Quantised& x, const MatrixPlacement& matrix,
                 Place scales, const Place* bias, const uint32_t* permutation);
   void install_ones(const std::vector<ChipScheduler::Plane>& planes);
@@ -162,7 +165,7 @@ struct Lowering::State {
   ChipModel& model;
   const graph::Graph& graph;
   Placement& placement;
-  uint32_t lanes, superlanes, blocks_max = 0;
+  uint32_t lanes, superlanes, blocks_max = 0, rows_max = 1;
   std::vector<std::unique_ptr<Layout>> layouts;
   std::map<uint32_t, const Layout*> dense;
   std::vector<const Layout*> layout;         // of each node
@@ -177,20 +180,26 @@ struct Lowering::State {
 
   // of a step
   ChipScheduler* s = nullptr;
-  uint32_t blocks = 0;
-  std::map<uint32_t, Vectors> vectors;
-  std::map<uint32_t, Quantised> quantised_values;
-  Term position, cosines, sines, visible, is_new, staging, dither_last;
-  std::vector<Term> slot_maps;
-  Term next_token;
+  uint32_t blocks = 0, rows = 1;
+  std::map<uint32_t, std::vector<Vectors>> vectors;  // by node, of each row
+  std::map<uint32_t, std::vector<Quantised>> quantised_values;
+  // A row's place: `staging` is its lane among the last of the block, where the step holds it; `is_new` and
+  // slot_maps are of the place that it keeps.
+  struct Row {
+    Term position, cosines, sines, visible, is_new, staging;
+    std::vector<Term> slot_maps;
+  };
+  std::vector<Row> step_rows;
+  Term dither_last, next_token;
 };
 
-Lowering::State::State(ChipModel& chip_model, uint32_t context)
+Lowering::State::State(ChipModel& chip_model, uint32_t context, uint32_t most_rows)
     : model(chip_model),
       graph(chip_model.graph),
       placement(chip_model.placement),
       lanes(placement.lanes()),
-      superlanes(chip_model.machine.geometry.superlanes) {
+      superlanes(chip_model.machine.geometry.superlanes),
+      rows_max(most_rows) {
   choose_layouts();
   place_nodes(context);
 }
@@ -254,8 +263,8 @@ std::vector<Place> Lowering::State::vector_constants(const Layout& where, const 
   return places;
 }
 
-Port& Lowering::State::add_port(const std::string& name, Place place, uint32_t rows, int32_t node) {
-  model.ports.push_back({name, place, rows, node});
+Port& Lowering::State::add_port(const std::string& name, Place place, uint32_t count, int32_t node) {
+  model.ports.push_back({name, place, count, node});
   return model.ports.back();
 }
 
@@ -299,17 +308,17 @@ void Lowering::State::place_nodes(uint32_t context) {
     if (node.op == Op::Rope) place_rope(node, place);
     if (node.op == Op::Attention) place_attention(node, place, blocks_max);
   }
-  position_port = placement.words_in(kEast, std::vector<uint32_t>(lanes, 0xfffffffd));
   if (is_first()) {
-    token_port = placement.words_in(kEast, std::vector<uint32_t>(lanes, 0xfffffffe));
-    add_port("token", token_port, 1, -1);
-    add_port("position", position_port, 1, -1);
+    position_port = placement.word_rows(kEast, rows_max);
+    token_port = placement.word_rows(kEast, rows_max);
+    add_port("token", token_port, rows_max, -1);
+    add_port("position", position_port, rows_max, -1);
   }
   if (is_last()) {
-    next_token_port = placement.words_in(kEast, std::vector<uint32_t>(lanes, 0xfffffffc));
-    logits_port = placement.word_rows(kEast, output.matrix.row_tiles);
+    next_token_port = placement.word_rows(kEast, 1);
+    logits_port = placement.word_rows(kEast, rows_max * output.matrix.row_tiles);
     add_port("next_token", next_token_port, 1, -1);
-    add_port("logits", logits_port, output.matrix.row_tiles, static_cast<int32_t>(graph.logits));
+    add_port("logits", logits_port, rows_max * output.matrix.row_tiles, static_cast<int32_t>(graph.logits));
   }
   dither_table = placement.word_rows(kEast, 256);
   for (uint32_t i = 0; i < 256; ++i) {
@@ -404,9 +413,9 @@ void Lowering::State::place_attention(const Node& node, NodePlacement& place, ui
     return;
   }
   for (uint32_t part = 0; part < 2; ++part) {
-    const uint32_t rows = heads.vector_heads * width;
-    const Place first = placement.byte_rows(kWest, part, rows);
-    for (uint32_t i = 0; i < rows; ++i) {
+    const uint32_t length = heads.vector_heads * width;
+    const Place first = placement.byte_rows(kWest, part, length);
+    for (uint32_t i = 0; i < length; ++i) {
       Place row = first;
       row.row = static_cast<uint16_t>(row.row + i);
       model.memory.image_row(row.hemisphere, row.slice, row.row)[i] = 1;
@@ -494,19 +503,25 @@ Term Lowering::State::maximum_over_lanes(const Term& x, LpuOp op, uint32_t span)
   return s->op(op, most, others);
 }
 
+// The place `row` rows behind another.
+static Place row_of(Place place, uint32_t row) {
+  place.row = static_cast<uint16_t>(place.row + row);
+  return place;
+}
+
 // Leaves the largest magnitude that a quantisation saw where the host finds it.
-void Lowering::State::watch(const Term& magnitude, const std::string& name, int32_t node) {
+void Lowering::State::watch(const Term& magnitude, const std::string& name, int32_t node, uint32_t row) {
   const std::string port = "fault." + name;
   if (!fault_ports.contains(port)) {
-    fault_ports[port] = placement.word_rows(kEast, 1);
-    add_port(port, fault_ports[port], 1, node);
+    fault_ports[port] = placement.word_rows(kEast, rows_max);
+    add_port(port, fault_ports[port], rows_max, node);
   }
-  s->store_at(magnitude, fault_ports[port], 4);
+  s->store_at(magnitude, row_of(fault_ports[port], row), 4);
 }
 
 Lowering::State::HeadScale Lowering::State::scale_of(const Term& magnitude, const std::string& name,
-                                                     int32_t node) {
-  watch(magnitude, name, node);
+                                                     int32_t node, uint32_t row) {
+  watch(magnitude, name, node, row);
   const Term clamped = s->op(LpuOp::IntegerMaximum, magnitude, immediate(0x1p-65f));
   const auto [scale, inverse] = reciprocal_scale<numerics::kQ16Levels>(*s, clamped);
   return {scale, inverse};
@@ -517,9 +532,9 @@ std::array<Term, 2> Lowering::State::stored_planes(const Planes<Term>& both, Chi
 }
 
 Lowering::State::Quantised Lowering::State::quantised(const Vectors& value, const std::string& name,
-                                                      int32_t node) {
+                                                      int32_t node, uint32_t row) {
   const Term largest = maximum_over_lanes(value.magnitude, LpuOp::IntegerMaximum, 0);
-  const HeadScale scale = scale_of(largest, name, node);
+  const HeadScale scale = scale_of(largest, name, node, row);
   Quantised result;
   for (const Term& x : value.words) {
     const auto [high, low] = stored_planes(quantise_planes(*s, x, scale.inverse), ChipScheduler::kInBoth);
@@ -530,40 +545,41 @@ Lowering::State::Quantised Lowering::State::quantised(const Vectors& value, cons
   return result;
 }
 
-Lowering::State::Sums Lowering::State::multiply(ChipScheduler::Plane plane, const MatrixPlacement& matrix,
-                                                uint32_t row, uint32_t column, const Quantised& x,
-                                                Sums into) {
-  s->install(plane, matrix.tile(row, column, 0));
-  into.high = s->product(plane, x.high[column], 0, into.high);
-  if (matrix.parts == 1) {
-    into.low = s->product(plane, x.low[column], 0, into.low);
-    return into;
-  }
-  into.middle = s->product(plane, x.low[column], 0, into.middle);
-  s->install(plane, matrix.tile(row, column, 1));
-  into.middle = s->product(plane, x.high[column], 0, into.middle);
-  into.low = s->product(plane, x.low[column], 0, into.low);
-  return into;
+// How many row tiles may wait for their epilogues together, `share` matrices side by side: their sums fit the
+// accumulators.
+uint32_t Lowering::State::tiles_at_once(uint32_t share) const {
+  return std::max(1u, model.machine.geometry.accumulators * 3 / (8 * rows * share));
 }
 
-// The sums of a row tile, one entry for each plane that works on it.
-std::vector<Lowering::State::Sums> Lowering::State::multiply_row(const MatrixPlacement& matrix, uint32_t row,
-                                                                 const Quantised& x) {
-  std::vector<Sums> sums;
+// The sums of a row tile, for each row of the step.
+std::vector<Lowering::State::TileSums> Lowering::State::multiply_tile(const MatrixPlacement& matrix,
+                                                                      uint32_t tile,
+                                                                      const std::vector<Quantised>& xs) {
+  std::vector<TileSums> all(xs.size());
   std::vector<ChipScheduler::Plane> planes;
   for (uint32_t column = 0; column < matrix.column_tiles; ++column) {
-    const ChipScheduler::Plane plane = matrix.plane(row, column);
+    const ChipScheduler::Plane plane = matrix.plane(tile, column);
     size_t at = 0;
     while (at < planes.size() &&
            (planes[at].hemisphere != plane.hemisphere || planes[at].index != plane.index))
       ++at;
     if (at == planes.size()) {
       planes.push_back(plane);
-      sums.emplace_back();
+      for (TileSums& sums : all) sums.emplace_back();
     }
-    sums[at] = multiply(plane, matrix, row, column, x, sums[at]);
+    for (uint32_t part = 0; part < matrix.parts; ++part) {
+      s->install(plane, matrix.tile(tile, column, part));
+      // Of the first part high and, beside a second, middle; of the last one middle and low.
+      Term Sums::*const with_high = part == 0 ? &Sums::high : &Sums::middle;
+      Term Sums::*const with_low = part + 1 == matrix.parts ? &Sums::low : &Sums::middle;
+      for (size_t row = 0; row < xs.size(); ++row) {
+        Sums& sums = all[row][at];
+        sums.*with_high = s->product(plane, xs[row].high[column], 0, sums.*with_high);
+        sums.*with_low = s->product(plane, xs[row].low[column], 0, sums.*with_low);
+      }
+    }
   }
-  return sums;
+  return all;
 }
 
 // f32(S) * (sw * s) and the bias; `permutation` turns the lanes first.
@@ -607,41 +623,48 @@ std::array<Term, 4> Lowering::State::digit_sums(const std::vector<Term>& digits,
 
 void Lowering::State::begin_step() {
   const uint32_t base = (blocks - 1) * lanes;
-  std::vector<uint32_t> lane_numbers(lanes), last(lanes);
+  std::vector<uint32_t> lane_numbers(lanes);
   std::iota(lane_numbers.begin(), lane_numbers.end(), 0u);
-  last[lanes - 1] = ~0u;
   const Term numbers = constant(placement.words(lane_numbers));
-  staging = constant(placement.words(last));
-  const Term slot = s->op(LpuOp::IntegerSubtract, position, immediate(base));
-  is_new = s->store(s->op(LpuOp::IntegerEqual, numbers, slot), ChipScheduler::kInBoth);
-  visible =
-      s->store(s->op(LpuOp::Or, s->op(LpuOp::IntegerLess, numbers, slot), staging), ChipScheduler::kInBoth);
-  const Term in_group = s->op(LpuOp::And, slot, immediate(15u));
-  const Term row = s->op(LpuOp::ShiftRight, slot, immediate(4u));
-  slot_maps.clear();
   const Term none = constant(uniform(kNoAccess));
-  for (uint32_t k = 0; k < 16; ++k) {
-    const Term here = s->op(LpuOp::IntegerEqual, in_group, immediate(k));
-    slot_maps.push_back(s->store(s->op(LpuOp::Select, here, row, none), ChipScheduler::kInBoth));
-  }
-  const Term turn = s->store(s->op(LpuOp::Move, position), ChipScheduler::kInEast);
-  cosines = s->store(s->gathered(rope_table, 4, turn), ChipScheduler::kInBoth);
-  Place sine_table = rope_table;
-  sine_table.row = static_cast<uint16_t>(sine_table.row + rope_rows);
-  sines = s->store(s->gathered(sine_table, 4, turn), ChipScheduler::kInBoth);
-  const Term phase = s->store(s->op(LpuOp::And, position, immediate(255u)), ChipScheduler::kInEast);
+  const Term first = s->op(LpuOp::IntegerSubtract, step_rows[0].position, immediate(base));
+  const Term before = s->store(s->op(LpuOp::IntegerLess, numbers, first), ChipScheduler::kInBoth);
   std::vector<float> dither(lanes);
   for (uint32_t lane = 0; lane < lanes; ++lane) dither[lane] = numerics::dither(base + lane);
-  const Term table = constant(placement.words(words_of(dither)));
-  dither_last = s->store(s->op(LpuOp::Select, staging, s->gathered(dither_table, 4, phase), table),
-                         ChipScheduler::kInBoth);
+  dither_last = constant(placement.words(words_of(dither)));
+  Place sine_table = rope_table;
+  sine_table.row = static_cast<uint16_t>(sine_table.row + rope_rows);
+  for (uint32_t r = 0; r < rows; ++r) {
+    Row& row = step_rows[r];
+    // The lane in which the step holds the row, and those in which it holds what the row sees.
+    std::vector<uint32_t> own(lanes), seen(lanes);
+    own[lanes - rows + r] = ~0u;
+    std::fill_n(seen.begin() + lanes - rows, r + 1, ~0u);
+    row.staging = constant(placement.words(own));
+    row.visible = s->store(s->op(LpuOp::Or, before, constant(placement.words(seen))), ChipScheduler::kInBoth);
+    const Term slot = s->op(LpuOp::IntegerSubtract, row.position, immediate(base));
+    row.is_new = s->store(s->op(LpuOp::IntegerEqual, numbers, slot), ChipScheduler::kInBoth);
+    const Term in_group = s->op(LpuOp::And, slot, immediate(15u));
+    const Term group = s->op(LpuOp::ShiftRight, slot, immediate(4u));
+    for (uint32_t k = 0; k < 16; ++k) {
+      const Term here = s->op(LpuOp::IntegerEqual, in_group, immediate(k));
+      row.slot_maps.push_back(s->store(s->op(LpuOp::Select, here, group, none), ChipScheduler::kInBoth));
+    }
+    const Term turn = s->store(s->op(LpuOp::Move, row.position), ChipScheduler::kInEast);
+    row.cosines = s->store(s->gathered(rope_table, 4, turn), ChipScheduler::kInBoth);
+    row.sines = s->store(s->gathered(sine_table, 4, turn), ChipScheduler::kInBoth);
+    const Term phase = s->store(s->op(LpuOp::And, row.position, immediate(255u)), ChipScheduler::kInEast);
+    dither_last =
+        s->store(s->op(LpuOp::Select, row.staging, s->gathered(dither_table, 4, phase), dither_last),
+                 ChipScheduler::kInBoth);
+  }
 }
 
 // The token's row of the vocabulary: gathered from every slice that could hold it, the right one kept.
-Lowering::State::Vectors Lowering::State::embed(uint32_t id) {
+Lowering::State::Vectors Lowering::State::embed(uint32_t id, uint32_t step_row) {
   const Node& node = graph.nodes[id];
   const MatrixPlacement& matrix = embedding.matrix;
-  const Term token = constant(token_port);
+  const Term token = constant(row_of(token_port, step_row));
   const uint32_t slices = embedding.slices, groups = lanes / 16;
   const uint32_t shift = static_cast<uint32_t>(std::countr_zero(slices));
   LOCKSTEP_CHECK(std::has_single_bit(slices));
@@ -689,21 +712,20 @@ Lowering::State::Vectors Lowering::State::embed(uint32_t id) {
   return x;
 }
 
-Lowering::State::Vectors Lowering::State::rms_norm(uint32_t id) {
+// REQUIRES: ones on all planes.
+Lowering::State::Vectors Lowering::State::rms_norm(uint32_t id, uint32_t row) {
   const Node& node = graph.nodes[id];
-  const Vectors& x = vectors.at(node.inputs[0]);
-  const std::vector<ChipScheduler::Plane> planes = planes_of(model.machine);
+  const Vectors& x = vectors.at(node.inputs[0])[row];
   const Term largest = maximum_over_lanes(x.magnitude, LpuOp::IntegerMaximum, 0);
-  const HeadScale scale = scale_of(largest, node.name, static_cast<int32_t>(id));
+  const HeadScale scale = scale_of(largest, node.name, static_cast<int32_t>(id), row);
   std::vector<Term> squares;
   for (const Term& word : x.words) {
     const Term a = quantise(*s, word, scale.inverse);
     squares.push_back(s->store(square_digits(*s, a), ChipScheduler::kInBoth));
   }
-  install_ones(planes);
   const DigitBounds bounds{node.width, uint64_t{node.width} * kSquareMax};
-  const Term inverse =
-      inverse_root_mean_square(*s, digit_sums(squares, planes), bounds, scale.scale, node.width, node.factor);
+  const Term inverse = inverse_root_mean_square(*s, digit_sums(squares, planes_of(model.machine)), bounds,
+                                                scale.scale, node.width, node.factor);
   Vectors y{layout[id], {}, nullptr};
   for (size_t v = 0; v < x.words.size(); ++v) {
     const Term value =
@@ -714,153 +736,211 @@ Lowering::State::Vectors Lowering::State::rms_norm(uint32_t id) {
   return y;
 }
 
-Lowering::State::Vectors Lowering::State::matmul(uint32_t id) {
+std::vector<Lowering::State::Vectors> Lowering::State::matmul(uint32_t id) {
   const Node& node = graph.nodes[id];
   const MatrixPlacement& matrix = placed[id].matrix;
-  const Quantised& x = quantised_values.at(node.inputs[0]);
-  Vectors y{layout[id], {}, nullptr};
-  std::vector<std::vector<Sums>> sums;
-  for (uint32_t row = 0; row < matrix.row_tiles; ++row) sums.push_back(multiply_row(matrix, row, x));
-  for (uint32_t row = 0; row < matrix.row_tiles; ++row) {
-    const Term value = epilogue(sums[row], x, matrix, matrix.scales[row],
-                                matrix.biases.empty() ? nullptr : &matrix.biases[row], nullptr);
-    y.words.push_back(feeds(id, Op::Add) ? value : s->store(value, ChipScheduler::kInBoth));
+  const std::vector<Quantised>& xs = quantised_values.at(node.inputs[0]);
+  std::vector<Vectors> ys(rows, {layout[id], {}, nullptr});
+  std::vector<std::vector<TileSums>> sums;
+  uint32_t done = 0;
+  while (done < matrix.row_tiles) {
+    const uint32_t end = std::min(done + tiles_at_once(1), matrix.row_tiles);
+    sums.clear();
+    for (uint32_t tile = done; tile < end; ++tile) sums.push_back(multiply_tile(matrix, tile, xs));
+    for (uint32_t tile = done; tile < end; ++tile) {
+      for (uint32_t r = 0; r < rows; ++r) {
+        const Term value = epilogue(sums[tile - done][r], xs[r], matrix, matrix.scales[tile],
+                                    matrix.biases.empty() ? nullptr : &matrix.biases[tile], nullptr);
+        const bool soon = rows == 1 && feeds(id, Op::Add);
+        ys[r].words.push_back(soon ? value : s->store(value, ChipScheduler::kInBoth));
+      }
+    }
+    done = end;
   }
-  return y;
+  return ys;
 }
 
 // x * cos + partner * (+-sin), the partner's sums turned to its lane on their way.
-Lowering::State::Vectors Lowering::State::rope(uint32_t id) {
+std::vector<Lowering::State::Vectors> Lowering::State::rope(uint32_t id) {
   const uint32_t product = graph.nodes[id].inputs[0];
   const NodePlacement& source = placed[product];
   const MatrixPlacement& matrix = source.matrix;
-  const Quantised& x = quantised_values.at(graph.nodes[product].inputs[0]);
-  Vectors y{layout[id], {}, nullptr};
-  std::vector<std::vector<Sums>> sums;
-  for (uint32_t row = 0; row < matrix.row_tiles; ++row) sums.push_back(multiply_row(matrix, row, x));
-  for (uint32_t row = 0; row < matrix.row_tiles; ++row) {
-    const bool biased = !matrix.biases.empty();
-    const Term turned = epilogue(sums[row], x, matrix, source.turned_scales[row],
-                                 biased ? &source.turned_biases[row] : nullptr, &placed[id].partner);
-    const Term partner = s->op(LpuOp::Multiply, turned, sines);
-    const Term own =
-        epilogue(sums[row], x, matrix, matrix.scales[row], biased ? &matrix.biases[row] : nullptr, nullptr);
-    y.words.push_back(
-        s->store(s->op(LpuOp::Add, s->op(LpuOp::Multiply, own, cosines), partner), ChipScheduler::kInBoth));
+  const bool biased = !matrix.biases.empty();
+  const std::vector<Quantised>& xs = quantised_values.at(graph.nodes[product].inputs[0]);
+  std::vector<Vectors> ys(rows, {layout[id], {}, nullptr});
+  std::vector<std::vector<TileSums>> sums;
+  uint32_t done = 0;
+  while (done < matrix.row_tiles) {
+    const uint32_t end = std::min(done + tiles_at_once(1), matrix.row_tiles);
+    sums.clear();
+    for (uint32_t tile = done; tile < end; ++tile) sums.push_back(multiply_tile(matrix, tile, xs));
+    for (uint32_t tile = done; tile < end; ++tile) {
+      for (uint32_t r = 0; r < rows; ++r) {
+        const TileSums& tile_sums = sums[tile - done][r];
+        const Term turned = epilogue(tile_sums, xs[r], matrix, source.turned_scales[tile],
+                                     biased ? &source.turned_biases[tile] : nullptr, &placed[id].partner);
+        const Term partner = s->op(LpuOp::Multiply, turned, step_rows[r].sines);
+        const Term own = epilogue(tile_sums, xs[r], matrix, matrix.scales[tile],
+                                  biased ? &matrix.biases[tile] : nullptr, nullptr);
+        const Term value = s->op(LpuOp::Add, s->op(LpuOp::Multiply, own, step_rows[r].cosines), partner);
+        ys[r].words.push_back(s->store(value, ChipScheduler::kInBoth));
+      }
+    }
+    done = end;
   }
-  return y;
+  return ys;
 }
 
-Lowering::State::Vectors Lowering::State::silu_gate(uint32_t id) {
+std::vector<Lowering::State::Vectors> Lowering::State::silu_gate(uint32_t id) {
   const Node& node = graph.nodes[id];
   const uint32_t gate = node.inputs[0], up = node.inputs[1];
   const MatrixPlacement &gates = placed[gate].matrix, &ups = placed[up].matrix;
-  const Quantised& x = quantised_values.at(graph.nodes[gate].inputs[0]);
-  Vectors y{layout[id], {}, nullptr};
-  std::vector<std::vector<Sums>> gate_sums, up_sums;
-  for (uint32_t row = 0; row < gates.row_tiles; ++row) {
-    gate_sums.push_back(multiply_row(gates, row, x));
-    up_sums.push_back(multiply_row(ups, row, x));
+  const std::vector<Quantised>& xs = quantised_values.at(graph.nodes[gate].inputs[0]);
+  std::vector<Vectors> ys(rows, {layout[id], {}, nullptr});
+  std::vector<std::vector<TileSums>> gate_sums, up_sums;
+  uint32_t done = 0;
+  while (done < gates.row_tiles) {
+    const uint32_t end = std::min(done + tiles_at_once(2), gates.row_tiles);
+    gate_sums.clear();
+    up_sums.clear();
+    for (uint32_t tile = done; tile < end; ++tile) {
+      gate_sums.push_back(multiply_tile(gates, tile, xs));
+      up_sums.push_back(multiply_tile(ups, tile, xs));
+    }
+    for (uint32_t tile = done; tile < end; ++tile) {
+      for (uint32_t r = 0; r < rows; ++r) {
+        const Term gated =
+            epilogue(gate_sums[tile - done][r], xs[r], gates, gates.scales[tile], nullptr, nullptr);
+        const Term upper = epilogue(up_sums[tile - done][r], xs[r], ups, ups.scales[tile], nullptr, nullptr);
+        const Term value = vector_math::silu_gate(*s, gated, upper);
+        add_magnitude(ys[r], value);
+        ys[r].words.push_back(s->store(value, ChipScheduler::kInBoth));
+      }
+    }
+    // The running magnitudes wait in memory where many rows would fill the ALUs.
+    for (Vectors& y : ys)
+      if (rows > 1) y.magnitude = s->store(y.magnitude, ChipScheduler::kInBoth);
+    done = end;
   }
-  for (uint32_t row = 0; row < gates.row_tiles; ++row) {
-    const Term gated = epilogue(gate_sums[row], x, gates, gates.scales[row], nullptr, nullptr);
-    const Term value =
-        vector_math::silu_gate(*s, gated, epilogue(up_sums[row], x, ups, ups.scales[row], nullptr, nullptr));
-    add_magnitude(y, value);
-    y.words.push_back(s->store(value, ChipScheduler::kInBoth));
-  }
-  return y;
+  return ys;
 }
 
-Lowering::State::Vectors Lowering::State::attention(uint32_t id) {
+std::vector<Lowering::State::Vectors> Lowering::State::attention(uint32_t id) {
   const Node& node = graph.nodes[id];
   const AttentionPlacement& placement_of = placed[id].attention;
   const HeadLayout& heads = placement_of.layout;
   const int32_t source = static_cast<int32_t>(id);
-  const Vectors &q = vectors.at(node.inputs[0]), &k = vectors.at(node.inputs[1]),
-                &v = vectors.at(node.inputs[2]);
-  const uint32_t span = node.head_width / 16, last = blocks - 1;
+  const std::vector<Vectors>&q = vectors.at(node.inputs[0]), &k = vectors.at(node.inputs[1]),
+        &v = vectors.at(node.inputs[2]);
+  const uint32_t span = node.head_width / 16, last = blocks - 1, groups = lanes / 16;
   const float factor = node.factor * numerics::kLog2E;
   const std::vector<ChipScheduler::Plane> key_planes = {{kEast, 0}, {kEast, 1}},
                                           value_planes = {{kWest, 0}, {kWest, 1}};
-  const auto scales_of = [&](const Term& x, const std::string& name) {
+  const auto scales_of = [&](const Term& x, const std::string& name, uint32_t row) {
     const HeadScale scale = scale_of(maximum_over_lanes(magnitude_of(x), LpuOp::IntegerMaximum, span),
-                                     node.name + "." + name, source);
+                                     node.name + "#" + name, source, row);
     return HeadScale{s->store(scale.scale, ChipScheduler::kInBoth), scale.inverse};
   };
   // A scale of each head, from its own lanes into all lanes.
   const auto spread = [&](const Term& scale, uint32_t head) {
     return s->distributed(s->permuted(scale, placement_of.spread), placement_of.head_lanes[head]);
   };
-  Vectors out{layout[id], {}, nullptr};
+  std::vector<Vectors> out(rows, {layout[id], {}, nullptr});
 
   for (uint32_t set = 0; set < heads.sets; ++set) {
     const KvTile& current = placement_of.tiles[last][set];
-    const uint32_t groups = lanes / 16;
-    // The new key and value: into the staging row, the last of the block.
+    // New keys and values: into the staging rows, the last of the block.
     struct New {
       std::array<Term, 2> planes;  // for the scatter to their own row
-      std::array<Cycle, 2> staged{};
       Term scale;
     };
-    const auto append = [&](const Term& x, const std::string& name, const std::array<Tile, 2>& tiles,
-                            ChipScheduler::Copies copies) {
-      New result;
-      const HeadScale scale = scales_of(x, name);
-      const auto [high, low] = quantise_planes(*s, x, scale.inverse);
-      const std::array<Term, 2> both = {high, low};
-      for (uint32_t part = 0; part < 2; ++part) {
-        const Tile& tile = tiles[part];
-        const Place place{tile.hemisphere, tile.slices[15],
-                          static_cast<uint16_t>(tile.bases[15] + groups - 1)};
-        result.staged[part] = ChipScheduler::ready(s->store_at(both[part], place, 1));
-        result.planes[part] = s->store(both[part], copies, 1);
+    struct Staged {
+      std::vector<New> rows;
+      std::array<std::vector<Cycle>, 2> ready;  // of each plane's groups
+    };
+    const auto append = [&](const std::vector<Vectors>& xs, const std::string& name,
+                            const std::array<Tile, 2>& tiles, ChipScheduler::Copies copies) {
+      Staged result;
+      for (std::vector<Cycle>& ready : result.ready) ready.assign(groups, 0);
+      for (uint32_t r = 0; r < rows; ++r) {
+        const Term& x = xs[r].words[set];
+        const HeadScale scale = scales_of(x, name, r);
+        const auto [high, low] = quantise_planes(*s, x, scale.inverse);
+        const std::array<Term, 2> both = {high, low};
+        New& added = result.rows.emplace_back();
+        const uint32_t lane = lanes - rows + r;
+        for (uint32_t part = 0; part < 2; ++part) {
+          const Tile& tile = tiles[part];
+          const Place place{tile.hemisphere, tile.slices[lane % 16],
+                            static_cast<uint16_t>(tile.bases[lane % 16] + lane / 16)};
+          Cycle& ready = result.ready[part][lane / 16];
+          ready = std::max(ready, ChipScheduler::ready(s->store_at(both[part], place, 1)));
+          added.planes[part] = s->store(both[part], copies, 1);
+        }
+        added.scale = scale.scale;
       }
-      result.scale = scale.scale;
       return result;
     };
-    const New key = append(k.words[set], "k", current.keys, ChipScheduler::kInEast);
+    // The scales of a block's positions, the new ones in their staging lanes.
+    const auto current_scales = [&](const Staged& staged, const std::vector<Place>& table, uint32_t head) {
+      Term scales = constant(table[head]);
+      for (uint32_t r = 0; r < rows; ++r)
+        scales = s->op(LpuOp::Select, step_rows[r].staging, spread(staged.rows[r].scale, head), scales);
+      return scales;
+    };
+    const Staged keys = append(k, "k", current.keys, ChipScheduler::kInEast);
     // Queries: a vector of planes for each head, zero in the other heads' lanes.
-    std::vector<std::array<Term, 2>> query;  // [r * vector_heads + head]
-    std::vector<Term> query_scales;
-    for (uint32_t r = 0; r < heads.group; ++r) {
-      const Term& x = q.words[set * heads.group + r];
-      const HeadScale scale = scales_of(x, fmt::format("q{}", r));
-      const auto [high, low] = quantise_planes(*s, x, scale.inverse);
-      for (uint32_t head = 0; head < heads.vector_heads; ++head) {
-        const Term mask = constant(placement_of.head_masks[head]);
-        query.push_back({s->store(s->op(LpuOp::And, high, mask), ChipScheduler::kInEast, 1),
-                         s->store(s->op(LpuOp::And, low, mask), ChipScheduler::kInEast, 1)});
+    const uint32_t per_row = heads.group * heads.vector_heads, count = rows * per_row;
+    std::vector<std::array<Term, 2>> query;  // [row][group][head of the vector]
+    std::vector<Term> query_scales;          // [row][group]
+    for (uint32_t r = 0; r < rows; ++r) {
+      for (uint32_t g = 0; g < heads.group; ++g) {
+        const Term& x = q[r].words[set * heads.group + g];
+        const HeadScale scale = scales_of(x, fmt::format("q{}", g), r);
+        const auto [high, low] = quantise_planes(*s, x, scale.inverse);
+        for (uint32_t head = 0; head < heads.vector_heads; ++head) {
+          const Term mask = constant(placement_of.head_masks[head]);
+          query.push_back({s->store(s->op(LpuOp::And, high, mask), ChipScheduler::kInEast, 1),
+                           s->store(s->op(LpuOp::And, low, mask), ChipScheduler::kInEast, 1)});
+        }
+        query_scales.push_back(scale.scale);
       }
-      query_scales.push_back(scale.scale);
     }
-    const New value = append(v.words[set], "v", current.values, ChipScheduler::kInWest);
+    const Staged values = append(v, "v", current.values, ChipScheduler::kInWest);
 
     // Scores, block by block.
-    const uint32_t count = heads.group * heads.vector_heads;
     std::vector<std::vector<Term>> z(count);
-    std::vector<Term> largest(count);
+    std::vector<Term> largest(count), stored_scales(heads.vector_heads);
     for (uint32_t block = 0; block < blocks; ++block) {
       const KvTile& tile = placement_of.tiles[block][set];
       for (uint32_t part = 0; part < 2; ++part) {
-        std::vector<Cycle> ready(groups, 0);
-        if (block == last) ready.back() = key.staged[part];
+        const std::vector<Cycle> ready = block == last ? keys.ready[part] : std::vector<Cycle>();
         s->install(key_planes[part], tile.keys[part], ready);
       }
       for (uint32_t i = 0; i < count; ++i) {
-        const uint32_t head = i % heads.vector_heads, r = i / heads.vector_heads;
+        const uint32_t head = i % heads.vector_heads, r = i / per_row;
         const Term hh = s->product(key_planes[0], query[i][0], 0),
                    hl = s->product(key_planes[0], query[i][1], 0);
         const Term lh = s->product(key_planes[1], query[i][0], 0),
                    ll = s->product(key_planes[1], query[i][1], 0);
         s->set_not_before(ChipScheduler::ready(ll));
         Term scales = constant(tile.key_scales[head]);
-        if (block == last) scales = s->op(LpuOp::Select, staging, spread(key.scale, head), scales);
-        const Term query_scale = s->op(LpuOp::Multiply, spread(query_scales[r], head), immediate(factor));
+        if (block == last) {
+          Term& stored = stored_scales[head];
+          if (stored == nullptr) {
+            stored = current_scales(keys, tile.key_scales, head);
+            if (rows > 1) stored = s->store(stored, ChipScheduler::kInBoth);
+          }
+          scales = stored;
+          if (rows == 1) stored = nullptr;
+        }
+        const Term query_scale =
+            s->op(LpuOp::Multiply, spread(query_scales[i / heads.vector_heads], head), immediate(factor));
         s->set_not_before(0);
         Term score_term = score(*s, hh, s->op(LpuOp::IntegerAdd, hl, lh), ll,
                                 PlaneBounds::of_terms(node.head_width), query_scale, scales);
-        if (block == last) score_term = s->op(LpuOp::Select, visible, score_term, immediate(kFarBelow));
+        if (block == last)
+          score_term = s->op(LpuOp::Select, step_rows[r].visible, score_term, immediate(kFarBelow));
         largest[i] = largest[i] == nullptr ? score_term : s->op(LpuOp::Maximum, largest[i], score_term);
         z[i].push_back(s->store(score_term, ChipScheduler::kInBoth));
         largest[i] = blocks == 1 ? z[i].back() : s->store(largest[i], ChipScheduler::kInBoth);
@@ -870,9 +950,7 @@ Lowering::State::Vectors Lowering::State::attention(uint32_t id) {
     // The block's values, positions across lanes: the array multiplies them with the identity.
     std::array<std::vector<Cycle>, 2> transposed;
     for (uint32_t part = 0; part < 2; ++part) {
-      std::vector<Cycle> ready(groups, 0);
-      ready.back() = value.staged[part];
-      s->install(value_planes[part], current.values[part], ready);
+      s->install(value_planes[part], current.values[part], values.ready[part]);
       const Tile& tile = current.values_transposed[part];
       transposed[part].assign(tile.groups, 0);
       for (uint32_t i = 0; i < heads.vector_heads * node.head_width; ++i) {
@@ -885,10 +963,9 @@ Lowering::State::Vectors Lowering::State::attention(uint32_t id) {
 
     // Weights of the positions.
     install_ones(key_planes);
-    std::vector<Term> denominators(count), value_scale(count);
+    std::vector<Term> maxima(count), magnitudes(count), value_scale(count), denominators(count);
     std::vector<std::vector<std::array<Term, 2>>> weights(count);
-    std::vector<std::vector<Term>> weighted(count);
-    std::vector<Term> maxima(count), magnitudes(count);
+    std::vector<std::vector<Term>> weighted(count), digit_words(count);
     for (uint32_t i = 0; i < count; ++i)
       maxima[i] = s->store(maximum_over_lanes(largest[i], LpuOp::Maximum, 0), ChipScheduler::kInBoth);
     const auto dither_of = [&](uint32_t block) {
@@ -897,13 +974,22 @@ Lowering::State::Vectors Lowering::State::attention(uint32_t id) {
       for (uint32_t lane = 0; lane < lanes; ++lane) dither[lane] = numerics::dither(block * lanes + lane);
       return constant(placement.words(words_of(dither)));
     };
-    std::vector<std::vector<Term>> digit_words(count);
+    std::ranges::fill(stored_scales, nullptr);
     for (uint32_t i = 0; i < count; ++i) {
       const uint32_t head = i % heads.vector_heads;
       for (uint32_t block = 0; block < blocks; ++block) {
         const auto e = exp2_parts(*s, s->op(LpuOp::Subtract, z[i][block], maxima[i]));
-        Term scales = constant(placement_of.tiles[block][set].value_scales[head]);
-        if (block == last) scales = s->op(LpuOp::Select, staging, spread(value.scale, head), scales);
+        const std::vector<Place>& table = placement_of.tiles[block][set].value_scales;
+        Term scales = constant(table[head]);
+        if (block == last) {
+          Term& stored = stored_scales[head];
+          if (stored == nullptr) {
+            stored = current_scales(values, table, head);
+            if (rows > 1) stored = s->store(stored, ChipScheduler::kInBoth);
+          }
+          scales = stored;
+          if (rows == 1) stored = nullptr;
+        }
         const Term product = exp2_times(*s, e, scales);
         const Term magnitude = magnitude_of(product);
         magnitudes[i] =
@@ -916,7 +1002,7 @@ Lowering::State::Vectors Lowering::State::attention(uint32_t id) {
     }
     for (uint32_t i = 0; i < count; ++i) {
       const Term m = maximum_over_lanes(magnitudes[i], LpuOp::IntegerMaximum, 0);
-      const HeadScale scale = scale_of(m, fmt::format("{}.p{}", node.name, i), source);
+      const HeadScale scale = scale_of(m, fmt::format("{}#p{}", node.name, i % per_row), source, i / per_row);
       for (uint32_t block = 0; block < blocks; ++block) {
         weights[i].push_back(
             stored_planes(quantise_planes_dithered(*s, weighted[i][block], scale.inverse, dither_of(block)),
@@ -931,50 +1017,62 @@ Lowering::State::Vectors Lowering::State::attention(uint32_t id) {
       denominators[i] = s->store(divide(*s, value_scale[i], denominator), ChipScheduler::kInBoth);
     }
 
-    // Values.
-    std::vector<std::array<Term, 4>> sums(count);
-    for (uint32_t block = 0; block < blocks; ++block) {
-      for (uint32_t part = 0; part < 2; ++part) {
-        const std::vector<Cycle> ready = block == last ? transposed[part] : std::vector<Cycle>();
-        s->install(value_planes[part], placement_of.tiles[block][set].values_transposed[part], ready);
+    // Values: as many rows at once as their sums find accumulators.
+    const uint32_t rows_at_once = std::max(1u, model.machine.geometry.accumulators * 7 / (16 * per_row));
+    for (uint32_t from = 0; from < rows; from += rows_at_once) {
+      const uint32_t begin = from * per_row, end = std::min(from + rows_at_once, rows) * per_row;
+      std::vector<std::array<Term, 4>> sums(count);
+      for (uint32_t block = 0; block < blocks; ++block) {
+        for (uint32_t part = 0; part < 2 && (from == 0 || blocks > 1); ++part) {
+          const std::vector<Cycle> ready = block == last ? transposed[part] : std::vector<Cycle>();
+          s->install(value_planes[part], placement_of.tiles[block][set].values_transposed[part], ready);
+        }
+        for (uint32_t i = begin; i < end; ++i) {
+          for (uint32_t part = 0; part < 4; ++part)
+            sums[i][part] = s->product(value_planes[part / 2], weights[i][block][part % 2], 0, sums[i][part]);
+        }
       }
-      for (uint32_t i = 0; i < count; ++i) {
-        for (uint32_t part = 0; part < 4; ++part)
-          sums[i][part] = s->product(value_planes[part / 2], weights[i][block][part % 2], 0, sums[i][part]);
+      for (uint32_t i = begin; i < end; i += heads.vector_heads) {
+        Term vector;
+        for (uint32_t head = 0; head < heads.vector_heads; ++head) {
+          const std::array<Term, 4>& part = sums[i + head];
+          const Term exact = float_of_plane_sums(*s, part[0], s->op(LpuOp::IntegerAdd, part[1], part[2]),
+                                                 part[3], PlaneBounds::of_terms(uint64_t{blocks} * lanes));
+          const Term scaled = s->op(LpuOp::Multiply, exact, denominators[i + head]);
+          const Term mask = constant(placement_of.head_masks[head]);
+          vector = vector == nullptr ? s->op(LpuOp::And, scaled, mask)
+                                     : s->op(LpuOp::Select, mask, scaled, vector);
+        }
+        Vectors& y = out[i / per_row];
+        add_magnitude(y, vector);
+        y.words.push_back(s->store(vector, ChipScheduler::kInBoth));
       }
     }
-    for (uint32_t r = 0; r < heads.group; ++r) {
-      Term vector;
-      for (uint32_t head = 0; head < heads.vector_heads; ++head) {
-        const uint32_t i = r * heads.vector_heads + head;
-        const Term middle = s->op(LpuOp::IntegerAdd, sums[i][1], sums[i][2]);
-        const Term exact = float_of_plane_sums(*s, sums[i][0], middle, sums[i][3],
-                                               PlaneBounds::of_terms(uint64_t{blocks} * lanes));
-        const Term scaled = s->op(LpuOp::Multiply, exact, denominators[i]);
-        const Term mask = constant(placement_of.head_masks[head]);
-        vector =
-            vector == nullptr ? s->op(LpuOp::And, scaled, mask) : s->op(LpuOp::Select, mask, scaled, vector);
-      }
-      add_magnitude(out, vector);
-      out.words.push_back(s->store(vector, ChipScheduler::kInBoth));
-    }
+    for (Vectors& y : out)
+      if (rows > 1) y.magnitude = s->store(y.magnitude, ChipScheduler::kInBoth);
 
-    // The new key and value to the rows of their position, for later steps.
-    for (uint32_t part = 0; part < 2; ++part) {
-      for (uint32_t slot = 0; slot < 16; ++slot) {
-        const auto to = [&](const Tile& tile) {
-          return Place{tile.hemisphere, tile.slices[slot], tile.bases[slot]};
-        };
-        s->scatter(key.planes[part], 0, to(current.keys[part]), slot_maps[slot], 0);
-        s->scatter(value.planes[part], 0, to(current.values[part]), slot_maps[slot], 0);
+    // New keys and values to the rows of their positions, for later steps.
+    for (uint32_t r = 0; r < rows; ++r) {
+      for (uint32_t part = 0; part < 2; ++part) {
+        for (uint32_t slot = 0; slot < 16; ++slot) {
+          const auto to = [&](const Tile& tile) {
+            return Place{tile.hemisphere, tile.slices[slot], tile.bases[slot]};
+          };
+          const Term& map = step_rows[r].slot_maps[slot];
+          s->scatter(keys.rows[r].planes[part], 0, to(current.keys[part]), map, 0);
+          s->scatter(values.rows[r].planes[part], 0, to(current.values[part]), map, 0);
+        }
       }
     }
     for (uint32_t head = 0; head < heads.vector_heads; ++head) {
-      const auto update = [&](Place row, const Term& scale) {
-        s->store_at(s->op(LpuOp::Select, is_new, spread(scale, head), constant(row)), row, 4);
+      const auto update = [&](Place place, const Staged& staged) {
+        Term scales = constant(place);
+        for (uint32_t r = 0; r < rows; ++r)
+          scales = s->op(LpuOp::Select, step_rows[r].is_new, spread(staged.rows[r].scale, head), scales);
+        s->store_at(scales, place, 4);
       };
-      update(current.key_scales[head], key.scale);
-      update(current.value_scales[head], value.scale);
+      update(current.key_scales[head], keys);
+      update(current.value_scales[head], values);
     }
   }
   return out;
@@ -983,19 +1081,21 @@ Lowering::State::Vectors Lowering::State::attention(uint32_t id) {
 // Logits tile by tile; beside them the largest of each lane and the tile that it came from.
 void Lowering::State::head(uint32_t id) {
   const Node& node = graph.nodes[id];
-  const Quantised& x = quantised_values.at(node.inputs[0]);
+  const std::vector<Quantised>& xs = quantised_values.at(node.inputs[0]);
   const MatrixPlacement& matrix = output.matrix;
   Term best, best_tile;
-  for (uint32_t row = 0; row < matrix.row_tiles; ++row) {
-    const std::vector<Sums> sums = multiply_row(matrix, row, x);
-    Term logit = epilogue(sums, x, matrix, matrix.scales[row], nullptr, nullptr);
-    Place port = logits_port;
-    port.row = static_cast<uint16_t>(port.row + row);
-    s->store_at(logit, port, 4);
+  for (uint32_t tile = 0; tile < matrix.row_tiles; ++tile) {
+    const std::vector<TileSums> sums = multiply_tile(matrix, tile, xs);
+    Term logit;
+    for (uint32_t r = 0; r < rows; ++r) {
+      logit = epilogue(sums[r], xs[r], matrix, matrix.scales[tile], nullptr, nullptr);
+      s->store_at(logit, row_of(logits_port, r * matrix.row_tiles + tile), 4);
+    }
+    if (rows > 1) continue;  // of several rows the host takes what it wants
     std::vector<uint32_t> real(lanes);
     bool all = true;
     for (uint32_t lane = 0; lane < lanes; ++lane) {
-      real[lane] = output.ids[row * lanes + lane] >= 0 ? ~0u : 0;
+      real[lane] = output.ids[tile * lanes + lane] >= 0 ? ~0u : 0;
       all = all && real[lane] != 0;
     }
     if (!all) logit = s->op(LpuOp::Select, constant(placement.words(real)), logit, immediate(-HUGE_VALF));
@@ -1006,8 +1106,9 @@ void Lowering::State::head(uint32_t id) {
     }
     const Term better = s->op(LpuOp::Less, best, logit);
     best = s->op(LpuOp::Maximum, best, logit);
-    best_tile = s->op(LpuOp::Select, better, immediate(row), best_tile);
+    best_tile = s->op(LpuOp::Select, better, immediate(tile), best_tile);
   }
+  if (rows > 1) return;
   // The lowest id among the lanes that hold the largest: ids are below 2^24, so binary32 holds them.
   best = s->store(best, ChipScheduler::kInBoth);
   best_tile = s->store(best_tile, ChipScheduler::kInBoth);
@@ -1052,15 +1153,24 @@ uint32_t Lowering::State::last_taker(uint32_t value) const {
 void Lowering::State::run_node(uint32_t id) {
   const Node& node = graph.nodes[id];
   s->set_source(static_cast<int32_t>(id));
+  const auto each_row = [&](auto make) {
+    std::vector<Vectors> values;
+    for (uint32_t row = 0; row < rows; ++row) values.push_back(make(row));
+    vectors[id] = std::move(values);
+  };
   switch (node.op) {
     case Op::Embed:
-      vectors[id] = embed(id);
+      each_row([&](uint32_t row) { return embed(id, row); });
       break;
     case Op::RmsNorm:
-      vectors[id] = rms_norm(id);
+      install_ones(planes_of(model.machine));
+      each_row([&](uint32_t row) { return rms_norm(id, row); });
       break;
     case Op::Quantise:
-      quantised_values[id] = quantised(vectors.at(node.inputs[0]), node.name, static_cast<int32_t>(id));
+      for (uint32_t row = 0; row < rows; ++row) {
+        const Vectors& x = vectors.at(node.inputs[0])[row];
+        quantised_values[id].push_back(quantised(x, node.name, static_cast<int32_t>(id), row));
+      }
       break;
     case Op::MatMul:
       if (id == graph.logits) {
@@ -1078,20 +1188,26 @@ void Lowering::State::run_node(uint32_t id) {
     case Op::SiluGate:
       vectors[id] = silu_gate(id);
       break;
-    case Op::Add: {
-      Vectors sum{layout[id], {}, nullptr};
-      const Vectors &a = vectors.at(node.inputs[0]), &b = vectors.at(node.inputs[1]);
-      for (size_t v = 0; v < a.words.size(); ++v) {
-        const Term value = s->op(LpuOp::Add, a.words[v], b.words[v]);
-        add_magnitude(sum, value);
-        sum.words.push_back(s->store(value, ChipScheduler::kInBoth));
-      }
-      vectors[id] = sum;
+    case Op::Add:
+      each_row([&](uint32_t row) {
+        Vectors sum{layout[id], {}, nullptr};
+        const Vectors &a = vectors.at(node.inputs[0])[row], &b = vectors.at(node.inputs[1])[row];
+        for (size_t v = 0; v < a.words.size(); ++v) {
+          const Term value = s->op(LpuOp::Add, a.words[v], b.words[v]);
+          add_magnitude(sum, value);
+          sum.words.push_back(s->store(value, ChipScheduler::kInBoth));
+        }
+        return sum;
+      });
       break;
-    }
     case Op::Select:
       vectors[id] = vectors.at(node.inputs[0]);
       break;
+  }
+  // The rows' magnitudes wait in memory where they would fill the ALUs.
+  if (rows > 1 && vectors.contains(id)) {
+    for (Vectors& x : vectors.at(id))
+      if (x.magnitude != nullptr) x.magnitude = s->store(x.magnitude, ChipScheduler::kInBoth);
   }
   // What no later node takes is let go of.
   for (uint32_t value = 0; value < id; ++value) {
@@ -1109,20 +1225,29 @@ std::vector<uint32_t> Lowering::State::crossing(uint32_t node) const {
   return values;
 }
 
-void Lowering::State::run(uint32_t count, const Handover& received, Handover& sent) {
-  blocks = count;
+void Lowering::State::run(Extent extent, const Handover& received, Handover& sent) {
+  blocks = extent.blocks;
+  rows = extent.rows;
+  step_rows.assign(rows, {});
   sent.clear();
   size_t next = 0;
-  position = is_first() ? constant(position_port) : s->receive(kLinkFromLast, received[next++]);
-  if (!is_last()) sent.push_back(s->send(position, kLinkToNext));
+  for (uint32_t r = 0; r < rows; ++r) {
+    Term& position = step_rows[r].position;
+    position = is_first() ? constant(row_of(position_port, r)) : s->receive(kLinkFromLast, received[next++]);
+    if (!is_last()) sent.push_back(s->send(position, kLinkToNext));
+  }
   begin_step();
   if (!is_first()) {
     for (const uint32_t value : crossing(model.share.first)) {
       s->set_source(static_cast<int32_t>(value));
-      Vectors& x = vectors[value] = {layout[value], {}, nullptr};
-      for (uint32_t v = 0; v < layout[value]->vectors; ++v) {
-        x.words.push_back(s->receive(kLinkFromLast, received[next++]));
-        add_magnitude(x, x.words.back());
+      std::vector<Vectors>& xs = vectors[value];
+      for (uint32_t r = 0; r < rows; ++r) {
+        Vectors& x = xs.emplace_back(Vectors{layout[value], {}, nullptr});
+        for (uint32_t v = 0; v < layout[value]->vectors; ++v) {
+          x.words.push_back(s->receive(kLinkFromLast, received[next++]));
+          add_magnitude(x, x.words.back());
+        }
+        if (rows > 1) x.magnitude = s->store(x.magnitude, ChipScheduler::kInBoth);
       }
     }
   }
@@ -1130,12 +1255,15 @@ void Lowering::State::run(uint32_t count, const Handover& received, Handover& se
   if (!is_last()) {
     for (const uint32_t value : crossing(model.share.end)) {
       LOCKSTEP_CHECK(vectors.contains(value));
-      for (const Term& word : vectors.at(value).words) sent.push_back(s->send(word, kLinkToNext));
+      for (const Vectors& x : vectors.at(value))
+        for (const Term& word : x.words) sent.push_back(s->send(word, kLinkToNext));
     }
-  } else if (model.share.chips > 1) {
-    sent.push_back(s->send(next_token, kLinkToNext));
-  } else {
-    take_token(next_token);
+  } else if (rows == 1) {
+    if (model.share.chips > 1) {
+      sent.push_back(s->send(next_token, kLinkToNext));
+    } else {
+      take_token(next_token);
+    }
   }
   end_step();
 }
@@ -1152,11 +1280,12 @@ void Lowering::State::take_token(const Term& token) {
 void Lowering::State::end_step() {
   vectors.clear();
   quantised_values.clear();
-  slot_maps.clear();
-  next_token = position = cosines = sines = visible = is_new = staging = dither_last = nullptr;
+  step_rows.clear();
+  next_token = dither_last = nullptr;
 }
 
-Lowering::Lowering(ChipModel& model, uint32_t context) : state_(std::make_unique<State>(model, context)) {}
+Lowering::Lowering(ChipModel& model, uint32_t context, uint32_t rows_max)
+    : state_(std::make_unique<State>(model, context, rows_max)) {}
 Lowering::~Lowering() = default;
 
 void Lowering::take_next_token(ChipScheduler& schedule, const Handover& received) {
@@ -1168,15 +1297,16 @@ uint32_t Lowering::blocks_max() const {
   return state_->blocks_max;
 }
 
-std::unique_ptr<ChipScheduler> Lowering::schedule(uint32_t blocks, const Handover& received, Handover& sent) {
+std::unique_ptr<ChipScheduler> Lowering::schedule(Extent extent, const Handover& received, Handover& sent) {
   constexpr Cycle kHoldLongest_cycles = 200;
   SchedulerOptions options = state_->model.options;
+  options.fetch_slots = extent.fetch_slots;
   for (;; options.hold_min_cycles *= 2) {
     auto scheduler = std::make_unique<ChipScheduler>(state_->model.machine, state_->model.memory, options,
                                                      [this](uint32_t bits) { return state_->uniform(bits); });
     state_->s = scheduler.get();
     try {
-      state_->run(blocks, received, sent);
+      state_->run(extent, received, sent);
       return scheduler;
     } catch (const ResultLost&) {
       state_->end_step();

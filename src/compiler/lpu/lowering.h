@@ -57,15 +57,22 @@ inline constexpr uint32_t kLinkToNext = 0, kLinkFromLast = 1;
 // What a chip sends to the next one: words, in this order.
 using Handover = std::vector<ChipScheduler::Sent>;
 
-// Lowers a chip's share of the step of one token.
+// How much a schedule is for: rows of tokens at successive positions of block `blocks` - 1, which all lie in
+// that block.
+struct Extent {
+  uint32_t blocks = 1, rows = 1;
+  bool fetch_slots = false;
+};
+
+// Lowers a chip's share of a step.
 class Lowering {
  public:
-  // Places weights, constants and the KV cache of `context` positions.
-  Lowering(ChipModel& model, uint32_t context);
+  // Places weights, constants and the KV cache of `context` positions, for up to `rows_max` rows a step.
+  Lowering(ChipModel& model, uint32_t context, uint32_t rows_max);
   ~Lowering();
-  // The schedule of the entry for positions of block `blocks` - 1. `received`: what the chip before sent,
-  // empty for the first; `sent`: what this one sends.
-  std::unique_ptr<ChipScheduler> schedule(uint32_t blocks, const Handover& received, Handover& sent);
+  // `received`: what the chip before sent, empty for the first; `sent`: what this one sends. Of one row the
+  // last chip gives the next token beside the logits.
+  std::unique_ptr<ChipScheduler> schedule(Extent extent, const Handover& received, Handover& sent);
   // The last chip's token comes back to the first, which is done with the old one.
   void take_next_token(ChipScheduler& schedule, const Handover& received);
   uint32_t blocks_max() const;

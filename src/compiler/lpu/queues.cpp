@@ -78,7 +78,7 @@ class QueueWriter {
       in_flight_ -= arrivals_.front().bytes;
       arrivals_.pop_front();
     }
-    LOCKSTEP_CHECK(buffered_ >= bytes);
+    if (buffered_ < bytes) throw TextLate();
     buffered_ -= bytes;
     text_bytes_ += bytes;
     instructions_.push_back(std::move(instruction));

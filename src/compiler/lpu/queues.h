@@ -10,6 +10,9 @@
 
 namespace lockstep::compiler::lpu {
 
+// Thrown where a queue has no idle cycle to fetch its text in time: SchedulerOptions::fetch_slots keeps some.
+struct TextLate {};
+
 // The instructions that issue in the issues' cycles, counted from the first cycle after the barrier. The
 // queue starts with a Notify where `notifies`, a Sync elsewhere. REQUIRES: issues in order of cycle.
 // `sources` gets, for each instruction, the issue's source. Throws an internal error where a fetch finds no

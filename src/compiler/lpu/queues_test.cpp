@@ -170,12 +170,12 @@ TEST(Queues, FetchesTextBeforeItIsWanted) {
   }
 }
 
-TEST(Queues, NoCycleForAFetchIsAnInternalError) {
+TEST(Queues, NoCycleForAFetchIsTold) {
   machine::Machine small = chip();
   small.geometry.queue_bytes = 64;
   std::vector<Issue> issues;
   for (uint32_t i = 0; i < 100; ++i) issues.push_back(read(i, 7 * (i % 2)));
-  EXPECT_THROW(instructions_of(issues, small), Error);
+  EXPECT_THROW(instructions_of(issues, small), TextLate);
 }
 
 }  // namespace

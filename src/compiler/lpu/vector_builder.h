@@ -5,7 +5,7 @@
 //   Ops::Term         a value of 32 bits in every lane: the result of an operation;
 //   Ops::Operand      made implicitly from a Term and from an Immediate;
 //   ops.op(LpuOp, a), ops.op(LpuOp, a, b), ops.op(LpuOp, a, b, c)   with Operands a, b, c, giving a Term;
-//   ops.rsqrt_bits()  significant bits of RSqrt (program/isa/lpu_alu.h); 12 at least.
+//   ops.rsqrt_bits()  significant bits of RSqrt (program/isa/lpu_alu.h): 12, or 14 to 24.
 // An instruction has one immediate, so an operation names one at the most; a second constant is a Move of
 // its own, a Term that depends on no input and can be computed at any earlier time.
 #pragma once

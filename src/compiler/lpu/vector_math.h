@@ -8,6 +8,9 @@
 // Res. Dev. 34 (1990). That the short forms are right is shown by trying every input, or the hardest ones.
 #pragma once
 
+#include <array>
+#include <bit>
+#include <cmath>
 #include <cstdint>
 
 #include "base/error.h"
@@ -15,6 +18,7 @@
 #include "compiler/lpu/vector_integers.h"
 #include "numerics/float32.h"
 #include "numerics/q16.h"
+#include "program/isa/lpu_alu.h"
 
 namespace lockstep::compiler::vector_math {
 
@@ -30,7 +34,9 @@ struct Reciprocal {
   Term minus_y, z, e, e_minus_1, rounded;
 };
 
-// y > 0 normal, up to 2^126. `near_y` is y itself or something within 2^-20 of it that is known earlier.
+// y > 0 normal, up to 2^126. `near_y` is y itself or something within 2^-20 of it that is known earlier. The
+// 1 of `e_minus_1` is a unit too large: just below y = 2, where an RSqrt that rounds down gives e < 0 and 1/y
+// is little above the middle between two binary32, that moves `rounded` the right way.
 template <class Ops>
 Reciprocal<typename Ops::Term> reciprocal_parts(Ops& ops, const typename Ops::Term& y,
                                                 const typename Ops::Term& near_y) {
@@ -38,12 +44,12 @@ Reciprocal<typename Ops::Term> reciprocal_parts(Ops& ops, const typename Ops::Te
   const auto root = ops.op(RSqrt, near_y);
   const auto z = ops.op(Multiply, root, root);
   const auto e = ops.op(Fma, y, z, immediate(-1.0f));
-  const auto e_minus_1 = ops.op(Add, e, immediate(-1.0f));
+  const auto e_minus_1 = ops.op(Add, e, immediate(-0x1.000002p0f));
   const auto rounded = ops.op(Fma, ops.op(Multiply, z, e), e_minus_1, z);
   return {negative(ops, y), z, e, e_minus_1, rounded};
 }
 
-// x / y from parts of 1/y, within 1.6 units of the last place: q + q*series, series = -e (and e*e).
+// x / y from parts of 1/y, within a unit or two of the last place: q - q*e, and + q*e*e for a coarse RSqrt.
 template <class Ops>
 typename Ops::Term near_quotient(Ops& ops, const typename Ops::Term& x,
                                  const Reciprocal<typename Ops::Term>& parts) {
@@ -63,20 +69,20 @@ typename Ops::Term corrected(Ops& ops, const typename Ops::Term& q, const typena
   return ops.op(Fma, ops.op(Fma, minus_y, q, x), reciprocal, q);
 }
 
-// x / y, correctly rounded: x zero or normal in magnitude, y positive, and neither the quotient nor a
-// remainder 2^-24 of x subnormal. The remainder is taken twice, as then the second quotient is within half a
-// unit and little of the exact one and the third certain, but for a y of all mantissa bits, whose rounded
-// reciprocal 1/2 (say) has an error of more than half a unit: there it is moved up.
+// x / y, correctly rounded: y positive and normal, up to 2^126, x zero or of any sign, and neither the
+// quotient nor the remainder, 2^-24 of x, subnormal. The remainder is taken twice: the second quotient is
+// within half a unit and very little of the exact one, and with a reciprocal within half a unit the third is
+// right. 1/(2 - 2^-23) would round to 1/2, which is too far; the bit of its neighbour moves it up.
 template <class Ops>
 typename Ops::Term divide(Ops& ops, const typename Ops::Term& x, const typename Ops::Term& y) {
   using enum program::isa::LpuOp;
   const auto parts = reciprocal_parts(ops, y, y);
+  const auto second = corrected(ops, near_quotient(ops, x, parts), x, parts.minus_y, parts.rounded);
   const auto mantissa = ops.op(And, y, immediate(kMantissaBits));
   const auto all_ones = ops.op(IntegerEqual, mantissa, immediate(kMantissaBits));
-  const auto reciprocal = ops.op(IntegerSubtract, parts.rounded, all_ones);
-  const auto near = near_quotient(ops, x, parts);
-  const auto second = corrected(ops, near, x, parts.minus_y, parts.rounded);
-  return corrected(ops, second, x, parts.minus_y, reciprocal);
+  const auto moved_up = ops.op(Or, parts.rounded, ops.op(And, all_ones, immediate(1)));
+  const auto rest = ops.op(Fma, parts.minus_y, parts.rounded, immediate(1.0f));
+  return corrected(ops, second, x, parts.minus_y, ops.op(Fma, moved_up, rest, parts.rounded));
 }
 
 // The constant 1/n as the sum of two binary32.
@@ -110,7 +116,9 @@ struct Q16Scale {
   Term s, r;  // m / levels and levels / m
 };
 
-// The scale of Q16 for 2^-65 <= m < 2^32; both are zero where m < 2^-64. `levels` is kQ16Levels or kQ8Levels.
+// The scale of Q16 for 2^-65 <= m < 2^32; both are zero where m < 2^-64. `levels` is kQ16Levels or
+// kQ8Levels; with these the first correction is enough, and from 21 bits of RSqrt on none is needed before
+// it.
 template <int32_t levels, class Ops>
 Q16Scale<typename Ops::Term> reciprocal_scale(Ops& ops, const typename Ops::Term& m) {
   using enum program::isa::LpuOp;
@@ -118,11 +126,14 @@ Q16Scale<typename Ops::Term> reciprocal_scale(Ops& ops, const typename Ops::Term
   const auto top = ops.op(And, nonzero, immediate(static_cast<float>(levels)));
   const auto s = ops.op(And, divide_by_constant(ops, m, levels), nonzero);
   const auto parts = reciprocal_parts(ops, m, m);
-  if (ops.rsqrt_bits() < 21) {
-    return {s, corrected(ops, near_quotient(ops, top, parts), top, parts.minus_y, parts.rounded)};
+  const auto q = ops.op(Multiply, top, parts.z);
+  if (ops.rsqrt_bits() >= 21) {
+    const auto minus_e = ops.op(Fma, parts.minus_y, parts.z, immediate(1.0f));
+    return {s, corrected(ops, q, top, parts.minus_y, ops.op(Fma, parts.z, minus_e, parts.z))};
   }
-  const auto reciprocal = ops.op(Fma, parts.z, ops.op(Fma, parts.minus_y, parts.z, immediate(1.0f)), parts.z);
-  return {s, corrected(ops, ops.op(Multiply, top, parts.z), top, parts.minus_y, reciprocal)};
+  const auto minus_top = ops.op(And, nonzero, immediate(-static_cast<float>(levels)));
+  const auto near = ops.op(Fma, ops.op(Multiply, minus_top, parts.z), parts.e, q);
+  return {s, corrected(ops, near, top, parts.minus_y, parts.rounded)};
 }
 
 // 1 / sqrt(x), both roundings, 2^-60 <= x <= 2^100. `near_x` is x itself or something within 2^-20 of it that
@@ -173,51 +184,41 @@ typename Ops::Term inverse_root_mean_square(Ops& ops, const DigitSums<typename O
   return inverse_root(ops, ops.op(Add, variance, immediate(eps)), near_variance);
 }
 
-// 2^n * fraction with n = rint(x), as two factors whose product is exact; `scale` is 0 where x < -64.
-template <class Term>
-struct Exp2Parts {
-  Term scale, fraction;
-};
-
-// x - rint(x).
-template <class Ops>
-typename Ops::Term beside_integer(Ops& ops, const typename Ops::Term& x) {
-  using enum program::isa::LpuOp;
-  return ops.op(Subtract, x, ops.op(Rint, x));
-}
-
-// P(f; c0, c1, ...) of section 6, coefficients as bits.
+// P(f; c0, c1, ...) of section 6 from its first step, fma(c0, f, c1), on.
 template <class Ops, class... Rest>
-typename Ops::Term polynomial(Ops& ops, const typename Ops::Term& f, uint32_t first, uint32_t second,
-                              Rest... rest) {
-  using enum program::isa::LpuOp;
-  auto p = ops.op(Fma, f, immediate(first), constant(ops, second));
-  ((p = ops.op(Fma, p, f, immediate(static_cast<uint32_t>(rest)))), ...);
+typename Ops::Term polynomial(Ops& ops, typename Ops::Term p, const typename Ops::Term& f, Rest... rest) {
+  ((p = ops.op(program::isa::LpuOp::Fma, p, f, immediate(rest))), ...);
   return p;
 }
 
+// a*f + b
+template <class Ops>
+typename Ops::Term linear(Ops& ops, const typename Ops::Term& f, uint32_t a, uint32_t b) {
+  return ops.op(program::isa::LpuOp::Fma, f, immediate(a), constant(ops, b));
+}
+
+// The coefficients of exp2, as bits.
 inline constexpr std::array<uint32_t, 6> kExp2{0x3aad9039u, 0x3c1e75d7u, 0x3d635c62u,
                                                0x3e75fcdbu, 0x3f317214u, 0x3f800000u};
-template <class Ops>
-typename Ops::Term exp2_fraction(Ops& ops, const typename Ops::Term& f) {
-  return polynomial(ops, f, kExp2[0], kExp2[1], kExp2[2], kExp2[3], kExp2[4], kExp2[5]);
-}
 
-// 2^rint(x) for rint(x) from -126 to 127; nonsense beyond.
-template <class Ops>
-typename Ops::Term power_of_two(Ops& ops, const typename Ops::Term& x) {
-  using enum program::isa::LpuOp;
-  return ops.op(IntegerMultiplyAdd, ops.op(FloatToInt32, x), immediate(1 << 23), constant(ops, 1.0f));
-}
-
-// Of x <= 126; with the mask `capped`, x > 126, of any finite x, and the scale is 0 there too.
+// exp2(x) as 2^n * fraction with n = rint(x), two factors whose product is exact; the scale is 0 where the
+// mask `zero` says so, and the fraction is P(f) with f = x - n and `first` its first step.
+template <class Term>
+struct Exp2Parts {
+  Term scale, fraction, f, first;
+};
 template <class Ops>
 Exp2Parts<typename Ops::Term> exp2_parts_except(Ops& ops, const typename Ops::Term& x,
                                                 const typename Ops::Term& zero) {
   using enum program::isa::LpuOp;
-  return {ops.op(Select, zero, immediate(0), power_of_two(ops, x)),
-          exp2_fraction(ops, beside_integer(ops, x))};
+  const auto power =
+      ops.op(IntegerMultiplyAdd, ops.op(FloatToInt32, x), immediate(1 << 23), constant(ops, 1.0f));
+  const auto f = ops.op(Subtract, x, ops.op(Rint, x));
+  const auto first = linear(ops, f, kExp2[0], kExp2[1]);
+  const auto fraction = polynomial(ops, first, f, kExp2[2], kExp2[3], kExp2[4], kExp2[5]);
+  return {ops.op(Select, zero, immediate(0), power), fraction, f, first};
 }
+// Of x <= 126; and of any finite x, where the mask `capped` is x > 126 and gives a scale of 0.
 template <class Ops>
 Exp2Parts<typename Ops::Term> exp2_parts(Ops& ops, const typename Ops::Term& x) {
   return exp2_parts_except(ops, x, ops.op(program::isa::LpuOp::Less, x, immediate(-64.0f)));
@@ -261,25 +262,32 @@ typename Ops::Term exp2_times(Ops& ops, const Exp2Parts<typename Ops::Term>& par
   return ops.op(Multiply, ops.op(Multiply, parts.scale, factor), parts.fraction);
 }
 
-// x / (1 + exp2(t)) for any finite t, where x is so that no quotient but a zero is subnormal unless t is near
-// 0. The sum is rounded once, as 2^n * fraction is exact. The reciprocal's estimate starts from the same
-// polynomial evaluated in pairs, (a + b*f*f)*(2^n*f*f) + (1 + 2^n*c) with a, b, c linear in f, nine cycles
-// before the sum is there. Tried with every input of the functions below.
+// Does RSqrt give more than 1/sqrt(2) for 2, so that reciprocal_parts' e is positive just below y = 2?
+inline bool rounds_root_of_half_up(uint32_t rsqrt_bits) {
+  const double root = program::isa::rsqrt_rounded(2.0f, rsqrt_bits);
+  return root * root > 0.5;
+}
+
+// x / (1 + exp2(t)), t finite, where the quotient is normal or t near 0. The sum is rounded once, as scale *
+// fraction is exact. The reciprocal's estimate starts from the same polynomial evaluated in pairs, (a +
+// b*f*f)*(2^n*f*f) + (1 + 2^n*c) with a, b and c linear in f, nine cycles before the sum is there; a little
+// above where that makes e negative. Shown right for each input of the functions that use it; of other x and
+// t one in many millions would not be. Not for an RSqrt of 13 bits, whose e is too coarse there.
 template <class Ops>
 typename Ops::Term divide_by_one_plus_exp2(Ops& ops, const typename Ops::Term& x,
                                            const typename Ops::Term& t) {
   using enum program::isa::LpuOp;
   const auto capped = ops.op(Less, immediate(126.0f), t);
-  const auto [scale, fraction] = exp2_parts(ops, t, capped);
+  const auto [scale, fraction, f, first] = exp2_parts(ops, t, capped);
   const auto one = ops.op(Select, capped, immediate(0x1p126f), constant(ops, 1.0f));
   const auto y = ops.op(Fma, scale, fraction, one);
-  const auto f = beside_integer(ops, t);
-  const auto linear = [&](uint32_t first, uint32_t second) {
-    return ops.op(Fma, f, immediate(first), constant(ops, second));
-  };
   const auto square = ops.op(Multiply, f, f);
-  const auto upper = ops.op(Fma, linear(kExp2[0], kExp2[1]), square, linear(kExp2[2], kExp2[3]));
-  const auto lower = ops.op(Fma, scale, linear(kExp2[4], kExp2[5]), one);
+  const auto upper = ops.op(Fma, first, square, linear(ops, f, kExp2[2], kExp2[3]));
+  const uint32_t bits = ops.rsqrt_bits();
+  LOCKSTEP_CHECK(bits == 12 || bits >= 14);
+  const float above = rounds_root_of_half_up(bits) ? 1 + std::ldexp(4.0f, -static_cast<int>(bits)) : 1;
+  const auto near_one = above == 1 ? one : ops.op(Select, capped, immediate(0x1p126f), constant(ops, above));
+  const auto lower = ops.op(Fma, scale, linear(ops, f, kExp2[4], std::bit_cast<uint32_t>(above)), near_one);
   const auto near_y = ops.op(Fma, upper, ops.op(Multiply, scale, square), lower);
   const auto parts = reciprocal_parts(ops, y, near_y);
   return corrected(ops, near_quotient(ops, x, parts), x, parts.minus_y, parts.rounded);
@@ -320,9 +328,9 @@ template <class Ops>
 typename Ops::Term gelu_erf(Ops& ops, const typename Ops::Term& x) {
   using enum program::isa::LpuOp;
   const auto z = ops.op(Multiply, ops.op(And, x, immediate(~kSignBit)), immediate(0x3f3504f3u));
-  const auto t =
-      divide(ops, constant(ops, 1.0f), ops.op(Fma, z, immediate(0x3ea7ba05u), constant(ops, 1.0f)));
-  const auto p = polynomial(ops, t, 0x3f87dc22u, 0xbfba00e3u, 0x3fb5f0e3u, 0xbe91a98eu, 0x3e827906u);
+  const auto t = divide(ops, constant(ops, 1.0f), linear(ops, z, 0x3ea7ba05u, 0x3f800000u));
+  const auto p =
+      polynomial(ops, linear(ops, t, 0x3f87dc22u, 0xbfba00e3u), t, 0x3fb5f0e3u, 0xbe91a98eu, 0x3e827906u);
   const auto power =
       exp2_at_most_126(ops, ops.op(Multiply, ops.op(Multiply, z, z), immediate(-numerics::kLog2E)));
   const auto q = ops.op(Multiply, ops.op(Multiply, ops.op(Multiply, p, t), power), immediate(0.5f));

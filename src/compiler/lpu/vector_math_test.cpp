@@ -2,77 +2,46 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <random>
 #include <vector>
 
-#include "compiler/lpu/vector_test_builders.h"
+#include "compiler/lpu/vector_math_testing.h"
 #include "numerics/functions.h"
 #include "numerics/q16.h"
 
 namespace lockstep::compiler::vector_math {
 namespace {
 
+using namespace testing_support;
 using numerics::bits_of;
 using numerics::from_bits;
 
-// Machines: the small one for tests, lpu-v1, one that rounds well enough for the short Q16, a perfect one.
+// Machines: the small one for tests, lpu-v1, one that rounds 1/sqrt(2) up, one good enough for the short Q16,
+// a perfect one.
 using Bits12 = Evaluator<12>;
 using Bits14 = Evaluator<14>;
+using Bits16 = Evaluator<16>;
 using Bits21 = Evaluator<21>;
 using Bits24 = Evaluator<24>;
 
 template <class Ops>
 class Machines : public testing::Test {};
-using AllMachines = testing::Types<Bits12, Bits14, Bits21, Bits24>;
+using AllMachines = testing::Types<Bits12, Bits14, Bits16, Bits21, Bits24>;
 TYPED_TEST_SUITE(Machines, AllMachines);
 
-// Calls check(input lanes) for all words from `first` to `last` in steps, 16 at a time.
-template <class Check>
-void over_words(uint32_t first, uint32_t last, uint32_t step, const Check& check) {
-  std::array<uint32_t, 16> lanes;
-  size_t filled = 0;
-  for (uint64_t word = first; word <= last; word += step) {
-    lanes[filled++] = static_cast<uint32_t>(word);
-    if (filled < lanes.size()) continue;
-    check(lanes);
-    filled = 0;
-  }
-  if (filled == 0) return;
-  for (; filled < lanes.size(); ++filled) lanes[filled] = last;
-  check(lanes);
-}
+// Two exponents show all mantissas, as the reciprocal square root repeats every second one. All of them on
+// lpu-v1; all machines in vector_math_long_test.cpp.
+constexpr uint32_t kMantissas = 0x3f800000u, kMantissasEnd = 0x407fffffu;
+template <class Ops>
+constexpr uint32_t kStep = Ops::rsqrt_bits() == 14 ? 1 : 13;
 
-// How many lanes differ from the expected function of the input; a zero may have either sign.
-template <class Expected>
-size_t differences(const std::array<uint32_t, 16>& input, const std::array<uint32_t, 16>& got,
-                   const Expected& expected) {
-  size_t count = 0;
-  for (size_t i = 0; i < input.size(); ++i) {
-    const uint32_t want = bits_of(expected(from_bits(input[i])));
-    count += got[i] != want && ((got[i] | want) & ~kSignBit) != 0;
-  }
-  return count;
-}
-
-template <class Ops, int32_t levels>
-size_t wrong_scales(uint32_t first, uint32_t last, uint32_t step) {
-  size_t wrong = 0;
-  over_words(first, last, step, [&](const std::array<uint32_t, 16>& m) {
-    Ops ops;
-    const auto scale = reciprocal_scale<levels>(ops, m);
-    const auto top = static_cast<float>(levels);
-    wrong += differences(m, scale.s, [&](float x) { return x < 0x1p-64f ? 0 : x / top; });
-    wrong += differences(m, scale.r, [&](float x) { return x < 0x1p-64f ? 0 : top / x; });
-  });
-  return wrong;
-}
-
-TYPED_TEST(Machines, ScaleOfQ16OverAllMantissas) {
-  // Two exponents show all: the reciprocal square root repeats every second one.
-  EXPECT_EQ((wrong_scales<TypeParam, numerics::kQ16Levels>(0x3f800000u, 0x407fffffu, 1)), 0u);
-  EXPECT_EQ((wrong_scales<TypeParam, numerics::kQ8Levels>(0x3f800000u, 0x407fffffu, 1)), 0u);
+TYPED_TEST(Machines, ScaleOfQ16OverMantissas) {
+  constexpr uint32_t step = kStep<TypeParam>;
+  EXPECT_EQ((wrong_scales<TypeParam, numerics::kQ16Levels>(kMantissas, kMantissasEnd, step)), 0u);
+  EXPECT_EQ((wrong_scales<TypeParam, numerics::kQ8Levels>(kMantissas, kMantissasEnd, step)), 0u);
 }
 
 TYPED_TEST(Machines, ScaleOfQ16OverAllExponents) {
@@ -83,65 +52,18 @@ TYPED_TEST(Machines, ScaleOfQ16OverAllExponents) {
   EXPECT_EQ((wrong_scales<TypeParam, numerics::kQ16Levels>(0x4f7fff00u, 0x4f7fffffu, 1)), 0u);
 }
 
-TYPED_TEST(Machines, InverseRootOverAllMantissas) {
-  size_t wrong = 0;
-  const auto check = [&](const std::array<uint32_t, 16>& x) {
-    TypeParam ops;
-    wrong += differences(x, inverse_root(ops, x), [](float v) { return 1.0f / numerics::sqrt32(v); });
-  };
-  over_words(0x3f800000u, 0x407fffffu, 1, check);
-  over_words(bits_of(0x1p-60f), bits_of(0x1p100f), 997, check);
-  EXPECT_EQ(wrong, 0u);
+TYPED_TEST(Machines, InverseRoot) {
+  EXPECT_EQ(wrong_inverse_roots<TypeParam>(kMantissas, kMantissasEnd, kStep<TypeParam>), 0u);
+  EXPECT_EQ(wrong_inverse_roots<TypeParam>(bits_of(0x1p-60f), bits_of(0x1p100f), 997), 0u);
 }
 
 TYPED_TEST(Machines, InverseRootFromAnEstimate) {
-  size_t wrong = 0;
-  uint32_t step = 0;
-  over_words(0x3f800000u, 0x407fffffu, 1, [&](const std::array<uint32_t, 16>& x) {
-    TypeParam ops;
-    auto near_x = x;
-    for (uint32_t& word : near_x) word += (step += 5) % 17 - 8;
-    wrong += differences(x, inverse_root(ops, x, near_x), [](float v) { return 1.0f / numerics::sqrt32(v); });
-  });
-  EXPECT_EQ(wrong, 0u);
+  EXPECT_EQ(wrong_inverse_roots<TypeParam>(kMantissas, kMantissasEnd, kStep<TypeParam>, 8), 0u);
 }
 
-// 2^-count modulo an odd m.
-uint64_t inverse_power(uint64_t m, int count) {
-  uint64_t result = 1;
-  for (int i = 0; i < count; ++i) result = result % 2 == 0 ? result / 2 : (result + m) / 2;
-  return result % m;
-}
-
-// The hardest divisions: x / y lies c/(2*y) of a unit beside the middle between two binary32, c = 1 and 3,
-// for y of 24 bits without a factor of two. With y = 2^23 + k they are X * 2^j = c*... modulo y, one X each.
 TYPED_TEST(Machines, DivisionOfTheHardestPairs) {
-  size_t wrong = 0, count = 0;
-  std::array<uint32_t, 16> x, y;
-  size_t filled = 0;
-  const auto check = [&] {
-    TypeParam ops;
-    const auto got = divide(ops, x, y);
-    for (size_t i = 0; i < filled; ++i) wrong += got[i] != bits_of(from_bits(x[i]) / from_bits(y[i]));
-    count += filled;
-    filled = 0;
-  };
-  for (uint32_t divisor = (1u << 23) + 1; divisor < 1u << 24; divisor += divisor < 0xffff00u ? 26 : 2) {
-    for (int shift = 24; shift <= 25; ++shift) {
-      const uint64_t inverse = inverse_power(divisor, shift);
-      for (uint64_t c : {uint64_t{1}, uint64_t{3}, uint64_t{divisor} - 1, uint64_t{divisor} - 3}) {
-        uint64_t dividend = c * inverse % divisor;
-        if (shift == 24 && dividend + divisor < 1u << 24) dividend += divisor;
-        if (dividend < 1u << 23) continue;
-        x[filled] = bits_of(static_cast<float>(dividend));
-        y[filled] = bits_of(static_cast<float>(divisor) * (divisor & 64 ? 0x1p-23f : 0x1p-22f));
-        if (++filled == x.size()) check();
-      }
-    }
-  }
-  check();
-  EXPECT_GT(count, 500000u);
-  EXPECT_EQ(wrong, 0u);
+  EXPECT_EQ(wrong_hardest_divisions<TypeParam>((1u << 23) + 1, 0xffff01u, 26), 0u);
+  EXPECT_EQ(wrong_hardest_divisions<TypeParam>(0xffff01u, 0xffffffu, 2), 0u);
 }
 
 TYPED_TEST(Machines, DivisionOfRandomAndSpecialPairs) {
@@ -189,37 +111,26 @@ TEST(DivideByConstant, SizesOfModels) {
   EXPECT_EQ(wrong, 0u);
 }
 
-// A function of one operand beside the scalar one, over every step-th word of both signs with |x| < 2^32.
-template <class Vector, class Scalar>
-size_t wrong_values(uint32_t step, const Vector& vector, const Scalar& scalar) {
-  size_t wrong = 0;
-  for (uint32_t sign : {0u, kSignBit}) {
-    over_words(sign, sign | 0x4f7fffffu, step,
-               [&](const std::array<uint32_t, 16>& x) { wrong += differences(x, vector(x), scalar); });
-  }
-  return wrong;
-}
-
 TYPED_TEST(Machines, FunctionsOverASampleOfAllWords) {
   TypeParam ops;
   using Term = typename TypeParam::Term;
   EXPECT_EQ(wrong_values(
-                4099, [&](const Term& x) { return exp2(ops, x); }, numerics::exp2<>),
+                0, 0x4f7fffffu, 4099, [&](const Term& x) { return exp2(ops, x); }, numerics::exp2<>),
             0u);
   EXPECT_EQ(wrong_values(
-                4099, [&](const Term& x) { return silu(ops, x); }, numerics::silu),
+                0, 0x4f7fffffu, 4099, [&](const Term& x) { return silu(ops, x); }, numerics::silu),
             0u);
   EXPECT_EQ(wrong_values(
-                4099, [&](const Term& x) { return sigmoid(ops, x); }, numerics::sigmoid),
+                0, 0x4f7fffffu, 4099, [&](const Term& x) { return sigmoid(ops, x); }, numerics::sigmoid),
             0u);
   EXPECT_EQ(wrong_values(
-                4099, [&](const Term& x) { return tanh(ops, x); }, numerics::tanh),
+                0, 0x4f7fffffu, 4099, [&](const Term& x) { return tanh(ops, x); }, numerics::tanh),
             0u);
   EXPECT_EQ(wrong_values(
-                4099, [&](const Term& x) { return gelu_tanh(ops, x); }, numerics::gelu_tanh),
+                0, 0x4f7fffffu, 4099, [&](const Term& x) { return gelu_tanh(ops, x); }, numerics::gelu_tanh),
             0u);
   EXPECT_EQ(wrong_values(
-                4099, [&](const Term& x) { return gelu_erf(ops, x); }, numerics::gelu_erf),
+                0, 0x4f7fffffu, 4099, [&](const Term& x) { return gelu_erf(ops, x); }, numerics::gelu_erf),
             0u);
 }
 
@@ -345,6 +256,8 @@ TEST(Integers, SumsOfFourPlanes) {
   for (uint64_t terms : {64, 128, 256, 345, 346, 1032, 1033, 4096, 66572})
     cases.push_back(PlaneBounds::of_terms(terms));
   cases.push_back({1u << 24, 0x7fffffffu, 0x7fffffffu, 0x7fffffffu, (uint64_t{1} << 24) * 32512});  // weights
+  cases.push_back(
+      {1u << 20, (1u << 23) - 1, 1u << 23, uint64_t{1} << 32, uint64_t{1} << 38});  // B just above 2^24
   cases.push_back({1u << 23, 1u << 30, 1u << 30, uint64_t{1} << 32, uint64_t{1} << 45});
   for (const PlaneBounds& bounds : cases) {
     for (int round = 0; round < 20000; ++round) {
@@ -403,7 +316,7 @@ TEST(Integers, Digits) {
 }
 
 TEST(Integers, SumsOfDigits) {
-  std::mt19937_64 random(5);
+  Samples samples;
   Bits14 ops;
   for (const DigitBounds& bounds :
        {DigitBounds{64, 64ull * 32512 * 32512}, DigitBounds{508, 508ull << 24},
@@ -416,14 +329,13 @@ TEST(Integers, SumsOfDigits) {
         // Any sums within the bounds: the digits of lanes are free.
         const auto most = static_cast<int64_t>(bounds.terms * 128);
         std::array<int64_t, 4> d;
-        do {
-          for (int64_t& digit : d) {
-            const uint64_t word = random();
-            digit = static_cast<int64_t>((word >> (word & 31) % 20) % static_cast<uint64_t>(2 * most)) - most;
-            if ((word & 0xe0) == 0) digit = word & 256 ? most : -most;
-          }
-          totals[i] = d[0] + 256 * (d[1] + 256 * (d[2] + 256 * d[3]));
-        } while (totals[i] < 0 || totals[i] > static_cast<int64_t>(bounds.total));
+        for (int64_t& digit : d) digit = samples.below(static_cast<uint64_t>(most));
+        const int64_t rest = d[0] + 256 * (d[1] + 256 * d[2]);
+        const int64_t lowest = (-rest + 0xffffff) >> 24;
+        const int64_t highest = std::min(most, (static_cast<int64_t>(bounds.total) - rest) >> 24);
+        ASSERT_LE(lowest, highest);
+        d[3] = std::clamp(d[3], lowest, highest);
+        totals[i] = rest + (d[3] << 24);
         for (size_t k = 0; k < 4; ++k) sums[k][i] = static_cast<uint32_t>(d[k]);
       }
       const auto got = float_of_digit_sums(ops, sums, bounds);
@@ -469,20 +381,22 @@ TYPED_TEST(Machines, InverseRootMeanSquare) {
   }
 }
 
-// Cycles from an input at 0 to the result, and operations, on a machine of `bits`.
+// Cycles from an input at 0 to the result, operations, and constants beside the operations' immediates.
 struct Cost {
   int cycles, operations;
+  size_t constants;
   bool operator==(const Cost&) const = default;
 };
 std::ostream& operator<<(std::ostream& out, const Cost& cost) {
-  return out << cost.cycles << " cycles, " << cost.operations << " operations";
+  return out << cost.cycles << " cycles, " << cost.operations << " operations, " << cost.constants
+             << " constants";
 }
 template <class Function>
 Cost cost(uint32_t bits, const Function& function) {
   DepthCounter ops;
   ops.bits = bits;
   const DepthCounter::Term result = function(ops, DepthCounter::Term{0});
-  return {result.cycles.value_or(0), ops.operations};
+  return {result.cycles.value_or(0), ops.operations, ops.constants.size()};
 }
 
 TEST(Depth, OfEachFunction) {
@@ -491,67 +405,67 @@ TEST(Depth, OfEachFunction) {
   constexpr auto kLevels = numerics::kQ16Levels;
   const auto r = [](Ops& ops, const Term& m) { return reciprocal_scale<kLevels>(ops, m).r; };
   const auto s = [](Ops& ops, const Term& m) { return reciprocal_scale<kLevels>(ops, m).s; };
-  EXPECT_EQ(cost(12, r), (Cost{24, 0}));
-  EXPECT_EQ(cost(14, r), (Cost{21, 0}));
-  EXPECT_EQ(cost(22, r), (Cost{18, 0}));
-  EXPECT_EQ(cost(14, s), (Cost{9, 0}));
+  EXPECT_EQ(cost(14, r), (Cost{21, 18, 0}));
+  EXPECT_EQ(cost(22, r), (Cost{18, 17, 0}));
+  EXPECT_EQ(cost(14, s), (Cost{9, 18, 0}));
   const auto simple = [](const auto& function) { return cost(14, function); };
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return inverse_root(o, x); }), (Cost{27, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return inverse_root(o, x, Term{}); }), (Cost{18, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return divide(o, x, x); }), (Cost{27, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return divide(o, x, Term{}); }), (Cost{21, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return divide_by_constant(o, x, 576); }), (Cost{6, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return exp2(o, x); }), (Cost{24, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return exp2_at_most_126(o, x); }), (Cost{24, 0}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return inverse_root(o, x); }), (Cost{27, 22, 0}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return inverse_root(o, x, Term{}); }), (Cost{18, 22, 0}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return divide(o, x, x); }), (Cost{27, 21, 0}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return divide(o, x, Term{}); }), (Cost{21, 21, 0}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return divide_by_constant(o, x, 576); }), (Cost{6, 2, 0}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return exp2(o, x); }), (Cost{24, 15, 2}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return exp2_at_most_126(o, x); }), (Cost{24, 12, 2}));
   EXPECT_EQ(simple([](Ops& o, const Term& x) { return weight_of_exp2(o, exp2_parts(o, x), x); }),
-            (Cost{27, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return exp2_times(o, exp2_parts(o, x), x); }), (Cost{24, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return silu(o, x); }), (Cost{39, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return silu_gate(o, x, x); }), (Cost{42, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return sigmoid(o, x); }), (Cost{39, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return tanh(o, x); }), (Cost{42, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return gelu_tanh(o, x); }), (Cost{45, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return gelu_erf(o, x); }), (Cost{0, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return planes(o, x).lo; }), (Cost{6, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return planes_of_float(o, x).lo; }), (Cost{3, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return quantise(o, x, x); }), (Cost{6, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return quantise_planes(o, x, x).lo; }), (Cost{9, 0}));
+            (Cost{27, 14, 2}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return exp2_times(o, exp2_parts(o, x), x); }),
+            (Cost{24, 13, 2}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return silu(o, x); }), (Cost{39, 36, 3}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return silu_gate(o, x, x); }), (Cost{42, 37, 3}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return sigmoid(o, x); }), (Cost{39, 36, 3}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return tanh(o, x); }), (Cost{42, 37, 4}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return gelu_tanh(o, x); }), (Cost{45, 39, 4}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return gelu_erf(o, x); }), (Cost{66, 49, 3}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return planes(o, x).lo; }), (Cost{6, 4, 1}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return planes_of_float(o, x).lo; }), (Cost{3, 2, 1}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return quantise(o, x, x); }), (Cost{6, 2, 0}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return quantise_planes(o, x, x).lo; }), (Cost{9, 4, 1}));
   EXPECT_EQ(simple([](Ops& o, const Term& x) { return quantise_planes_dithered(o, x, x, x).lo; }),
-            (Cost{12, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return digits(o, x); }), (Cost{6, 0}));
-  EXPECT_EQ(simple([](Ops& o, const Term& x) { return square_digits(o, x); }), (Cost{6, 0}));
+            (Cost{12, 5, 1}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return digits(o, x); }), (Cost{6, 2, 0}));
+  EXPECT_EQ(simple([](Ops& o, const Term& x) { return square_digits(o, x); }), (Cost{6, 2, 0}));
   const auto two = [&](uint64_t bound) {
     return simple([=](Ops& o, const Term& x) { return float_of_plane_sums(o, x, x, bound); });
   };
-  EXPECT_EQ(two(1 << 24), (Cost{6, 0}));
-  EXPECT_EQ(two(1 << 30), (Cost{12, 0}));
+  EXPECT_EQ(two(1 << 24), (Cost{6, 3, 0}));
+  EXPECT_EQ(two(1 << 30), (Cost{12, 9, 0}));
   const auto four = [&](uint64_t terms) {
     return simple(
         [=](Ops& o, const Term& x) { return float_of_plane_sums(o, x, x, x, PlaneBounds::of_terms(terms)); });
   };
-  EXPECT_EQ(four(345), (Cost{12, 0}));
-  EXPECT_EQ(four(1032), (Cost{18, 0}));
-  EXPECT_EQ(four(66572), (Cost{21, 0}));
+  EXPECT_EQ(four(345), (Cost{12, 7, 0}));
+  EXPECT_EQ(four(1032), (Cost{18, 11, 0}));
+  EXPECT_EQ(four(66572), (Cost{21, 17, 0}));
   const auto four_of_weights = [](Ops& o, const Term& x) {
     return float_of_plane_sums(o, x, x, x,
                                {1u << 24, 0x7fffffffu, 0x7fffffffu, 0x7fffffffu, uint64_t{1} << 39});
   };
-  EXPECT_EQ(simple(four_of_weights), (Cost{15, 0}));
+  EXPECT_EQ(simple(four_of_weights), (Cost{15, 10, 0}));
   EXPECT_EQ(simple([](Ops& o, const Term& x) { return score(o, x, x, x, PlaneBounds::of_terms(64), x, x); }),
-            (Cost{15, 0}));
+            (Cost{15, 9, 0}));
   const auto sums = [&](uint64_t terms, uint64_t total) {
     return simple([=](Ops& o, const Term& x) {
       return float_of_digit_sums(o, {x, x, x, x}, {terms, total});
     });
   };
-  EXPECT_EQ(sums(320, 320ull << 24), (Cost{9, 0}));
-  EXPECT_EQ(sums(576, 576ull * 32512 * 32512), (Cost{12, 0}));
-  EXPECT_EQ(sums(5120, 5120ull * 32512 * 32512), (Cost{15, 0}));
+  EXPECT_EQ(sums(320, 320ull << 24), (Cost{9, 7, 0}));
+  EXPECT_EQ(sums(576, 576ull * 32512 * 32512), (Cost{12, 8, 0}));
+  EXPECT_EQ(sums(5120, 5120ull * 32512 * 32512), (Cost{15, 8, 0}));
   EXPECT_EQ(
       simple([](Ops& o, const Term& x) {
         return inverse_root_mean_square(o, {x, x, x, x}, {576, 576ull * 32512 * 32512}, Term{}, 576, 1e-5f);
       }),
-      (Cost{42, 0}));
+      (Cost{42, 45, 0}));
 }
 
 }  // namespace

@@ -149,6 +149,12 @@ std::string operand_text(Operand operand) {
   return "?";
 }
 
+std::string instruction_text(const Instruction& instruction) {
+  const Opcode& opcode = *lpu().find(instruction.opcode);
+  const bool vxm = lpu_unit(instruction.opcode) == LpuUnit::Vxm;
+  return opcode.name + (vxm ? vxm_text(instruction) : fields_text(opcode, instruction));
+}
+
 std::string print_timed(const Queue& queue) {
   std::string text = "queue " + queue.unit;
   if (queue.memory != kNone) text += fmt::format(" memory {}", queue.memory);
@@ -166,10 +172,7 @@ std::string print_timed(const Queue& queue) {
       i = end;
     }
     const Instruction& instruction = instructions[i];
-    const Opcode& opcode = *lpu().find(instruction.opcode);
-    const bool vxm = lpu_unit(instruction.opcode) == LpuUnit::Vxm;
-    text += fmt::format("  {}: {}{}", cycle, opcode.name,
-                        vxm ? vxm_text(instruction) : fields_text(opcode, instruction));
+    text += fmt::format("  {}: {}", cycle, instruction_text(instruction));
     cycle += is(instruction, LpuOp::Nop) ? instruction.words[0] : 1;
     if (restarts(instruction)) cycle = 0;
     ++i;

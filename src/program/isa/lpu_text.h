@@ -29,7 +29,8 @@ namespace lockstep::program::isa {
 std::string stream_text(uint64_t stream);
 std::string operand_text(Operand operand);  // an immediate is "imm"
 
-// REQUIRES a queue that verify_structure accepts.
+// Both REQUIRE what verify_structure accepts. One instruction, without cycle and Repeat; a whole queue.
+std::string instruction_text(const Instruction& instruction);
 std::string print_timed(const Queue& queue);
 
 // Throws a user's error that names `what`, the line and what would be right. What it gives back prints as the

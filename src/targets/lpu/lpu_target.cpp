@@ -256,7 +256,9 @@ void LpuTargetImpl::read_logits(std::vector<float>& logits) {
 
 Error LpuTargetImpl::refusal(uint32_t sequence) const {
   LOCKSTEP_CHECK(refused_row(sequence) != kNone);
-  const std::string node = refused_by_->name.substr(kFault.size());
+  // What follows a # says which of the node's vectors.
+  const std::string name = refused_by_->name.substr(kFault.size());
+  const std::string node = name.substr(0, name.find('#'));
   const auto line =
       std::find_if(program_.source_map.begin(), program_.source_map.end(),
                    [&](const program::SourceLine& candidate) { return candidate.node == node; });

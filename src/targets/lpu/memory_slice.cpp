@@ -84,10 +84,16 @@ void MemorySlice::require_written(const Issue& issue, uint32_t row, uint32_t sup
   stop(issue, "row {} is read, and nothing has written it", row);
 }
 
+// Tells who watches.
+void MemorySlice::accessed(uint32_t row, bool writes) const {
+  if (TraceSink* trace = context_.streams.trace()) trace->accessed(row, writes);
+}
+
 void MemorySlice::read(const Issue& issue) {
   const uint32_t row = issue.moved(0, issue.instruction.fields[2]);
   require_row(issue, row);
   require_written(issue, row, all_superlanes_);
+  accessed(row, false);
   ++context_.events.mem_reads;
   Vector* out = context_.streams.put(issue, place_, issue.instruction.fields[1],
                                      issue.cycle + context_.machine.latency.mem_read);
@@ -99,6 +105,7 @@ void MemorySlice::read(const Issue& issue) {
 void MemorySlice::write(const Issue& issue) {
   const uint32_t row = issue.moved(0, issue.instruction.fields[2]);
   require_row(issue, row);
+  accessed(row, true);
   const Vector* in = context_.streams.take(issue, place_, issue.instruction.fields[1], issue.cycle);
   ++context_.events.mem_writes;
   Pending& pending = pending_.emplace_back();
@@ -141,6 +148,7 @@ void MemorySlice::gather(const Issue& issue) {
       continue;
     }
     require_written(issue, rows[j], 1u << j);
+    if (j == 0 || rows[j] != rows[j - 1]) accessed(rows[j], false);
     std::memcpy(out->lanes + j * width, row_data(rows[j]) + j * width, width);
   }
 }
@@ -169,6 +177,7 @@ void MemorySlice::scatter(const Issue& issue) {
       if (earlier->row == rows[j]) pending = &*earlier;
     }
     if (pending == nullptr) {
+      accessed(rows[j], true);
       pending = &pending_.emplace_back();
       pending->visible = visible;
       pending->row = rows[j];

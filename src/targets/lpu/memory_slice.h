@@ -35,6 +35,7 @@ class MemorySlice {
     Vector value;
   };
 
+  void accessed(uint32_t row, bool writes) const;
   void read(const Issue& issue);
   void write(const Issue& issue);
   void gather(const Issue& issue);

@@ -153,8 +153,8 @@ void Simulator::issue(uint32_t index, Run& run) {
   events_.effect(issue.cycle);
   if (op == LpuOp::Sync) {
     const uint32_t chip = queue.unit().chip;
-    if (notified_[chip] == issue.cycle) return wake(index, issue.cycle);
     parked_[chip].push_back(index);
+    if (notified_[chip] == issue.cycle) free_parked(chip, issue.cycle);
     return;
   }
   if (options_.trace != nullptr) options_.trace->issued(issue, 1);
@@ -172,7 +172,7 @@ void Simulator::issue(uint32_t index, Run& run) {
   if (queue.cycle() != kNever) calendar_.add(index, queue.cycle());
 }
 
-// Frees the queues that are parked on the chip, those that park in this very cycle included.
+// Frees the queues that are parked on the chip; those that park later in this very cycle free themselves.
 void Simulator::notify(uint32_t index) {
   const uint64_t cycle = running_->queues[index].cycle();
   const bool first = std::all_of(notified_.begin(), notified_.end(), [](uint64_t c) { return c == kNever; });
@@ -184,6 +184,10 @@ void Simulator::notify(uint32_t index) {
   const uint32_t chip = running_->queues[index].unit().chip;
   notified_[chip] = cycle;
   wake(index, cycle);
+  free_parked(chip, cycle);
+}
+
+void Simulator::free_parked(uint32_t chip, uint64_t cycle) {
   for (uint32_t parked : parked_[chip]) {
     const Issue issue = running_->queues[parked].issue();
     if (options_.trace != nullptr) options_.trace->issued(issue, cycle - issue.cycle + 1);

@@ -78,6 +78,7 @@ class Simulator {
   uint32_t first_row(const program::Region& region) const;
   void issue(uint32_t index, Run& run);
   void notify(uint32_t index);
+  void free_parked(uint32_t chip, uint64_t cycle);
   void wake(uint32_t index, uint64_t cycle);
 
   const program::Program& program_;

@@ -338,6 +338,76 @@ TEST_F(SimulatorTest, StopsAtVectorsThatNobodyReceives) {
   EXPECT_NE(Outcome(schedule).error.find("link 0 of chip 1 ends with 1 vectors"), std::string::npos);
 }
 
+// A path through all units whose length is published for lpu-v1: from a transposer over the SXM's edge and
+// the memory to the VXM, three operations, and out again to a distributor, 50 cycles.
+TEST(PublishedTest, AChainThroughTheChip) {
+  const machine::Machine machine = machine::find_machine("lpu-v1");
+  const machine::Latency& latency = machine.latency;
+  for (uint64_t late : {0, 1}) {
+    Schedule schedule(machine);
+    std::vector<std::byte> distribution(16, std::byte{2});
+    schedule.file("distributions", distribution);
+    const uint64_t start = 20;
+    for (uint32_t k = 0; k < 16; ++k) {
+      const std::string name = "mem.e." + std::to_string(28 + k);
+      schedule.fill(name, 0, static_cast<int>(k));
+      const uint32_t hops = machine.hops.sxm - machine.mem_hop(28 + k);
+      schedule.at(name, start - hops - latency.mem_read, LpuOp::Read, {0, east(k), 0});
+    }
+    schedule.at("sxm.e.1", start, LpuOp::Transpose, {east(0), west(16)});
+    const uint64_t first = start + latency.sxm_transpose + machine.hops.sxm + latency.vxm_entry;
+    const auto operation = [&](uint32_t i, uint64_t in, uint64_t out) {
+      schedule.at("vxm." + std::to_string(i), first + i * latency.vxm_operation, LpuOp::IntegerAdd,
+                  {in, immediate(), none(), 1, out, kNo, out == kNo ? 0u : 4u});
+    };
+    operation(0, on(OperandKind::Word, west(16)), kNo);
+    operation(1, result(0), kNo);
+    operation(2, result(1), east(4));
+    const uint64_t last = first + 3 * latency.vxm_operation + machine.hops.sxm;
+    schedule.at("sxm.e.3", last + late, LpuOp::Distribute, {east(4), west(8), 0});
+    schedule.at("mem.e.43", last + latency.sxm_distribute + machine.hops.sxm - machine.mem_hop(43),
+                LpuOp::Write, {5, west(8), 0});
+    Outcome outcome(schedule);
+    EXPECT_EQ(outcome.error.empty(), late == 0) << outcome.error;
+    if (late != 0) continue;
+    EXPECT_EQ(last + latency.sxm_distribute - start, 50u);
+    // Lane 2 of the transposed streams is the third input, slice 30's, whose lane 0 holds a 2; plus 3.
+    EXPECT_EQ(outcome.row(0, 43, 5).at(9), 5);
+  }
+}
+
+// All 409,600 weights into the four planes of lpu-v1, from memory to the installed array, in under 40 cycles.
+TEST(PublishedTest, AllWeightsInUnder40Cycles) {
+  const machine::Machine machine = machine::find_machine("lpu-v1");
+  Schedule schedule(machine);
+  const uint32_t groups = machine.geometry.lanes() / machine.geometry.load_streams;
+  uint64_t end = 0;
+  for (uint32_t hemisphere : {0u, 1u}) {
+    const char* side = hemisphere == 0 ? "e." : "w.";
+    for (uint32_t plane : {0u, 1u}) {
+      const uint64_t first = (hemisphere == 0 ? 0u : 32u) + 16 * plane;
+      // From the slices nearest to the planes, which read later.
+      for (uint32_t k = 0; k < 16; ++k) {
+        const uint32_t slice = 12 + 16 * plane + k;
+        const std::string name = std::string("mem.") + side + std::to_string(slice);
+        schedule.row(name, groups - 1);
+        schedule.at(name, machine.mem_hop(slice) - machine.mem_hop(12), LpuOp::Read, {0, first + k, 1},
+                    groups - 1, 1);
+      }
+      const std::string name = std::string("mxm.") + side + std::to_string(3 * plane);
+      const uint64_t load = machine.latency.mem_read + machine.hops.mxm - machine.mem_hop(12);
+      schedule.at(name, load, LpuOp::LoadWeights, {first, 0}, groups - 1, 1);
+      const uint64_t install = load + groups - 1 + machine.latency.mxm_load;
+      schedule.at(name, install, LpuOp::InstallWeights, {});
+      end = install + machine.latency.mxm_install;
+    }
+  }
+  Outcome outcome(schedule);
+  EXPECT_EQ(outcome.error, "");
+  EXPECT_EQ(outcome.run.events.mxm_rows, 4u * machine.geometry.lanes());
+  EXPECT_LT(end, 40u);
+}
+
 TEST_F(SimulatorTest, RefusesAMachineThatItCannotBe) {
   const auto refuses = [&](auto change) {
     machine::Machine changed = machine;

@@ -14,14 +14,10 @@ uint32_t longest_put_cycles(const machine::Latency& latency) {
                    latency.sxm_distribute, latency.sxm_rotate, latency.sxm_transpose});
 }
 
-namespace {
-
 uint32_t last_position(const machine::Machine& machine) {
   const machine::Hops& hops = machine.hops;
   return std::max({hops.mem_first + machine.geometry.groups() - 1, hops.sxm, hops.mxm, hops.c2c});
 }
-
-}  // namespace
 
 // A diagonal may be asked for from the cycle in which its value is put, up to the longest latency ahead,
 // until the value has left and the VXM has looked back at it.
@@ -70,6 +66,7 @@ const Vector* Streams::take(const Issue& issue, Place place, uint32_t stream, ui
             fmt::format("stream {} of the {} hemisphere carries no value at position {}", stream_text(stream),
                         place.hemisphere == 0 ? "eastern" : "western", place.position));
   }
+  if (trace_ != nullptr) trace_->took(place, stream, cycle);
   return vectors_ == nullptr ? nullptr : vectors_ + i;
 }
 

@@ -16,6 +16,9 @@ namespace lockstep::targets::lpu {
 // The longest time from an instruction's issue to a value on a stream.
 uint32_t longest_put_cycles(const machine::Latency& latency);
 
+// Where a hemisphere ends.
+uint32_t last_position(const machine::Machine& machine);
+
 // Values are put in the cycle of the instruction that gives them, ahead of time: a taker of any later cycle
 // finds them, whatever the order of the queues.
 class Streams {
@@ -26,6 +29,7 @@ class Streams {
   // Before a run.
   void clear();
   void set_trace(TraceSink* trace) { trace_ = trace; }
+  TraceSink* trace() const { return trace_; }
 
   static bool outward(uint32_t hemisphere, uint32_t stream) { return (stream < 32) == (hemisphere == 0); }
 

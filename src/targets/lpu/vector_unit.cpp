@@ -16,15 +16,15 @@ void VectorUnit::clear() {
   for (Results& results : results_) spare_.splice(spare_.end(), results);
 }
 
-uint32_t VectorUnit::latency(LpuOp op) const {
+uint32_t operation_cycles(LpuOp op, const machine::Latency& latency) {
   switch (op) {
     case LpuOp::Fma:
     case LpuOp::IntegerMultiplyAdd:
-      return context_.machine.latency.vxm_fma;
+      return latency.vxm_fma;
     case LpuOp::RSqrt:
-      return context_.machine.latency.vxm_rsqrt;
+      return latency.vxm_rsqrt;
     default:
-      return context_.machine.latency.vxm_operation;
+      return latency.vxm_operation;
   }
 }
 
@@ -37,7 +37,7 @@ void VectorUnit::execute(const Issue& issue) {
   for (uint32_t i = 0; i < count; ++i) operands[i] = operand(issue, i, space[i]);
   ++context_.events.vxm_operations;
 
-  const uint64_t cycle = issue.cycle + latency(instruction.op);
+  const uint64_t cycle = issue.cycle + operation_cycles(instruction.op, context_.machine.latency);
   // The operands may be results of this very ALU: what stands stays until the new one is given.
   Result& result = give(issue, cycle);
   if (context_.arithmetic) {

@@ -8,6 +8,9 @@
 
 namespace lockstep::targets::lpu {
 
+// Cycles from an operation's issue to its result.
+uint32_t operation_cycles(program::isa::LpuOp op, const machine::Latency& latency);
+
 class VectorUnit {
  public:
   // `context` must outlive the unit.
@@ -29,7 +32,6 @@ class VectorUnit {
   Result& give(const Issue& issue, uint64_t cycle);
   void forget_before(Results& results, uint64_t cycle);
   void put(const Issue& issue, const Words& value, uint32_t stream, uint64_t cycle);
-  uint32_t latency(program::isa::LpuOp op) const;
 
   const UnitContext& context_;
   const uint32_t chip_;
