@@ -39,7 +39,8 @@ struct OnChips {
   explicit OnChips(const LpuCase& tried) : machine(machine::find_machine(tried.machine)) {
     if (tried.superlanes != 0) machine = with_value(machine, "geometry.superlanes", tried.superlanes);
     shape_model(model, tried.shape, {tried.weights, 16});
-    compiled = compiler::compile_for_lpu(model.graph, machine, {}, {tried.context, tried.chips, {}});
+    compiled =
+        compiler::compile_for_lpu(model.graph, machine, {}, {.context = tried.context, .chips = tried.chips});
   }
   const program::Program& program() const { return compiled.program; }
 

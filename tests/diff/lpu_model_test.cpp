@@ -129,7 +129,7 @@ std::string refusal(const LpuCase& tried, uint32_t kv_bits = 16) {
   shape_model(model, tried.shape, {tried.weights, kv_bits});
   try {
     compiler::compile_for_lpu(model.graph, machine::find_machine(tried.machine), {},
-                              {tried.context, tried.chips, {}});
+                              {.context = tried.context, .chips = tried.chips});
   } catch (const Error& refused) {
     EXPECT_EQ(refused.kind(), ErrorKind::User) << refused.what();
     return refused.what();

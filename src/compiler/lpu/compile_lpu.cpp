@@ -1,6 +1,5 @@
 #include "compiler/lpu/compile_lpu.h"
 
-#include <algorithm>
 #include <cstring>
 #include <set>
 
@@ -111,8 +110,35 @@ struct Chip {
   SliceMemories memories;
 };
 
+using Chips = std::vector<std::unique_ptr<Chip>>;
+
+Chips place_chips(const graph::Graph& graph, const machine::Machine& machine, lpu::SwitchMaps& maps,
+                  const LpuOptions& options) {
+  Chips chips;
+  for (const lpu::ChipShare& share : lpu::share_out(graph, machine, options.chips, options.context)) {
+    if (options.progress) options.progress("place", share.chip + 1, share.chips);
+    chips.push_back(
+        std::make_unique<Chip>(graph, machine, share, maps, options.context, std::max(1u, options.rows)));
+  }
+  return chips;
+}
+
+// What lasts must end below the rows that the scheduler writes to, from five eighths of a slice on.
+void require_room(const ChipModel& model, uint32_t context) {
+  const uint32_t room = model.machine.geometry.slice_rows * 5 / 8;
+  for (const Hemisphere hemisphere : {lpu::kEast, lpu::kWest}) {
+    for (uint32_t slice = 0; slice < 4 * model.options.scratch_quads; ++slice) {
+      const uint32_t taken = model.memory.rows_taken(hemisphere, slice);
+      if (taken <= room) continue;
+      user_error(
+          "{}: tables for {} positions take {} rows of slice {} on a chip of {}, which has {} for them",
+          model.graph.model_name, context, taken, slice, model.machine.name, room);
+    }
+  }
+}
+
 // All chips of one entry.
-std::vector<WrittenChip> schedule_chips(std::vector<std::unique_ptr<Chip>>& chips, lpu::Extent extent) {
+std::vector<WrittenChip> schedule_chips(Chips& chips, lpu::Extent extent) {
   std::vector<std::unique_ptr<ChipScheduler>> schedules;
   lpu::Handover handover;
   for (const std::unique_ptr<Chip>& chip : chips) {
@@ -136,6 +162,36 @@ std::vector<WrittenChip> schedule_chips(std::vector<std::unique_ptr<Chip>>& chip
 // "step.320" for a token at a position below 320, "rows8.320" for eight at once.
 std::string entry_name(uint32_t rows, uint32_t end) {
   return (rows == 1 ? "step." : "rows" + std::to_string(rows) + ".") + std::to_string(end);
+}
+
+// Whether the chips have room for a context.
+bool has_room(const graph::Graph& graph, const machine::Machine& machine, const LpuOptions& options) {
+  try {
+    lpu::SwitchMaps maps;
+    Chips chips = place_chips(graph, machine, maps, options);
+    for (const uint32_t rows : std::set<uint32_t>{1, std::max(1u, options.rows)})
+      schedule_chips(chips, {chips[0]->lowering.blocks_max(), rows});
+    for (const std::unique_ptr<Chip>& chip : chips) require_room(chip->model, options.context);
+    return true;
+  } catch (const Error& refused) {
+    if (refused.kind() != ErrorKind::User) throw;
+    return false;
+  }
+}
+
+// The largest context that as many chips have room for as one block takes, or as options.chips says.
+uint32_t largest_context(const graph::Graph& graph, const machine::Machine& machine, LpuOptions options) {
+  const uint32_t lanes = machine.geometry.lanes();
+  options.context = std::min(lanes, graph.context_max);
+  if (options.chips == 0)
+    options.chips = static_cast<uint32_t>(lpu::share_out(graph, machine, 0, options.context).size());
+  uint32_t fits = 1, too_many = (graph.context_max + lanes - 1) / lanes + 1;
+  while (fits + 1 < too_many) {
+    const uint32_t blocks = (fits + too_many) / 2;
+    options.context = std::min(blocks * lanes, graph.context_max);
+    (has_room(graph, machine, options) ? fits : too_many) = blocks;
+  }
+  return std::min(fits * lanes, graph.context_max);
 }
 
 // The ring of lowering.h: chip, link, chip, link.
@@ -182,18 +238,15 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
   import_options.progress = options.progress;
   import_weights(graph, import_options);
   const uint32_t lanes = machine.geometry.lanes();
-  const uint32_t context = options.context != 0 ? options.context : std::min(lanes, graph.context_max);
-  if (context > graph.context_max) {
-    user_error("--context {}: {} was made for up to {} positions", context, graph.model_name,
+  LpuOptions chosen = options;
+  if (options.context == 0) chosen.context = std::min(lanes, graph.context_max);
+  if (options.context == kContextMax) chosen.context = largest_context(graph, machine, options);
+  if (chosen.context > graph.context_max) {
+    user_error("--context {}: {} was made for up to {} positions", chosen.context, graph.model_name,
                graph.context_max);
   }
-  const uint32_t rows_max = std::max(1u, options.rows);
   lpu::SwitchMaps maps;
-  std::vector<std::unique_ptr<Chip>> chips;
-  for (const lpu::ChipShare& share : lpu::share_out(graph, machine, options.chips, context)) {
-    if (options.progress) options.progress("place", share.chip + 1, share.chips);
-    chips.push_back(std::make_unique<Chip>(graph, machine, share, maps, context, rows_max));
-  }
+  Chips chips = place_chips(graph, machine, maps, chosen);
   const uint32_t blocks_max = chips[0]->lowering.blocks_max();
 
   CompiledProgram compiled;
@@ -218,10 +271,13 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
   std::vector<Scheduled> entries;
   for (uint32_t blocks = 1; blocks <= blocks_max; ++blocks) {
     if (options.progress) options.progress("schedule", blocks, blocks_max);
-    for (const uint32_t rows : std::set<uint32_t>{1, rows_max})
+    for (const uint32_t rows : std::set<uint32_t>{1, std::max(1u, options.rows)})
       entries.push_back({blocks, rows, schedule_chips(chips, {blocks, rows})});
   }
-  for (const std::unique_ptr<Chip>& chip : chips) chip->memories = add_memories(compiled, chip->model);
+  for (const std::unique_ptr<Chip>& chip : chips) {
+    require_room(chip->model, chosen.context);
+    chip->memories = add_memories(compiled, chip->model);
+  }
   for (Scheduled& scheduled : entries) {
     program::Entry entry{entry_name(scheduled.rows, scheduled.blocks * lanes), {}, {}};
     lpu::Cycle cycles = 0;

@@ -9,10 +9,14 @@ namespace lockstep::compiler {
 // The asset that has the text of the machine file that a program was compiled for.
 inline constexpr const char* kMachineAsset = "machine";
 
+inline constexpr uint32_t kContextMax = ~uint32_t{0};
+
 struct LpuOptions {
-  uint32_t context = 0;  // positions; 0: one block, as many as a vector has lanes
-  uint32_t chips = 0;    // 0: as few as hold the model
-  uint32_t rows = 1;     // more: entries for so many tokens at once besides, for prompts and drafts
+  // Positions; 0: one block, as many as a vector has lanes; kContextMax: as many as there is room for on the
+  // chips that one block takes.
+  uint32_t context = 0;
+  uint32_t chips = 0;  // 0: as few as hold the model
+  uint32_t rows = 1;   // more: entries for so many tokens at once besides, for prompts and drafts
   std::function<void(const std::string& pass, uint64_t done, uint64_t total)> progress = {};
 };
 
