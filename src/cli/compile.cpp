@@ -1,4 +1,5 @@
 // lockstep compile: a model file into a program file.
+#include <map>
 #include <memory>
 
 #include "api/model_assets.h"
@@ -6,7 +7,9 @@
 #include "cli/console.h"
 #include "cli/cost.h"
 #include "cli/options.h"
+#include "machine/machine.h"
 #include "program/encode.h"
+#include "program/isa/lpu.h"
 #include "store/atomic_file.h"
 
 namespace lockstep::cli {
@@ -35,8 +38,41 @@ nlohmann::ordered_json plan_json(const program::Program& program) {
   return json;
 }
 
+// What a program for LPUs takes: image bytes of each chip and the predicted cycles of each entry.
+void dry_run_for_chips(const CompileCommand& options, graph::Graph& graph) {
+  const program::Program program = api::compile_graph(graph, {}, options.model.load_options()).program;
+  const double clock_hz = machine::find_machine(options.model.machine).clock_hz;
+  std::map<uint32_t, uint64_t> chip_bytes;
+  for (const program::Memory& memory : program.memories) {
+    const program::isa::UnitName name = program::isa::parse_unit_name(memory.name);
+    if (name.unit == program::isa::LpuUnit::Mem) chip_bytes[name.chip] += memory.bytes;
+  }
+  nlohmann::ordered_json json;
+  json["model"] = program.model_name;
+  json["machine"] = program.machine;
+  json["weights"] = program.weight_variant;
+  json["context"] = program.context_max;
+  for (const auto& [chip, bytes] : chip_bytes) json["chips"].push_back({{"image_bytes", bytes}});
+  for (const program::Entry& entry : program.entries) {
+    const uint64_t cycles = program.parameter(entry.name + ".cycles").max;
+    json["entries"].push_back({{"name", entry.name},
+                               {"predicted_cycles", cycles},
+                               {"steps_per_second", clock_hz / static_cast<double>(cycles)}});
+  }
+  end_progress();
+  if (options.json) return print_json(json);
+  for (const auto& [chip, bytes] : chip_bytes)
+    print_text(fmt::format("chip {:<3} {:>12} bytes of weights, constants and KV cache\n", chip, bytes));
+  for (const auto& entry : json["entries"]) {
+    print_text(fmt::format("{:<10} {:>10} cycles a step, {:.0f} steps a second\n",
+                           entry["name"].get<std::string>(), entry["predicted_cycles"].get<uint64_t>(),
+                           entry["steps_per_second"].get<double>()));
+  }
+}
+
 void dry_run(const CompileCommand& options) {
   const auto source = api::load_graph(options.model.path(), options.model.load_options());
+  if (options.model.machine != "host") return dry_run_for_chips(options, source->graph);
   compiler::CompileOptions compile;
   compile.machine = options.model.machine;
   const program::Program program = compiler::plan_for_host(source->graph, compile);
