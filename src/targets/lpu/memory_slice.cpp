@@ -19,7 +19,7 @@ MemorySlice::MemorySlice(const UnitContext& context, Place place)
 
 void MemorySlice::load(Bytes first_rows) {
   const auto rows = static_cast<uint32_t>(first_rows.size() / lanes_);
-  if (context_.arithmetic) std::memcpy(bytes_.data(), first_rows.data(), size_t{rows} * lanes_);
+  if (context_.arithmetic && rows != 0) std::memcpy(bytes_.data(), first_rows.data(), size_t{rows} * lanes_);
   set_known_rows(rows);
 }
 
