@@ -740,7 +740,7 @@ bool ChipScheduler::add_store(Attempt& attempt, Value& value, Hemisphere hemisph
   };
   if (bytes == 1) {
     for (uint32_t slice = 4 * options_.scratch_quads; slice-- > 0;) {
-      if (!all_free(slice)) continue;
+      if ((avoided_slices_ >> slice & 1) != 0 || !all_free(slice)) continue;
       const auto row = byte_rows_[hemisphere][slice].take(leaves + machine_.mem_hop(slice));
       if (row) return write_at(slice, *row);
     }
@@ -1066,9 +1066,11 @@ Cycle ChipScheduler::result_to_row(const Term& accumulator, Place place, Cycle f
   const uint32_t hop = machine_.mem_hop(place.slice);
   const Hemisphere hemisphere = accumulator->plane.hemisphere;
   LOCKSTEP_CHECK(hemisphere == place.hemisphere);
-  for (Cycle at = std::max(accumulator->ready, earliest_);; ++at) {
+  const Cycle from =
+      std::max({accumulator->ready, earliest_,
+                free_from - static_cast<Cycle>(latency.mxm_result) - distance(machine_.hops.mxm, hop)});
+  for (Cycle at = from; at < from + kSearchMax_cycles; ++at) {
     const Cycle write = at + latency.mxm_result + distance(machine_.hops.mxm, hop);
-    if (write < free_from) continue;
     Attempt attempt(*this);
     Queue& queue = mxm_[hemisphere][3 * accumulator->plane.index + 2];
     uint32_t first = 0;
@@ -1083,6 +1085,7 @@ Cycle ChipScheduler::result_to_row(const Term& accumulator, Place place, Cycle f
     attempt.commit();
     return write + latency.mem_write;
   }
+  internal_error("no place for sums on their way to memory");
 }
 
 // ------------------------------------------------------------------------------- SXM, gather, scatter
@@ -1135,7 +1138,19 @@ Cycle ChipScheduler::scatter(const Term& value, uint32_t byte, Place place, cons
   const uint32_t hop = machine_.mem_hop(place.slice);
   const Value::Copy &data = value->copies[place.hemisphere], &rows = map->copies[place.hemisphere];
   LOCKSTEP_CHECK(data.there && rows.there);
-  for (Cycle at = std::max({free_from, data.ready, rows.ready, earliest_});; ++at) {
+  const uint32_t from_slice = data.slice + byte;
+  if (from_slice == rows.slice || from_slice == rows.slice + 1u) {
+    // One slice cannot read both at once: the value takes another.
+    LOCKSTEP_CHECK(value->bytes == 1);
+    Operand bytes(value);
+    bytes.form = OperandKind::Uint8;
+    avoided_slices_ = 3u << rows.slice;
+    const Term moved = store(op(LpuOp::Move, bytes), place.hemisphere == kEast ? kInEast : kInWest, 1);
+    avoided_slices_ = 0;
+    return scatter(moved, 0, place, map, free_from);
+  }
+  const Cycle from = std::max({free_from, data.ready, rows.ready, earliest_});
+  for (Cycle at = from; at < from + kSearchMax_cycles; ++at) {
     Attempt attempt(*this);
     uint32_t in = 0, map_first = 0;
     if (!attempt.take_queue(mem(place.hemisphere, place.slice), at)) continue;
@@ -1148,6 +1163,7 @@ Cycle ChipScheduler::scatter(const Term& value, uint32_t byte, Place place, cons
     attempt.commit();
     return at + latency.mem_write;
   }
+  internal_error("no place for a scatter");
 }
 
 // -------------------------------------------------------------------------------------------- C2C

@@ -249,6 +249,7 @@ class ChipScheduler {
   std::array<std::vector<RowPool>, 2> word_rows_, byte_rows_;
   int32_t source_ = -1;
   Cycle earliest_ = 0, not_before_ = 0;
+  uint32_t avoided_slices_ = 0;  // bit s: slice s takes no bytes now
   Cycle length_ = 0;
 };
 
