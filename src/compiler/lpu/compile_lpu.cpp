@@ -208,14 +208,7 @@ void require_lowering(const graph::Graph& graph, const machine::Machine& machine
     user_error("{}: the LPU keeps keys and values in 16 bits; --kv {} is for the host alone",
                graph.model_name, graph.options.kv_bits);
   }
-  const auto refuse_bias = [&](uint32_t id) {
-    const graph::Node& node = graph.nodes[id];
-    if (node.vector == graph::kNone) return;
-    user_error("{}: {} has a bias, which the LPU's gates and heads do not add; the host does",
-               graph.model_name, node.name);
-  };
   for (const graph::Node& node : graph.nodes) {
-    if (node.op == graph::Op::SiluGate) std::ranges::for_each(node.inputs, refuse_bias);
     if (node.op != graph::Op::Attention || node.head_width > machine.geometry.lanes()) continue;
     const lpu::HeadLayout heads =
         lpu::head_layout(node.heads, node.kv_heads, node.head_width, machine.geometry.lanes());
@@ -226,7 +219,6 @@ void require_lowering(const graph::Graph& graph, const machine::Machine& machine
                  graph.model_name, node.name, together, machine.name, machine.geometry.accumulators / 2);
     }
   }
-  refuse_bias(graph.logits);
 }
 
 }  // namespace
