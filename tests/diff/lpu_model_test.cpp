@@ -164,6 +164,15 @@ TEST(LpuModel, RefusesWhatItCannotCompile) {
       "small: blk.0.attn has 40 query heads to a vector of KV heads; a plane of lpu-v1 has sums for 32");
 }
 
+TEST(LpuModel, SaysHowManyRowsTablesTake) {
+  LpuCase tried{"", kSmall};
+  tried.shape.context = tried.context = 2600;  // nine blocks: cosines and sines in 2 * 9 * 320 rows
+  const std::string said = refusal(tried);
+  EXPECT_NE(said.find("small: tables and constants take "), std::string::npos) << said;
+  EXPECT_NE(said.find("on a chip of lpu-v1, which has 5120 for them; a smaller --context"), std::string::npos)
+      << said;
+}
+
 TEST(LpuModel, SaysHowManyChipsItTakes) {
   LpuCase tried{"", kSmall};
   tried.shape.layers = 12;

@@ -123,20 +123,6 @@ Chips place_chips(const graph::Graph& graph, const machine::Machine& machine, lp
   return chips;
 }
 
-// What lasts must end below the rows that the scheduler writes to, from five eighths of a slice on.
-void require_room(const ChipModel& model, uint32_t context) {
-  const uint32_t room = model.machine.geometry.slice_rows * 5 / 8;
-  for (const Hemisphere hemisphere : {lpu::kEast, lpu::kWest}) {
-    for (uint32_t slice = 0; slice < 4 * model.options.scratch_quads; ++slice) {
-      const uint32_t taken = model.memory.rows_taken(hemisphere, slice);
-      if (taken <= room) continue;
-      user_error(
-          "{}: tables for {} positions take {} rows of slice {} on a chip of {}, which has {} for them",
-          model.graph.model_name, context, taken, slice, model.machine.name, room);
-    }
-  }
-}
-
 // All chips of one entry.
 std::vector<WrittenChip> schedule_chips(Chips& chips, lpu::Extent extent) {
   std::vector<std::unique_ptr<ChipScheduler>> schedules;
@@ -171,7 +157,6 @@ bool has_room(const graph::Graph& graph, const machine::Machine& machine, const 
     Chips chips = place_chips(graph, machine, maps, options);
     for (const uint32_t rows : std::set<uint32_t>{1, std::max(1u, options.rows)})
       schedule_chips(chips, {chips[0]->lowering.blocks_max(), rows});
-    for (const std::unique_ptr<Chip>& chip : chips) require_room(chip->model, options.context);
     return true;
   } catch (const Error& refused) {
     if (refused.kind() != ErrorKind::User) throw;
@@ -266,10 +251,7 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
     for (const uint32_t rows : std::set<uint32_t>{1, std::max(1u, options.rows)})
       entries.push_back({blocks, rows, schedule_chips(chips, {blocks, rows})});
   }
-  for (const std::unique_ptr<Chip>& chip : chips) {
-    require_room(chip->model, chosen.context);
-    chip->memories = add_memories(compiled, chip->model);
-  }
+  for (const std::unique_ptr<Chip>& chip : chips) chip->memories = add_memories(compiled, chip->model);
   for (Scheduled& scheduled : entries) {
     program::Entry entry{entry_name(scheduled.rows, scheduled.blocks * lanes), {}, {}};
     lpu::Cycle cycles = 0;

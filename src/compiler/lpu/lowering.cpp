@@ -44,7 +44,7 @@ ChipModel::ChipModel(const graph::Graph& model_graph, const machine::Machine& ch
       share(part),
       maps(switch_maps),
       options(chosen),
-      memory(chip),
+      memory(chip, chosen, model_graph.model_name),
       placement(chip, memory, chosen) {}
 
 namespace {
