@@ -2,6 +2,9 @@
 // token, and the number of cycles that the compiler predicts.
 #include "lpu_model.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace lockstep::tests {
 
 namespace {
@@ -10,11 +13,13 @@ std::vector<LpuCase> cases() {
   using numerics::WeightVariant;
   const auto faithful = WeightVariant::Faithful;
   const auto biased = [](ModelShape& shape) { shape.biases = true; };
+  const auto one_layer = [](ModelShape& shape) { shape.layers = 1; };
   const auto gate_biased = [](ModelShape& shape) { shape.gate_biases = true; };
   std::vector<LpuCase> all{
       {"heads_of_32_grouped", heads(32, 6, 2)},
       {"heads_of_64", heads(64, 2, 2)},
       {"heads_of_64_grouped_separate_head", with(heads(64, 9, 3), [](ModelShape& s) { s.tied = false; })},
+      {"more_heads_than_accumulators", with(heads(64, 40, 5), one_layer)},
       {"heads_of_128", heads(128, 2, 1)},
       {"biases", with(kSmall, biased)},
       {"gate_biases", with(kSmall, gate_biased)},
@@ -59,6 +64,11 @@ std::vector<LpuCase> cases() {
   blocks.superlanes = 4;
   blocks.context = 130;
   blocks.tokens = 130;
+  all.push_back(blocks);
+  blocks.name = "more_heads_than_accumulators_across_blocks";
+  blocks.shape = with(heads(16, 48, 4), one_layer);
+  blocks.context = 128;
+  blocks.tokens = 67;
   all.push_back(blocks);
   return all;
 }
@@ -105,6 +115,49 @@ TEST(LpuModel, TakesAsManyCyclesWithoutArithmetic) {
   }
 }
 
+// Steps of several tokens, beside the interpreter's one by one.
+void expect_rows_together(LpuCase tried) {
+  tried.rows = 4;
+  const OnChips chips(tried);
+  const program::Program& program = chips.program();
+  graph::Interpreter interpreter(chips.model.graph);
+  Simulator simulator(program, chips.machine, {});
+  const program::Region& logits = region(program, "logits");
+  const auto memory =
+      std::ranges::find_if(program.memories, [](const auto& each) { return each.name == "logit_ids"; });
+  const Bytes id_bytes = program.contents.at(static_cast<uint32_t>(memory - program.memories.begin()));
+  const uint32_t lanes = chips.machine.geometry.lanes();
+  const std::vector<int32_t> tokens = small_tokens(2 * tried.rows);
+  for (uint32_t position = 0; position < tokens.size(); position += tried.rows) {
+    for (uint32_t r = 0; r < tried.rows; ++r) {
+      const auto token = static_cast<uint32_t>(tokens[position + r]);
+      simulator.write_words(region(program, "token"), r, std::vector<uint32_t>(lanes, token));
+      simulator.write_words(region(program, "position"), r, std::vector<uint32_t>(lanes, position + r));
+    }
+    const program::Entry& entry = program.entry("rows4.320");
+    ASSERT_EQ(simulator.run(entry.name).cycles, predicted_cycles(program, entry));
+    const std::vector<uint32_t> words = words_of(simulator, logits);
+    const size_t count = words.size() / tried.rows;
+    for (uint32_t r = 0; r < tried.rows; ++r) {
+      const std::span<const float> wanted = interpreter.step(tokens[position + r], true);
+      std::vector<float> got(wanted.size());
+      for (size_t i = 0; i < count; ++i) {
+        int32_t id = -1;
+        std::memcpy(&id, id_bytes.data() + i * sizeof(id), sizeof(id));
+        if (id >= 0) got[static_cast<size_t>(id)] = std::bit_cast<float>(words[r * count + i]);
+      }
+      ASSERT_NO_FATAL_FAILURE(expect_bits(wanted, got, position + r));
+    }
+  }
+}
+
+TEST(LpuModel, TakesRowsTogether) {
+  expect_rows_together({"", heads(64, 6, 2)});
+}
+TEST(LpuModel, TakesRowsOfManyHeadsTogether) {
+  expect_rows_together({"", with(heads(64, 20, 5), [](ModelShape& s) { s.layers = 1; })});
+}
+
 TEST(LpuModel, NamesTheNodeWhoseValuesLeaveTheRange) {
   LpuCase tried{"", kSmall};
   tried.shape.last_gain = 0x1p31f;
@@ -133,12 +186,15 @@ TEST(LpuModel, MovedInstructionsAreNoticed) {
 
 // -------------------------------------------------------------------------------------------- bad input
 
-std::string refusal(const LpuCase& tried, uint32_t kv_bits = 16) {
+// `changed`: a value of the machine that is another one than in its file.
+std::string refusal(const LpuCase& tried, uint32_t kv_bits = 16, const std::string& changed = "",
+                    uint64_t value = 0) {
   ShapedModel model;
   shape_model(model, tried.shape, {tried.weights, kv_bits});
   try {
-    compiler::compile_for_lpu(model.graph, machine::find_machine(tried.machine), {},
-                              {.context = tried.context, .chips = tried.chips});
+    Machine machine = machine::find_machine(tried.machine);
+    if (!changed.empty()) machine = with_value(machine, changed, value);
+    compiler::compile_for_lpu(model.graph, machine, {}, {.context = tried.context, .chips = tried.chips});
   } catch (const Error& refused) {
     EXPECT_EQ(refused.kind(), ErrorKind::User) << refused.what();
     return refused.what();
@@ -158,10 +214,9 @@ TEST(LpuModel, RefusesWhatItCannotCompile) {
   tried = {"", heads(24, 4, 2)};
   EXPECT_EQ(refusal(tried),
             "small: blk.0.attn has heads of 24 elements, which the LPU's attention is not made for");
-  tried = {"", heads(64, 40, 5)};
-  EXPECT_EQ(
-      refusal(tried),
-      "small: blk.0.attn has 40 query heads to a vector of KV heads; a plane of lpu-v1 has sums for 32");
+  tried = {"", heads(32, 6, 6)};
+  EXPECT_EQ(refusal(tried, 16, "geometry.accumulators", 11),
+            "small: blk.0.attn has 6 heads side by side; a plane of lpu-v1 has sums for 5");
 }
 
 TEST(LpuModel, SaysHowManyRowsTablesTake) {

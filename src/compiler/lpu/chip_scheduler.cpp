@@ -1042,9 +1042,10 @@ Term ChipScheduler::product(Plane plane, const Term& activation, uint32_t byte, 
   }
   Cycle from = std::max({state.array_ready, earliest_,
                          copy.ready + latency.mem_read + distance(hop, machine_.mem_hop(copy.slice))});
-  // A new sum must not come before the old one is read, an added one not before the one it adds to.
-  from = std::max(from, (into != nullptr ? into->ready : state.entry_free[entry]) + 1 -
-                            static_cast<Cycle>(latency.mxm_product));
+  // A new sum must not be on its way when the old one is read, an added one not come before the one it adds
+  // to.
+  from = std::max(from, into != nullptr ? into->ready + 1 - static_cast<Cycle>(latency.mxm_product)
+                                        : state.entry_free[entry]);
   for (Cycle at = from; at < from + kSearchMax_cycles; ++at) {
     Attempt attempt(*this);
     uint32_t first = 0;

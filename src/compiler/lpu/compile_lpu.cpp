@@ -198,10 +198,9 @@ void require_lowering(const graph::Graph& graph, const machine::Machine& machine
     const lpu::HeadLayout heads =
         lpu::head_layout(node.heads, node.kv_heads, node.head_width, machine.geometry.lanes());
     // A plane keeps two sums of each head while all heads of a vector are at work.
-    const uint32_t together = heads.group * heads.vector_heads;
-    if (2 * together > machine.geometry.accumulators) {
-      user_error("{}: {} has {} query heads to a vector of KV heads; a plane of {} has sums for {}",
-                 graph.model_name, node.name, together, machine.name, machine.geometry.accumulators / 2);
+    if (2 * heads.vector_heads > machine.geometry.accumulators) {
+      user_error("{}: {} has {} heads side by side; a plane of {} has sums for {}", graph.model_name,
+                 node.name, heads.vector_heads, machine.name, machine.geometry.accumulators / 2);
     }
   }
 }

@@ -1021,13 +1021,15 @@ std::vector<Lowering::State::Vectors> Lowering::State::attention(uint32_t id) {
       denominators[i] = s->store(divide(*s, value_scale[i], denominator), ChipScheduler::kInBoth);
     }
 
-    // Values: as many rows at once as their sums find accumulators.
-    const uint32_t rows_at_once = std::max(1u, model.machine.geometry.accumulators * 7 / (16 * per_row));
-    for (uint32_t from = 0; from < rows; from += rows_at_once) {
-      const uint32_t begin = from * per_row, end = std::min(from + rows_at_once, rows) * per_row;
+    // Values: as many vectors of heads at once as their sums find accumulators, two in a plane for each head.
+    const uint32_t vectors_at_once =
+        std::max(1u, model.machine.geometry.accumulators * 7 / (16 * heads.vector_heads));
+    const uint32_t heads_at_once = vectors_at_once * heads.vector_heads;
+    for (uint32_t begin = 0; begin < count; begin += heads_at_once) {
+      const uint32_t end = std::min(begin + heads_at_once, count);
       std::vector<std::array<Term, 4>> sums(count);
       for (uint32_t block = 0; block < blocks; ++block) {
-        for (uint32_t part = 0; part < 2 && (from == 0 || blocks > 1); ++part) {
+        for (uint32_t part = 0; part < 2 && (begin == 0 || blocks > 1); ++part) {
           const std::vector<Cycle> ready = block == last ? transposed[part] : std::vector<Cycle>();
           s->install(value_planes[part], placement_of.tiles[block][set].values_transposed[part], ready);
         }
