@@ -44,7 +44,7 @@ ChipModel::ChipModel(const graph::Graph& model_graph, const machine::Machine& ch
       share(part),
       maps(switch_maps),
       options(chosen),
-      memory(chip),
+      memory(chip, chosen, model_graph.model_name),
       placement(chip, memory, chosen) {}
 
 namespace {
@@ -287,6 +287,10 @@ void Lowering::State::place_nodes(uint32_t context) {
       const bool shared = embedding.slices != 0 && weight_of(Op::Embed) == node.weight;
       output = shared ? embedding : placement.vocabulary(graph.weights[node.weight], *layout[node.inputs[0]]);
       model.logit_ids = output.ids;
+      if (node.vector != graph::kNone) {
+        output.matrix.biases =
+            vector_constants({output.matrix.row_tiles, output.ids}, graph.vectors[node.vector].values);
+      }
     }
   }
   uint32_t plane = 0;
@@ -749,8 +753,8 @@ std::vector<Lowering::State::Vectors> Lowering::State::matmul(uint32_t id) {
     for (uint32_t tile = done; tile < end; ++tile) sums.push_back(multiply_tile(matrix, tile, xs));
     for (uint32_t tile = done; tile < end; ++tile) {
       for (uint32_t r = 0; r < rows; ++r) {
-        const Term value = epilogue(sums[tile - done][r], xs[r], matrix, matrix.scales[tile],
-                                    matrix.biases.empty() ? nullptr : &matrix.biases[tile], nullptr);
+        const Term value =
+            epilogue(sums[tile - done][r], xs[r], matrix, matrix.scales[tile], matrix.bias(tile), nullptr);
         const bool soon = rows == 1 && feeds(id, Op::Add);
         ys[r].words.push_back(soon ? value : s->store(value, ChipScheduler::kInBoth));
       }
@@ -765,7 +769,6 @@ std::vector<Lowering::State::Vectors> Lowering::State::rope(uint32_t id) {
   const uint32_t product = graph.nodes[id].inputs[0];
   const NodePlacement& source = placed[product];
   const MatrixPlacement& matrix = source.matrix;
-  const bool biased = !matrix.biases.empty();
   const std::vector<Quantised>& xs = quantised_values.at(graph.nodes[product].inputs[0]);
   std::vector<Vectors> ys(rows, {layout[id], {}, nullptr});
   std::vector<std::vector<TileSums>> sums;
@@ -777,11 +780,11 @@ std::vector<Lowering::State::Vectors> Lowering::State::rope(uint32_t id) {
     for (uint32_t tile = done; tile < end; ++tile) {
       for (uint32_t r = 0; r < rows; ++r) {
         const TileSums& tile_sums = sums[tile - done][r];
-        const Term turned = epilogue(tile_sums, xs[r], matrix, source.turned_scales[tile],
-                                     biased ? &source.turned_biases[tile] : nullptr, &placed[id].partner);
+        const Term turned =
+            epilogue(tile_sums, xs[r], matrix, source.turned_scales[tile],
+                     matrix.bias(tile) ? &source.turned_biases[tile] : nullptr, &placed[id].partner);
         const Term partner = s->op(LpuOp::Multiply, turned, step_rows[r].sines);
-        const Term own = epilogue(tile_sums, xs[r], matrix, matrix.scales[tile],
-                                  biased ? &matrix.biases[tile] : nullptr, nullptr);
+        const Term own = epilogue(tile_sums, xs[r], matrix, matrix.scales[tile], matrix.bias(tile), nullptr);
         const Term value = s->op(LpuOp::Add, s->op(LpuOp::Multiply, own, step_rows[r].cosines), partner);
         ys[r].words.push_back(s->store(value, ChipScheduler::kInBoth));
       }
@@ -810,8 +813,9 @@ std::vector<Lowering::State::Vectors> Lowering::State::silu_gate(uint32_t id) {
     for (uint32_t tile = done; tile < end; ++tile) {
       for (uint32_t r = 0; r < rows; ++r) {
         const Term gated =
-            epilogue(gate_sums[tile - done][r], xs[r], gates, gates.scales[tile], nullptr, nullptr);
-        const Term upper = epilogue(up_sums[tile - done][r], xs[r], ups, ups.scales[tile], nullptr, nullptr);
+            epilogue(gate_sums[tile - done][r], xs[r], gates, gates.scales[tile], gates.bias(tile), nullptr);
+        const Term upper =
+            epilogue(up_sums[tile - done][r], xs[r], ups, ups.scales[tile], ups.bias(tile), nullptr);
         const Term value = vector_math::silu_gate(*s, gated, upper);
         add_magnitude(ys[r], value);
         ys[r].words.push_back(s->store(value, ChipScheduler::kInBoth));
@@ -1020,13 +1024,15 @@ std::vector<Lowering::State::Vectors> Lowering::State::attention(uint32_t id) {
       denominators[i] = s->store(divide(*s, value_scale[i], denominator), ChipScheduler::kInBoth);
     }
 
-    // Values: as many rows at once as their sums find accumulators.
-    const uint32_t rows_at_once = std::max(1u, model.machine.geometry.accumulators * 7 / (16 * per_row));
-    for (uint32_t from = 0; from < rows; from += rows_at_once) {
-      const uint32_t begin = from * per_row, end = std::min(from + rows_at_once, rows) * per_row;
+    // Values: as many vectors of heads at once as their sums find accumulators, two in a plane for each head.
+    const uint32_t vectors_at_once =
+        std::max(1u, model.machine.geometry.accumulators * 7 / (16 * heads.vector_heads));
+    const uint32_t heads_at_once = vectors_at_once * heads.vector_heads;
+    for (uint32_t begin = 0; begin < count; begin += heads_at_once) {
+      const uint32_t end = std::min(begin + heads_at_once, count);
       std::vector<std::array<Term, 4>> sums(count);
       for (uint32_t block = 0; block < blocks; ++block) {
-        for (uint32_t part = 0; part < 2 && (from == 0 || blocks > 1); ++part) {
+        for (uint32_t part = 0; part < 2 && (begin == 0 || blocks > 1); ++part) {
           const std::vector<Cycle> ready = block == last ? transposed[part] : std::vector<Cycle>();
           s->install(value_planes[part], placement_of.tiles[block][set].values_transposed[part], ready);
         }
@@ -1091,7 +1097,7 @@ void Lowering::State::head(uint32_t id) {
     const std::vector<TileSums> sums = multiply_tile(matrix, tile, xs);
     Term logit;
     for (uint32_t r = 0; r < rows; ++r) {
-      logit = epilogue(sums[r], xs[r], matrix, matrix.scales[tile], nullptr, nullptr);
+      logit = epilogue(sums[r], xs[r], matrix, matrix.scales[tile], matrix.bias(tile), nullptr);
       s->store_at(logit, row_of(logits_port, r * matrix.row_tiles + tile), 4);
     }
     if (rows > 1) continue;  // of several rows the host takes what it wants
