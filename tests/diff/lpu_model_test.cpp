@@ -190,7 +190,7 @@ TEST(LpuModel, RefusesWhatItCannotCompile) {
   EXPECT_EQ(refusal(tried), "--context 257: small was made for up to 256 positions");
   tried.context = 0;
   tried.chips = 9;
-  EXPECT_EQ(refusal(tried), "--chips 9: small can be cut into 4 parts at the most");
+  EXPECT_EQ(refusal(tried), "--chips 9: small can be cut into 3 parts at the most");
   tried = {"", heads(24, 4, 2)};
   EXPECT_EQ(refusal(tried),
             "small: blk.0.attn has heads of 24 elements, which the LPU's attention is not made for");

@@ -129,29 +129,33 @@ Chips place_chips(const graph::Graph& graph, const machine::Machine& machine, lp
   return chips;
 }
 
-// All chips of one entry.
+// All chips of one entry. The last one has the vocabulary: the tokens' embeddings come to the first from
+// there.
 std::vector<WrittenChip> schedule_chips(Chips& chips, uint32_t blocks, uint32_t rows) {
-  std::vector<std::set<lpu::QueueKey>> fetching(chips.size());
+  std::vector<lpu::Extent> extents(chips.size(), {blocks, rows});
   while (true) {
-    std::vector<std::unique_ptr<ChipScheduler>> schedules;
-    lpu::Handover handover;
-    for (size_t c = 0; c < chips.size(); ++c) {
-      lpu::Handover sent;
-      schedules.push_back(chips[c]->lowering.schedule({blocks, rows, fetching[c]}, handover, sent));
-      handover = std::move(sent);
+    bool complete = true;
+    for (size_t c = 0; c < chips.size(); ++c) chips[c]->lowering.begin(extents[c]);
+    size_t at = chips.size() - 1;
+    try {
+      lpu::Handover handover = chips[at]->lowering.embed();
+      for (at = 0; at < chips.size(); ++at) handover = chips[at]->lowering.run(handover);
+    } catch (const lpu::ResultLost&) {
+      if (extents[at].copies_for_safety) internal_error("a result with a copy in memory is lost");
+      extents[at].copies_for_safety = true;
+      continue;
     }
-    if (chips.size() > 1 && rows == 1) chips[0]->lowering.take_next_token(*schedules[0], handover);
     std::vector<WrittenChip> written;
-    bool all_in_time = true;
     for (size_t c = 0; c < chips.size(); ++c) {
       std::set<lpu::QueueKey> late;
-      written.push_back(write_chip(*schedules[c], chips[c]->model.machine, late));
+      const std::unique_ptr<ChipScheduler> schedule = chips[c]->lowering.finish();
+      written.push_back(write_chip(*schedule, chips[c]->model.machine, late));
       for (const lpu::QueueKey& key : late) {
-        if (!fetching[c].insert(key).second) internal_error("a queue's text comes too late");
+        if (!extents[c].fetching.insert(key).second) internal_error("a queue's text comes too late");
       }
-      all_in_time = all_in_time && late.empty();
+      complete = complete && late.empty();
     }
-    if (all_in_time) return written;
+    if (complete) return written;
   }
 }
 
