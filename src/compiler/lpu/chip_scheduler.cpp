@@ -1025,8 +1025,8 @@ Term ChipScheduler::product(Plane plane, const Term& activation, uint32_t byte, 
   }
   Cycle from = std::max({state.array_ready, earliest_,
                          copy.ready + latency.mem_read + distance(hop, machine_.mem_hop(copy.slice))});
-  // A new sum sets out after the old one is read for the last time, an added one arrives after the one that it
-  // adds to.
+  // A new sum sets out after the old one is read for the last time, an added one arrives after the one that
+  // it adds to.
   from = std::max(from, into != nullptr ? into->ready + 1 - static_cast<Cycle>(latency.mxm_product)
                                         : state.entry_free[entry] + 1);
   for (Cycle at = from; at < from + kSearchMax_cycles; ++at) {
