@@ -128,6 +128,11 @@ void add_compile(CLI::App& app) {
       ->add_option("--context", options->model.context,
                    "LPU: positions to make room for (default: one block)")
       ->check(CLI::Range(1u, 1u << 24));
+  command
+      ->add_option("--rows", options->model.chip_rows,
+                   "LPU: tokens of a prompt or a draft that go through it together")
+      ->check(CLI::Range(1u, targets::lpu::kStepRowsMax))
+      ->capture_default_str();
   command->add_flag("--dry-run", options->dry_run,
                     "only say what it would take: bytes of each memory, cost of a step");
   command->add_flag("--json", options->json, "print JSON");

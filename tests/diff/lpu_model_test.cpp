@@ -2,9 +2,6 @@
 // token, and the number of cycles that the compiler predicts.
 #include "lpu_model.h"
 
-#include <algorithm>
-#include <cstring>
-
 namespace lockstep::tests {
 
 namespace {
@@ -98,6 +95,32 @@ void expect_chips_go_on_alone(uint32_t count) {
   }
 }
 
+// Full and partly filled entries, single rows between them, over the end of a block.
+TEST(LpuModel, TakesSeveralRowsAtOnce) {
+  LpuCase tried{"", kSmall};
+  tried.superlanes = 4;
+  tried.context = 100;
+  tried.rows = 8;
+  expect_bits_of_steps(tried, std::vector<uint32_t>{8, 1, 5, 8, 8, 8, 8, 8, 3, 7, 8, 2, 1, 8, 6});
+}
+
+TEST(LpuModel, TakesSeveralRowsAtOnceOnTwoChips) {
+  LpuCase tried{"", with(heads(64, 6, 2), [](ModelShape& shape) { shape.biases = true; })};
+  tried.chips = 2;
+  tried.rows = 5;
+  tried.weights = numerics::WeightVariant::Faithful;
+  expect_bits_of_steps(tried, std::vector<uint32_t>{5, 4, 1, 8});
+}
+
+TEST(LpuModel, TakesSeveralRowsOfManyHeadsAtOnce) {
+  LpuCase tried{"", with(heads(64, 20, 5), [](ModelShape& shape) {
+                  shape.layers = 1;
+                  shape.gate_biases = true;
+                })};
+  tried.rows = 4;
+  expect_bits_of_steps(tried, std::vector<uint32_t>{4, 4, 2});
+}
+
 TEST(LpuModel, OneChipGoesOnAlone) {
   expect_chips_go_on_alone(1);
 }
@@ -113,49 +136,6 @@ TEST(LpuModel, TakesAsManyCyclesWithoutArithmetic) {
     for (uint32_t run = 0; run < 2; ++run)
       EXPECT_EQ(simulator.run(entry.name).cycles, predicted_cycles(chips.program(), entry));
   }
-}
-
-// Steps of several tokens, beside the interpreter's one by one.
-void expect_rows_together(LpuCase tried) {
-  tried.rows = 4;
-  const OnChips chips(tried);
-  const program::Program& program = chips.program();
-  graph::Interpreter interpreter(chips.model.graph);
-  Simulator simulator(program, chips.machine, {});
-  const program::Region& logits = region(program, "logits");
-  const auto memory =
-      std::ranges::find_if(program.memories, [](const auto& each) { return each.name == "logit_ids"; });
-  const Bytes id_bytes = program.contents.at(static_cast<uint32_t>(memory - program.memories.begin()));
-  const uint32_t lanes = chips.machine.geometry.lanes();
-  const std::vector<int32_t> tokens = small_tokens(2 * tried.rows);
-  for (uint32_t position = 0; position < tokens.size(); position += tried.rows) {
-    for (uint32_t r = 0; r < tried.rows; ++r) {
-      const auto token = static_cast<uint32_t>(tokens[position + r]);
-      simulator.write_words(region(program, "token"), r, std::vector<uint32_t>(lanes, token));
-      simulator.write_words(region(program, "position"), r, std::vector<uint32_t>(lanes, position + r));
-    }
-    const program::Entry& entry = program.entry("rows4.320");
-    ASSERT_EQ(simulator.run(entry.name).cycles, predicted_cycles(program, entry));
-    const std::vector<uint32_t> words = words_of(simulator, logits);
-    const size_t count = words.size() / tried.rows;
-    for (uint32_t r = 0; r < tried.rows; ++r) {
-      const std::span<const float> wanted = interpreter.step(tokens[position + r], true);
-      std::vector<float> got(wanted.size());
-      for (size_t i = 0; i < count; ++i) {
-        int32_t id = -1;
-        std::memcpy(&id, id_bytes.data() + i * sizeof(id), sizeof(id));
-        if (id >= 0) got[static_cast<size_t>(id)] = std::bit_cast<float>(words[r * count + i]);
-      }
-      ASSERT_NO_FATAL_FAILURE(expect_bits(wanted, got, position + r));
-    }
-  }
-}
-
-TEST(LpuModel, TakesRowsTogether) {
-  expect_rows_together({"", heads(64, 6, 2)});
-}
-TEST(LpuModel, TakesRowsOfManyHeadsTogether) {
-  expect_rows_together({"", with(heads(64, 20, 5), [](ModelShape& s) { s.layers = 1; })});
 }
 
 TEST(LpuModel, NamesTheNodeWhoseValuesLeaveTheRange) {
