@@ -196,7 +196,7 @@ class ChipScheduler::Attempt {
 
 SliceMemory::SliceMemory(const machine::Machine& machine, const SchedulerOptions& options,
                          std::string subject)
-    : machine_(machine), scratch_slices_(4 * options.scratch_quads), subject_(std::move(subject)) {
+    : machine_(machine), options_(options), subject_(std::move(subject)) {
   for (uint32_t h = 0; h < 2; ++h) {
     taken_[h].resize(machine.geometry.slices);
     images_[h].resize(machine.geometry.slices);
@@ -206,7 +206,7 @@ SliceMemory::SliceMemory(const machine::Machine& machine, const SchedulerOptions
 uint16_t SliceMemory::take_rows(Hemisphere hemisphere, uint32_t slice, uint32_t count) {
   uint32_t& taken = taken_[hemisphere][slice];
   if (count > rows_free(hemisphere, slice)) {
-    const bool scratch = slice < scratch_slices_;
+    const bool scratch = options_.is_scratch(slice);
     user_error(
         "{}: {} {} rows of slice {}.{} on a chip of {}, which has {} for them; {}", subject_,
         scratch ? "tables and constants take" : "weights and the KV cache take", taken + count,
@@ -220,7 +220,7 @@ uint16_t SliceMemory::take_rows(Hemisphere hemisphere, uint32_t slice, uint32_t 
 
 uint32_t SliceMemory::rows_free(Hemisphere hemisphere, uint32_t slice) const {
   const machine::Geometry& geometry = machine_.geometry;
-  const uint32_t rows = slice < scratch_slices_ ? rows_beside_scratch(geometry) : geometry.slice_rows;
+  const uint32_t rows = options_.is_scratch(slice) ? rows_beside_scratch(geometry) : geometry.slice_rows;
   return rows - taken_[hemisphere][slice];
 }
 

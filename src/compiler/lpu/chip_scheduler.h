@@ -72,7 +72,23 @@ struct Tile {
   uint32_t step = 1;
 };
 
-struct SchedulerOptions;
+// A queue of the chip.
+struct QueueKey {
+  program::isa::LpuUnit unit;
+  uint8_t hemisphere;
+  uint16_t place;
+  auto operator<=>(const QueueKey&) const = default;
+};
+
+inline constexpr Cycle kFetchEvery = 64;
+
+struct SchedulerOptions {
+  Cycle hold_min_cycles = 12;      // an ALU that cannot keep a result so long is not taken
+  bool copies_for_safety = false;  // a result that its ALU cannot keep for ever is in memory too
+  std::set<QueueKey> fetching;     // these queues keep one cycle in kFetchEvery idle
+  uint32_t scratch_quads = 2;      // times four slices, nearest the VXM, hold words and activations
+  bool is_scratch(uint32_t slice) const { return slice < 4 * scratch_quads; }
+};
 
 // In a slice that holds words and activations, the rows of what lasts: the scheduler's own lie above.
 constexpr uint32_t rows_beside_scratch(const machine::Geometry& geometry) {
@@ -95,27 +111,10 @@ class SliceMemory {
 
  private:
   const machine::Machine& machine_;
-  uint32_t scratch_slices_;
+  SchedulerOptions options_;
   std::string subject_;
   std::array<std::vector<uint32_t>, 2> taken_;
   std::array<std::vector<std::vector<uint8_t>>, 2> images_;
-};
-
-// A queue of the chip.
-struct QueueKey {
-  program::isa::LpuUnit unit;
-  uint8_t hemisphere;
-  uint16_t place;
-  auto operator<=>(const QueueKey&) const = default;
-};
-
-inline constexpr Cycle kFetchEvery = 64;
-
-struct SchedulerOptions {
-  Cycle hold_min_cycles = 12;      // an ALU that cannot keep a result so long is not taken
-  bool copies_for_safety = false;  // a result that its ALU cannot keep for ever is in memory too
-  std::set<QueueKey> fetching;     // these queues keep one cycle in kFetchEvery idle
-  uint32_t scratch_quads = 2;      // times four slices, nearest the VXM, hold words and activations
 };
 
 class ChipScheduler {
