@@ -55,16 +55,21 @@ class Browser:
         return self
 
     def __exit__(self, *_):
-        self.process.terminate()
         try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
+            self.session = None
+            self.call("Browser.close")
+            self.process.wait(30)
+        except Exception:  # it has ended, or hangs
             self.process.kill()
             self.process.wait()
         os.close(self.in_)
         os.close(self.out)
         self.log.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        # Its last process may still write a file.
+        deadline = time.monotonic() + 10
+        while os.path.exists(self.folder) and time.monotonic() < deadline:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            time.sleep(0.05)
 
     def _said(self):
         """The end of what it wrote."""
