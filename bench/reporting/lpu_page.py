@@ -47,19 +47,20 @@ def entry_row(case, entry):
     answer = case.get("answer", {})
     same = "yes" if answer.get("tokens_equal") and answer.get("digest_equal") else "no" if answer else "not run"
     difference = entry["simulated"] - entry["predicted"]
-    return [case["name"], str(case["chips"]), f"`{entry['name']}`", str(entry["rows"]), f"{entry['predicted']:,}",
+    return [case["name"], str(case["chips"]), f"{case['context']:,}", f"`{entry['name']}`", str(entry["rows"]), f"{entry['predicted']:,}",
             f"{entry['simulated']:,}", f"{difference:+d}" if difference else "0", f"{entry['rows'] / entry['seconds']:,.0f}", same]
 
 
 def decode(part, _):
-    head = ["model", "chips", "entry", "tokens a run", "predicted cycles", "simulated", "difference", "tok/s of the chip",
+    head = ["model", "chips", "positions", "entry", "tokens a run", "predicted cycles", "simulated", "difference", "tok/s of the chip",
             "tokens and digest as the host's"]
-    rows, failed = [], []
+    rows, failed, seen = [], [], set()
     for case in part["value"]:
         if "failed" in case:
             failed.append(f"- {case['name']}, {case['asked']} positions: {case['failed']}")
-            continue
-        rows += [entry_row(case, entry) for entry in case["entries"]]
+        elif (case["name"], case["context"]) not in seen:
+            seen.add((case["name"], case["context"]))
+            rows += [entry_row(case, entry) for entry in case["entries"]]
     first = next((case for case in part["value"] if "failed" not in case), None)
     goal = ""
     if first:
@@ -69,7 +70,7 @@ def decode(part, _):
     return f"""## Cycles a token
 
 `step.<n>` takes one token at a position below n, `rows<r>.<n>` r tokens at once; of a long context the first and the last entry
-are shown. Predicted is the schedule's length, simulated what the chip needed, from cycle 0 to the last effect.
+of a program are shown. Predicted is the schedule's length, simulated what the chip needed, from cycle 0 to the last effect.
 
 {table(head, rows)}
 {goal}{chr(10).join(failed)}
@@ -83,12 +84,12 @@ def context(part, _):
             continue
         last = [entry for entry in case["entries"] if entry["rows"] == 1][-1]
         rows.append([case["name"], str(case["chips"]), f"{case['context']:,}", f"{last['predicted']:,}",
-                     f"{1 / last['seconds']:,.0f}"])
+                     f"{1 / last['seconds']:,.0f}", case.get("refusal", "")])
     return f"""## The largest context
 
 As many positions as the chips that one block takes have room for (`lockstep compile MODEL --context max`).
 
-{table(["model", "chips", "positions", "cycles a token in the last block", "tok/s there"], rows)}"""
+{table(["model", "chips", "positions", "cycles a token in the last block", "tok/s there", "a block more"], rows)}"""
 
 
 def speed(part, _):

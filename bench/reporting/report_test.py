@@ -138,7 +138,7 @@ SENSITIVITY = [{"machine": "lpu-v1", "chips": 1, "cycles": 1000, "simulated": 10
 class LpuPage(unittest.TestCase):
     def test_a_difference_between_prediction_and_simulation_is_shown(self):
         text = lpu_page.decode(part([compiled("int8", 320, entry("step.320", 95_000, 95_007), entry("rows8.320", 200_000, rows=8))]), {})
-        self.assertIn("| int8 | 1 | `step.320` | 1 | 95,000 | 95,007 | +7 | 10,526 | yes |", text)
+        self.assertIn("| int8 | 1 | 320 | `step.320` | 1 | 95,000 | 95,007 | +7 | 10,526 | yes |", text)
         self.assertIn("| `rows8.320` | 8 | 200,000 | 200,000 | 0 | 40,000 |", text)
         self.assertIn("not reached with 95,000", text)
 
@@ -151,9 +151,13 @@ class LpuPage(unittest.TestCase):
         self.assertIn(": reached with 80,000", text)
 
     def test_largest_context_is_of_the_last_entry(self):
-        text = lpu_page.context(part([compiled("int8", "max", entry("step.320", 100), entry("step.1600", 250_000), context=1600),
+        text = lpu_page.context(part([compiled("int8", "max", entry("step.320", 100), entry("step.1600", 250_000), context=1600, refusal="full"),
                                       compiled("int8", 320, entry("step.320", 100))]), {})
-        self.assertEqual(["| int8 | 1 | 1,600 | 250,000 | 4,000 |"], [line for line in text.splitlines() if line.startswith("| int8")])
+        self.assertEqual(["| int8 | 1 | 1,600 | 250,000 | 4,000 | full |"], [line for line in text.splitlines() if line.startswith("| int8")])
+
+    def test_a_program_that_two_contexts_give_is_shown_once(self):
+        text = lpu_page.decode(part([compiled("int8", 320, entry("step.320", 100)), compiled("int8", "max", entry("step.320", 100))]), {})
+        self.assertEqual(1, text.count("| int8 |"))
 
     def test_energy_is_a_tokens_and_split_by_unit(self):
         text = lpu_page.energy(part([compiled("int8", 320, entry("rows8.320", 100, rows=8))]), {})
