@@ -293,10 +293,12 @@ uint32_t ChipScheduler::alu_latency(LpuOp op) const {
 
 void ChipScheduler::release(Value& value) {
   switch (value.kind) {
-    case Value::Kind::Alu:
-      results_[value.alu][value.ready] = std::max(value.ready, value.last_use);
+    case Value::Kind::Alu: {
+      const Cycle until = std::max(value.ready, value.last_use);
+      const Cycle kept = results_[value.alu].let_go(value.ready, until);
+      for (auto& [latency, closed] : closed_) closed.remove(until + 1 - latency, kept - latency);
       std::erase(in_alus_, &value);
-      break;
+    } break;
     case Value::Kind::Memory:
       for (uint32_t h = 0; h < 2; ++h) {
         const Value::Copy& copy = value.copies[h];
@@ -594,7 +596,7 @@ void ChipScheduler::extend(Value& value) {
     for (uint32_t a = 0; a < vxm_.size(); ++a) {
       if (a == value.alu || vxm_[a].taken.has(cycle) || fetches(vxm_[a], cycle)) continue;
       const Cycle gives = cycle + latency;
-      const std::optional<Cycle> limit = keep_limit(a, gives);
+      const std::optional<Cycle> limit = results_[a].limit(gives);
       if (!limit || *limit <= best_limit) continue;
       best = a;
       best_cycle = cycle;
@@ -618,7 +620,7 @@ void ChipScheduler::extend(Value& value) {
   value.ready = best_cycle + latency;
   value.limit = best_limit;
   value.last_use = value.ready;
-  results_[best][value.ready] = best_limit;
+  results_[best].keep(value.ready, best_limit);
   in_alus_.push_back(&value);
 }
 
@@ -629,7 +631,8 @@ Term ChipScheduler::move_to_memory(Value& value) {
       static_cast<uint32_t>(encode_operand({OperandKind::Alu, static_cast<uint8_t>(value.alu)}));
   for (Cycle cycle = value.ready; cycle <= std::min(value.limit, value.ready + kSearchMax_cycles); ++cycle) {
     for (uint32_t a = 0; a < vxm_.size(); ++a) {
-      if (vxm_[a].taken.has(cycle) || fetches(vxm_[a], cycle) || !keep_limit(a, cycle + latency)) continue;
+      if (vxm_[a].taken.has(cycle) || fetches(vxm_[a], cycle) || !results_[a].limit(cycle + latency))
+        continue;
       for (const Hemisphere hemisphere : {kEast, kWest}) {
         auto stored = std::make_shared<Value>();
         stored->kind = Value::Kind::Memory;
@@ -643,7 +646,7 @@ Term ChipScheduler::move_to_memory(Value& value) {
         words[hemisphere == kEast ? 4 : 5] = stored->map;
         attempt.issue(vxm_[a], cycle, LpuOp::Move, words, moved.ready);
         attempt.commit();
-        results_[a][moved.ready] = moved.ready;
+        results_[a].keep(moved.ready, moved.ready);
         value.last_use = std::max(value.last_use, cycle);
         stored->scheduler = this;
         return stored;
@@ -651,24 +654,6 @@ Term ChipScheduler::move_to_memory(Value& value) {
     }
   }
   return nullptr;
-}
-
-// Until when an ALU can keep a result that it gives in a cycle; nothing where it cannot give one then.
-std::optional<Cycle> ChipScheduler::keep_limit(uint32_t alu, Cycle gives) const {
-  const std::map<Cycle, Cycle>& results = results_[alu];
-  const auto next = results.lower_bound(gives);
-  if (next != results.end() && next->first == gives) return std::nullopt;
-  if (next != results.begin() && std::prev(next)->second >= gives) return std::nullopt;
-  return next == results.end() ? kForever : next->first - 1;
-}
-
-// Whether the result that an ALU keeps in a cycle is one that someone may still let go of.
-bool ChipScheduler::may_be_let_go(uint32_t alu, Cycle cycle) const {
-  const std::map<Cycle, Cycle>& results = results_[alu];
-  const auto next = results.lower_bound(cycle);
-  if (next == results.begin() || (next != results.end() && next->first == cycle)) return false;
-  const Cycle kept = std::prev(next)->second;
-  return kept >= cycle && (next == results.end() || kept == next->first - 1);
 }
 
 // Puts a result that an ALU keeps into memory instead; false where its instruction's streams are not free.
@@ -740,7 +725,7 @@ bool ChipScheduler::add_store(Attempt& attempt, Value& value, Hemisphere hemisph
   };
   if (bytes == 1) {
     for (uint32_t slice = 4 * options_.scratch_quads; slice-- > 0;) {
-      if (!all_free(slice)) continue;
+      if ((avoided_slices_ >> slice & 1) != 0 || !all_free(slice)) continue;
       const auto row = byte_rows_[hemisphere][slice].take(leaves + machine_.mem_hop(slice));
       if (row) return write_at(slice, *row);
     }
@@ -797,9 +782,9 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
         std::max(from, value.kind == Value::Kind::Alu ? value.ready
                                                       : earliest_arrival(value) + machine_.latency.vxm_entry);
   }
-  CycleSet& closed = closed_[op == LpuOp::RSqrt];
-  for (Cycle cycle = from; cycle < from + kSearchMax_cycles; ++cycle) {
-    if (closed.has(cycle)) continue;
+  CycleSet& closed = closed_[latency];
+  for (Cycle cycle = closed.next_absent(from); cycle < from + kSearchMax_cycles;
+       cycle = closed.next_absent(cycle + 1)) {
     for (const Operand& operand : operands) {
       if (operand.term == nullptr || operand.term->kind != Value::Kind::Alu) continue;
       while (operand.term->kind == Value::Kind::Alu && cycle > operand.term->limit) extend(*operand.term);
@@ -811,12 +796,10 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
     // The ALU that can keep the result longest.
     uint32_t best = ~0u, free = 0;
     Cycle best_limit = -1;
-    bool for_good = true;  // whatever keeps the ALUs from it will not go away
     const Cycle gives = cycle + latency;
     for (uint32_t a = 0; a < vxm_.size(); ++a) {
       if (vxm_[a].taken.has(cycle) || fetches(vxm_[a], cycle)) continue;
-      const std::optional<Cycle> limit = keep_limit(a, gives);
-      for_good = for_good && (limit || !may_be_let_go(a, gives));
+      const std::optional<Cycle> limit = results_[a].limit(gives);
       if (!limit || *limit - gives < options_.hold_min_cycles) continue;
       ++free;
       // The shortest time that is long enough, so that long times stay for others; else the longest.
@@ -828,7 +811,7 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
         best_limit = *limit;
       }
     }
-    if (best == ~0u && for_good) closed.add(cycle);
+    if (best == ~0u) closed.add(cycle);
     if (best == ~0u || free < free_alus) continue;
     Attempt attempt(*this);
     LOCKSTEP_CHECK(attempt.take_queue(vxm_[best], cycle));
@@ -858,7 +841,7 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
     result->alu = best;
     result->limit = best_limit;
     result->last_use = gives;
-    results_[best][gives] = best_limit;
+    results_[best].keep(gives, best_limit);
     in_alus_.push_back(result.get());
     return result;
   }
@@ -1032,9 +1015,10 @@ Term ChipScheduler::product(Plane plane, const Term& activation, uint32_t byte, 
   }
   Cycle from = std::max({state.array_ready, earliest_,
                          copy.ready + latency.mem_read + distance(hop, machine_.mem_hop(copy.slice))});
-  // A new sum must not come before the old one is read, an added one not before the one it adds to.
-  from = std::max(from, (into != nullptr ? into->ready : state.entry_free[entry]) + 1 -
-                            static_cast<Cycle>(latency.mxm_product));
+  // A new sum sets out after the old one is read for the last time, an added one arrives after the one that it
+  // adds to.
+  from = std::max(from, into != nullptr ? into->ready + 1 - static_cast<Cycle>(latency.mxm_product)
+                                        : state.entry_free[entry] + 1);
   for (Cycle at = from; at < from + kSearchMax_cycles; ++at) {
     Attempt attempt(*this);
     uint32_t first = 0;
@@ -1066,9 +1050,11 @@ Cycle ChipScheduler::result_to_row(const Term& accumulator, Place place, Cycle f
   const uint32_t hop = machine_.mem_hop(place.slice);
   const Hemisphere hemisphere = accumulator->plane.hemisphere;
   LOCKSTEP_CHECK(hemisphere == place.hemisphere);
-  for (Cycle at = std::max(accumulator->ready, earliest_);; ++at) {
+  const Cycle from =
+      std::max({accumulator->ready, earliest_,
+                free_from - static_cast<Cycle>(latency.mxm_result) - distance(machine_.hops.mxm, hop)});
+  for (Cycle at = from; at < from + kSearchMax_cycles; ++at) {
     const Cycle write = at + latency.mxm_result + distance(machine_.hops.mxm, hop);
-    if (write < free_from) continue;
     Attempt attempt(*this);
     Queue& queue = mxm_[hemisphere][3 * accumulator->plane.index + 2];
     uint32_t first = 0;
@@ -1083,6 +1069,7 @@ Cycle ChipScheduler::result_to_row(const Term& accumulator, Place place, Cycle f
     attempt.commit();
     return write + latency.mem_write;
   }
+  internal_error("no place for sums on their way to memory");
 }
 
 // ------------------------------------------------------------------------------- SXM, gather, scatter
@@ -1135,7 +1122,19 @@ Cycle ChipScheduler::scatter(const Term& value, uint32_t byte, Place place, cons
   const uint32_t hop = machine_.mem_hop(place.slice);
   const Value::Copy &data = value->copies[place.hemisphere], &rows = map->copies[place.hemisphere];
   LOCKSTEP_CHECK(data.there && rows.there);
-  for (Cycle at = std::max({free_from, data.ready, rows.ready, earliest_});; ++at) {
+  const uint32_t from_slice = data.slice + byte;
+  if (from_slice == rows.slice || from_slice == rows.slice + 1u) {
+    // One slice cannot read both at once: the value takes another.
+    LOCKSTEP_CHECK(value->bytes == 1);
+    Operand bytes(value);
+    bytes.form = OperandKind::Uint8;
+    avoided_slices_ = 3u << rows.slice;
+    const Term moved = store(op(LpuOp::Move, bytes), place.hemisphere == kEast ? kInEast : kInWest, 1);
+    avoided_slices_ = 0;
+    return scatter(moved, 0, place, map, free_from);
+  }
+  const Cycle from = std::max({free_from, data.ready, rows.ready, earliest_});
+  for (Cycle at = from; at < from + kSearchMax_cycles; ++at) {
     Attempt attempt(*this);
     uint32_t in = 0, map_first = 0;
     if (!attempt.take_queue(mem(place.hemisphere, place.slice), at)) continue;
@@ -1148,6 +1147,7 @@ Cycle ChipScheduler::scatter(const Term& value, uint32_t byte, Place place, cons
     attempt.commit();
     return at + latency.mem_write;
   }
+  internal_error("no place for a scatter");
 }
 
 // -------------------------------------------------------------------------------------------- C2C

@@ -220,8 +220,6 @@ class ChipScheduler {
   void keep_alus_free(const std::array<Operand, 3>& operands);
   bool spill(Value& value);
   Term move_to_memory(Value& value);
-  std::optional<Cycle> keep_limit(uint32_t alu, Cycle gives) const;
-  bool may_be_let_go(uint32_t alu, Cycle cycle) const;
   Term store_with(Value& value, Copies side);
   bool store_with(Value& value, Hemisphere hemisphere, uint32_t bytes, const Place* fixed, Cycle free_from,
                   Value& stored);
@@ -242,13 +240,14 @@ class ChipScheduler {
   std::array<std::vector<Queue>, 2> mxm_, sxm_;
   std::vector<Queue> links_;
   std::vector<Cycle> link_sent_, link_received_;  // the last of each link
-  std::vector<std::map<Cycle, Cycle>> results_;   // of each ALU: when it gives one, until when it is kept
-  std::array<CycleSet, 2> closed_;  // cycles without room for an operation, or one of RSqrt's latency
-  std::vector<Value*> in_alus_;     // the results that someone may still want, oldest first
+  std::vector<KeptResults> results_;              // of each ALU
+  std::map<Cycle, CycleSet> closed_;              // by latency: cycles without room for an operation
+  std::vector<Value*> in_alus_;                   // the results that someone may still want, oldest first
   std::vector<PlaneState> planes_;
   std::array<std::vector<RowPool>, 2> word_rows_, byte_rows_;
   int32_t source_ = -1;
   Cycle earliest_ = 0, not_before_ = 0;
+  uint32_t avoided_slices_ = 0;  // bit s: slice s takes no bytes now
   Cycle length_ = 0;
 };
 

@@ -513,7 +513,7 @@ static Place row_of(Place place, uint32_t row) {
 void Lowering::State::watch(const Term& magnitude, const std::string& name, int32_t node, uint32_t row) {
   const std::string port = "fault." + name;
   if (!fault_ports.contains(port)) {
-    fault_ports[port] = placement.word_rows(kEast, rows_max);
+    fault_ports[port] = placement.word_rows(kWest, rows_max);
     add_port(port, fault_ports[port], rows_max, node);
   }
   s->store_at(magnitude, row_of(fault_ports[port], row), 4);
