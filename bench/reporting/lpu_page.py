@@ -103,8 +103,11 @@ def speed(part, _):
 # -------------------------------------------------------------------------------------- sensitivity
 
 
+CHANGES = ("half", "+1", "double")
+
+
 def change_name(line):
-    """Which of the three changes a line is; a 1 made 2 counts as raised by one."""
+    """Which of the changes a line is; a 1 made 2 counts as raised by one."""
     if line["to"] < line["from"]:
         return "half"
     return "+1" if line["to"] == line["from"] + 1 else "double"
@@ -143,7 +146,7 @@ def sensitivity_rows(lines, published):
         one = next(iter(changes.values()))
         if (one["standing"] == "published") != published:
             continue
-        cells = [change_cell(changes.get(name), base[one["chips"]]) for name in ("half", "+1", "double")]
+        cells = [change_cell(changes.get(name), base[one["chips"]]) for name in CHANGES]
         rows.append([f"`{key}`", f"{one['from']:g} {one['unit']}", one["standing"], str(one["chips"]), *cells])
     return rows
 
@@ -157,7 +160,7 @@ def sensitivity(part, _):
     same = sum(line["cycles"] == line["simulated"] for line in changed)
     refusals = [f"- `{line['key']}` {line['to']:g}: {line.get('refused') or line['stopped']}"
                 for line in lines if "refused" in line or "stopped" in line]
-    head = ["number", "value", "standing", "chips", "half", "+1", "double"]
+    head = ["number", "value", "standing", "chips", *CHANGES]
     told = "" if largest is None else \
         f" The largest change is that of `{largest['key']}` to {largest['to']:g}: {percent(largest, base[largest['chips']]):+.1f} %."
     return f"""## What the assumed numbers decide
@@ -183,10 +186,10 @@ def sensitivity_plot(part):
     rows = []
     for key, changes in by_key(lines).items():
         bars = {name: percent(changes[name], base[changes[name]["chips"]])
-                for name in ("half", "+1", "double") if name in changes and "cycles" in changes[name]}
+                for name in CHANGES if name in changes and "cycles" in changes[name]}
         if any(abs(value) >= 0.1 for value in bars.values()):
             rows.append((key, bars))
-    return plots.differences("Cycles a token by changed number", "% more cycles a token", rows)
+    return plots.bars("Cycles a token by changed number", "% more cycles a token", CHANGES, rows)
 
 
 # ------------------------------------------------------------------------------- where cycles go
@@ -267,13 +270,11 @@ def layer_bars(where):
             for place, (parts, loads) in sorted(bars.items())]
 
 
-def operator_bars(where):
-    """One bar an operator of a layer, in order: what the chain goes by, less than a cycle left out."""
-    bars = []
-    for kind, sums in kinds_of(where).items():
-        if sums["nodes"] > 1:
-            bars.append(("", {group_of(kind): sums["chain_cycles"] / sums["nodes"]}, load_cycles(where, sums["loads"]) / sums["nodes"]))
-    return bars
+def operators_plot(name, where):
+    """The operators of a layer, means over the layers."""
+    rows = [(kind, {"chain of causes": sums["chain_cycles"] / sums["nodes"], "weight loading": load_cycles(where, sums["loads"]) / sums["nodes"]})
+            for kind, sums in kinds_of(where).items() if sums["nodes"] > 1]
+    return plots.bars(f"Cycles of one layer's operators: {name}", "cycles", list(rows[0][1]) if rows else [], rows)
 
 
 # ------------------------------------------------------------------------------------------ energy
@@ -384,8 +385,7 @@ def plot_files(results):
     if results.get("where", {}).get("value"):
         first = results["where"]["value"][0]
         files["lpu-layers"] = plots.stacked(f"Cycles by layer: {first['name']}", "layer", layer_bars(first["where"]), "weight loading")
-        files["lpu-operators"] = plots.stacked(f"Cycles of one layer's operators: {first['name']}", "operators in order",
-                                               operator_bars(first["where"]), "weight loading")
+        files["lpu-operators"] = operators_plot(first["name"], first["where"])
     return files
 
 

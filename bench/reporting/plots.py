@@ -141,26 +141,25 @@ def stacked(title, x_label, bars, bound):
     return frame(title, x_label, x, y, body, {name: i for i, name in enumerate([*names, bound])}, [bound])
 
 
-def differences(title, x_label, rows):
-    """Bars to both sides of zero. `rows`: [(label, {series: value}), ...], a row for each label."""
-    names = list(dict.fromkeys(name for _, bars in rows for name in bars))
+def bars(title, x_label, names, rows):
+    """Bars from zero to the right, or to the left where values are negative. `names`: the series in order; `rows`:
+    [(label, {series: value}), ...], a row for each label."""
     thick, gap = 7, 8
     labels = 12 + 7 * max((len(label) for label, _ in rows), default=0)
-    values = [value for _, bars in rows for value in bars.values()]
-    size = max([abs(value) for value in values] or [1]) or 1
+    values = [value for _, series in rows for value in series.values()]
     begin, end = LEFT + labels, WIDTH - RIGHT
-    low, high = min([*values, 0]), max([*values, size / 100])
+    low, high = min([*values, 0]), max([*values, 0.01])
 
     def x(value):
         return begin + (value - low) / (high - low) * (end - begin)
 
     top, body = TOP + 18, []
-    for label, bars in rows:
-        body.append(f'<text x="{begin - 8:.1f}" y="{top + thick * len(bars) / 2 + 4:.1f}" text-anchor="end">{escape(label)}</text>')
-        for name, value in bars.items():
+    for label, series in rows:
+        body.append(f'<text x="{begin - 8:.1f}" y="{top + thick * len(series) / 2 + 4:.1f}" text-anchor="end">{escape(label)}</text>')
+        for name, value in series.items():
             left, right = sorted((x(0), x(value)))
             body.append(f'<rect class="f{names.index(name)}" x="{left:.1f}" y="{top}" width="{max(right - left, 0.5):.1f}" height="{thick - 1}">'
-                        f"<title>{escape(label)}, {escape(name)}: {value:+.2f}</title></rect>")
+                        f"<title>{escape(label)}, {escape(name)}: {value:,.2f}</title></rect>")
             top += thick
         top += gap
     height = top + BOTTOM
@@ -169,9 +168,10 @@ def differences(title, x_label, rows):
     step = axis.ticks[1]
     for tick in (step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)):
         out.append(f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{TOP + 10}" y2="{height - BOTTOM}"/>')
-        out.append(f'<text x="{x(tick):.1f}" y="{height - BOTTOM + 16}" text-anchor="middle">{tick:+g}</text>')
+        name = f"{tick:+g}" if low < 0 < abs(tick) else number(tick)
+        out.append(f'<text x="{x(tick):.1f}" y="{height - BOTTOM + 16}" text-anchor="middle">{name}</text>')
     for place, name in enumerate(names):
-        left = begin + 120 * place
+        left = begin + 140 * place
         out.append(f'<line class="{line_class(place, False)}" x1="{left:.1f}" x2="{left + 24:.1f}" y1="{TOP - 4}" y2="{TOP - 4}"/>')
         out.append(f'<text x="{left + 30:.1f}" y="{TOP}">{escape(name)}</text>')
     out.append(f'<text x="{(begin + end) / 2:.1f}" y="{height - 8}" text-anchor="middle">{escape(x_label)}</text>')

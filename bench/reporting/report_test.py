@@ -83,8 +83,8 @@ class Plots(unittest.TestCase):
         self.assertAlmostEqual(plots.TOP, float(upper.get("y")), places=1)
         self.assertEqual(3, svg.count("dashed\""))  # two bars and the legend
 
-    def test_differences_lie_on_both_sides_of_zero(self):
-        svg = plots.differences("t", "%", [("one", {"half": -2.0, "double": 4.0}), ("two < three", {"half": 1.0})])
+    def test_bars_lie_on_both_sides_of_zero(self):
+        svg = plots.bars("t", "%", ["half", "double"], [("one", {"half": -2.0, "double": 4.0}), ("two < three", {"half": 1.0})])
         tree = xml.etree.ElementTree.fromstring(svg)
         down, up, other = (e for e in tree.iter() if e.tag.endswith("rect") and e.get("class") != "page")
         zero = float(up.get("x"))
