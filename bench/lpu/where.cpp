@@ -43,7 +43,7 @@ Json nodes_json(const Activity& activity, const NodeMap& map, const std::vector<
     const NodeUse& use = activity.nodes[n];
     nodes.push_back({{"kind", map.nodes()[n].kind()},
                      {"layer", map.nodes()[n].layer},
-                     {"from", use.from},
+                     {"end", use.end},
                      {"chain_cycles", use.chain_cycles},
                      {"loads", loads[n]},
                      {"products", issues(use, UnitKind::MxmActivations)},

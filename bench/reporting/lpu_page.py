@@ -196,9 +196,9 @@ def sensitivity_plot(part):
 
 
 def kinds_of(where):
-    """{kind: sums over its nodes}, in the order in which they begin."""
+    """{kind: sums over its nodes}, in the order in which they first end."""
     kinds = {}
-    for node in sorted(where["nodes"], key=lambda node: node["from"]):
+    for node in sorted(where["nodes"], key=lambda node: node["end"]):
         kind = kinds.setdefault(node["kind"], {"nodes": 0, "chain_cycles": 0, "loads": 0, "products": 0, "vector_operations": 0})
         kind["nodes"] += 1
         for key in ("chain_cycles", "loads", "products", "vector_operations"):

@@ -112,8 +112,8 @@ def compiled(name, asked, *entries, **more):
     return {"name": name, "asked": asked, "chips": 1, "context": 320, "entries": list(entries), "answer": answer, **more}
 
 
-def node(kind, layer, begin, chain, loads):
-    return {"kind": kind, "layer": layer, "from": begin, "chain_cycles": chain, "loads": loads, "products": 8, "vector_operations": 32}
+def node(kind, layer, end, chain, loads):
+    return {"kind": kind, "layer": layer, "end": end, "chain_cycles": chain, "loads": loads, "products": 8, "vector_operations": 32}
 
 
 # Two layers of 500 cycles, 100 before and 200 after them.
