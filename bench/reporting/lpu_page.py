@@ -48,11 +48,12 @@ def entry_row(case, entry):
     same = "yes" if answer.get("tokens_equal") and answer.get("digest_equal") else "no" if answer else "not run"
     difference = entry["simulated"] - entry["predicted"]
     return [case["name"], str(case["chips"]), f"{case['context']:,}", f"`{entry['name']}`", str(entry["rows"]), f"{entry['predicted']:,}",
-            f"{entry['simulated']:,}", f"{difference:+d}" if difference else "0", f"{entry['rows'] / entry['seconds']:,.0f}", same]
+            f"{entry['simulated']:,}", f"{difference:+d}" if difference else "0", f"{entry['predicted'] / entry['rows']:,.0f}",
+            f"{entry['rows'] / entry['seconds']:,.0f}", same]
 
 
 def decode(part, _):
-    head = ["model", "chips", "positions", "entry", "tokens a run", "predicted cycles", "simulated", "difference", "tok/s of the chip",
+    head = ["model", "chips", "positions", "entry", "tokens a run", "predicted cycles", "simulated", "difference", "cycles a token", "tok/s of the chip",
             "tokens and digest as the host's"]
     rows, failed, seen = [], [], set()
     for case in part["value"]:
@@ -69,7 +70,7 @@ def decode(part, _):
         goal = f"The goal for {first['name']} is at most {GOAL_CYCLES:,} cycles a token at a context of up to 320: {reached} with {cycles:,}.\n"
     return f"""## Cycles a token
 
-`step.<n>` takes one token at a position below n, `rows<r>.<n>` r tokens at once; of a long context the first and the last entry
+`step.<n>` takes one token at a position below n, `rows<r>.<n>` r tokens at once, of a prompt or a draft; of a long context the first and the last entry
 of a program are shown. Predicted is the schedule's length, simulated what the chip needed, from cycle 0 to the last effect.
 
 {table(head, rows)}

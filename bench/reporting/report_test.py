@@ -138,15 +138,15 @@ SENSITIVITY = [{"machine": "lpu-v1", "chips": 1, "cycles": 1000, "simulated": 10
 class LpuPage(unittest.TestCase):
     def test_a_difference_between_prediction_and_simulation_is_shown(self):
         text = lpu_page.decode(part([compiled("int8", 320, entry("step.320", 95_000, 95_007), entry("rows8.320", 200_000, rows=8))]), {})
-        self.assertIn("| int8 | 1 | 320 | `step.320` | 1 | 95,000 | 95,007 | +7 | 10,526 | yes |", text)
-        self.assertIn("| `rows8.320` | 8 | 200,000 | 200,000 | 0 | 40,000 |", text)
+        self.assertIn("| int8 | 1 | 320 | `step.320` | 1 | 95,000 | 95,007 | +7 | 95,000 | 10,526 | yes |", text)
+        self.assertIn("| `rows8.320` | 8 | 200,000 | 200,000 | 0 | 25,000 | 40,000 |", text)
         self.assertIn("not reached with 95,000", text)
 
     def test_a_wrong_answer_and_a_failure_are_shown(self):
         wrong = compiled("int8", 320, entry("step.320", 80_000))
         wrong["answer"]["digest_equal"] = False
         text = lpu_page.decode(part([wrong, {"name": "faithful", "asked": 320, "failed": "takes 3 chips"}]), {})
-        self.assertIn("| 0 | 12,500 | no |", text)
+        self.assertIn("| 0 | 80,000 | 12,500 | no |", text)
         self.assertIn("- faithful, 320 positions: takes 3 chips", text)
         self.assertIn(": reached with 80,000", text)
 

@@ -113,6 +113,11 @@ void add_compile(CLI::App& app) {
         return text == "max" ? std::to_string(compiler::kContextMax) : text;
       })
       ->check(CLI::Range(1u, 1u << 24) | CLI::IsMember({compiler::kContextMax}));
+  command
+      ->add_option("--rows", options->model.chip_rows,
+                   "LPU: tokens of a prompt or a draft that go through it together")
+      ->check(CLI::Range(1u, targets::lpu::kStepRowsMax))
+      ->capture_default_str();
   command->add_flag("--dry-run", options->dry_run,
                     "only say what it would take: bytes of each memory, cost of a step");
   command->add_flag("--json", options->json, "print JSON");

@@ -74,6 +74,7 @@ api::LoadOptions ModelOptions::load_options() const {
   options.chips = chips;
   if (machine != "host") {
     options.chip_context = context;
+    options.chip_rows = chip_rows;
   } else if (chips != 0) {
     user_error("--chips {}: the host is no LPU; --machine lpu-v1 is one", chips);
   }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <numeric>
 
 #include "base/error.h"
 #include "compiler/lpu/compile_lpu.h"
@@ -28,6 +29,7 @@ struct LpuCase {
   numerics::WeightVariant weights = numerics::WeightVariant::Int8;
   uint32_t chips = 1, context = 0, tokens = 3;
   uint32_t superlanes = 0;  // of the machine; 0: as its file has it
+  uint32_t rows = 1;        // of a step
 };
 
 inline std::ostream& operator<<(std::ostream& out, const LpuCase& tried) {
@@ -39,8 +41,8 @@ struct OnChips {
   explicit OnChips(const LpuCase& tried) : machine(machine::find_machine(tried.machine)) {
     if (tried.superlanes != 0) machine = with_value(machine, "geometry.superlanes", tried.superlanes);
     shape_model(model, tried.shape, {tried.weights, 16});
-    compiled =
-        compiler::compile_for_lpu(model.graph, machine, {}, {.context = tried.context, .chips = tried.chips});
+    compiled = compiler::compile_for_lpu(
+        model.graph, machine, {}, {.context = tried.context, .chips = tried.chips, .rows = tried.rows});
   }
   const program::Program& program() const { return compiled.program; }
 
@@ -109,6 +111,29 @@ inline void expect_bits_and_cycles(const LpuCase& tried) {
     const program::Entry& entry = entry_for(chips.program(), chips.machine, position);
     ASSERT_EQ(target->last_run().cycles, predicted_cycles(chips.program(), entry));
   }
+}
+
+// Runs tokens in steps of the given numbers of rows beside the interpreter.
+inline void expect_bits_of_steps(const LpuCase& tried, std::span<const uint32_t> steps) {
+  OnChips chips(tried);
+  const auto target = targets::lpu::load(chips.program(), chips.machine, {});
+  graph::Interpreter interpreter(chips.model.graph);
+  const std::vector<int32_t> tokens = small_tokens(std::accumulate(steps.begin(), steps.end(), uint32_t{0}));
+  std::vector<int32_t> wanted(targets::lpu::kStepRowsMax);
+  std::iota(wanted.begin(), wanted.end(), 0);
+  const uint32_t page = 0;
+  uint32_t position = 0;
+  for (const uint32_t rows : steps) {
+    const targets::StepSequence sequence{
+        std::span(tokens).subspan(position, rows), position, {&page, 1}, std::span(wanted).first(rows)};
+    target->step({&sequence, 1});
+    ASSERT_EQ(target->refused_row(0), program::kNone) << target->refusal(0).what();
+    for (uint32_t row = 0; row < rows; ++row, ++position) {
+      const std::span<const float> right = interpreter.step(tokens[position], true);
+      ASSERT_NO_FATAL_FAILURE(expect_bits(right, target->logits(row), position));
+    }
+  }
+  ASSERT_EQ(target->counters().rows, tokens.size());
 }
 
 inline const ModelShape kSmall{

@@ -79,6 +79,23 @@ void expect_chips_go_on_alone(uint32_t count) {
   }
 }
 
+// Full and partly filled entries, single rows between them, over the end of a block.
+TEST(LpuModel, TakesSeveralRowsAtOnce) {
+  LpuCase tried{"", kSmall};
+  tried.superlanes = 4;
+  tried.context = 100;
+  tried.rows = 8;
+  expect_bits_of_steps(tried, std::vector<uint32_t>{8, 1, 5, 8, 8, 8, 8, 8, 3, 7, 8, 2, 1, 8, 6});
+}
+
+TEST(LpuModel, TakesSeveralRowsAtOnceOnTwoChips) {
+  LpuCase tried{"", with(heads(64, 6, 2), [](ModelShape& shape) { shape.biases = true; })};
+  tried.chips = 2;
+  tried.rows = 5;
+  tried.weights = numerics::WeightVariant::Faithful;
+  expect_bits_of_steps(tried, std::vector<uint32_t>{5, 4, 1, 8});
+}
+
 TEST(LpuModel, OneChipGoesOnAlone) {
   expect_chips_go_on_alone(1);
 }

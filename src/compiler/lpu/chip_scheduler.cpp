@@ -250,6 +250,7 @@ ChipScheduler::ChipScheduler(const machine::Machine& machine, SchedulerOptions o
     for (Queue& queue : mxm_[h]) queue.phase = machine.hops.mxm + machine.latency.mem_read;
     for (Queue& queue : sxm_[h]) queue.phase = machine.hops.sxm + machine.latency.mem_read;
   }
+  each_queue([&](QueueKey key, Queue& queue) { queue.fetching = options_.fetching.contains(key); });
   // Scratch rows: bytes in the sixth eighth of a slice, words in the last two; what lasts lies below.
   const uint32_t rows = geometry.slice_rows;
   for (uint32_t h = 0; h < 2; ++h) {
@@ -719,8 +720,10 @@ bool ChipScheduler::add_store(Attempt& attempt, Value& value, Hemisphere hemisph
   }
   const auto all_free = [&](uint32_t slice) {
     const Cycle write = leaves + machine_.mem_hop(slice);
-    for (uint32_t k = 0; k < bytes; ++k)
-      if (mem(hemisphere, slice + k).taken.has(write)) return false;
+    for (uint32_t k = 0; k < bytes; ++k) {
+      const Queue& queue = mem(hemisphere, slice + k);
+      if (queue.taken.has(write) || fetches(queue, write)) return false;
+    }
     return true;
   };
   if (bytes == 1) {
@@ -830,8 +833,21 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
       }
       if (!fits) continue;
     }
+    // What cannot stay for ever has a copy in memory.
+    Term copy;
+    if (options_.copies_for_safety && stored == nullptr && best_limit != kForever) {
+      copy = std::make_shared<Value>();
+      copy->kind = Value::Kind::Memory;
+      if (!add_store(attempt, *result, kEast, 4, nullptr, 0, *copy)) {
+        copy->copies[kEast] = {};
+        if (!add_store(attempt, *result, kWest, 4, nullptr, 0, *copy)) continue;
+      }
+      words[copy->copies[kEast].there ? 4 : 5] = copy->map;
+      copy->scheduler = this;
+    }
     attempt.issue(vxm_[best], cycle, op, words, gives);
     result->issue = attempt.commit();
+    result->source = std::move(copy);
     for (const Operand& operand : operands) {
       if (operand.term != nullptr && operand.term->kind == Value::Kind::Alu)
         operand.term->last_use = std::max(operand.term->last_use, cycle);
@@ -908,11 +924,17 @@ bool ChipScheduler::store_with(Value& value, Hemisphere hemisphere, uint32_t byt
 Term ChipScheduler::store_in(const Term& value, uint8_t copies, uint32_t bytes, const Place* fixed,
                              Cycle free_from) {
   LOCKSTEP_CHECK(bytes == 1 || bytes == 4);
-  auto stored = std::make_shared<Value>();
-  stored->kind = Value::Kind::Memory;
-  stored->bytes = bytes;
-  const bool in_alu = value->kind == Value::Kind::Alu && value->ready >= not_before_;
   std::array<bool, 2> left = {(copies & kInEast) != 0, (copies & kInWest) != 0};
+  const bool words = value->kind == Value::Kind::Alu && bytes == 4 && fixed == nullptr;
+  Term stored = words ? value->source : nullptr;  // where it has been stored before
+  if (stored != nullptr) {
+    for (const Hemisphere h : {kEast, kWest}) left[h] = left[h] && !stored->copies[h].there;
+  } else {
+    stored = std::make_shared<Value>();
+    stored->kind = Value::Kind::Memory;
+    stored->bytes = bytes;
+  }
+  const bool in_alu = value->kind == Value::Kind::Alu && value->ready >= not_before_;
   for (const Hemisphere h : {kEast, kWest}) {
     if (in_alu && left[h]) left[h] = !store_with(*value, h, bytes, fixed, free_from, *stored);
   }
@@ -923,7 +945,7 @@ Term ChipScheduler::store_in(const Term& value, uint8_t copies, uint32_t bytes, 
                free_from);
   }
   stored->scheduler = this;
-  if (value->kind == Value::Kind::Alu && bytes == 4 && fixed == nullptr) value->source = stored;
+  if (words && value->kind == Value::Kind::Alu) value->source = stored;
   return stored;
 }
 
@@ -937,7 +959,7 @@ Term ChipScheduler::constant(Place place, uint32_t bytes, Cycle ready) {
 
 // -------------------------------------------------------------------------------------------- MXM
 
-void ChipScheduler::install(Plane plane, const Tile& tile, std::span<const Cycle> group_ready) {
+Cycle ChipScheduler::install(Plane plane, const Tile& tile, std::span<const Cycle> group_ready) {
   const machine::Latency& latency = machine_.latency;
   const uint32_t hop = machine_.hops.mxm, width = machine_.geometry.load_streams;
   PlaneState& state = planes_[plane.hemisphere * machine_.geometry.planes + plane.index];
@@ -992,6 +1014,7 @@ void ChipScheduler::install(Plane plane, const Tile& tile, std::span<const Cycle
   state.installed = at;
   state.array_ready = at + latency.mxm_install;
   state.buffer_free = at + 1;
+  return state.loaded;
 }
 
 Term ChipScheduler::product(Plane plane, const Term& activation, uint32_t byte, Term into) {
@@ -1015,8 +1038,8 @@ Term ChipScheduler::product(Plane plane, const Term& activation, uint32_t byte, 
   }
   Cycle from = std::max({state.array_ready, earliest_,
                          copy.ready + latency.mem_read + distance(hop, machine_.mem_hop(copy.slice))});
-  // A new sum sets out after the old one is read for the last time, an added one arrives after the one that it
-  // adds to.
+  // A new sum sets out after the old one is read for the last time, an added one arrives after the one that
+  // it adds to.
   from = std::max(from, into != nullptr ? into->ready + 1 - static_cast<Cycle>(latency.mxm_product)
                                         : state.entry_free[entry] + 1);
   for (Cycle at = from; at < from + kSearchMax_cycles; ++at) {
@@ -1216,25 +1239,29 @@ Term ChipScheduler::receive(uint32_t link, const Sent& sent, const Place* fixed)
   return stored;
 }
 
-std::map<ChipScheduler::QueueKey, std::vector<Issue>> ChipScheduler::take_queues() {
-  std::map<QueueKey, std::vector<Issue>> all;
-  const auto add = [&](LpuUnit unit, uint32_t hemisphere, std::vector<Queue>& queues) {
-    for (size_t place = 0; place < queues.size(); ++place) {
-      std::vector<Issue>& issues = queues[place].issues;
-      if (issues.empty()) continue;
-      std::sort(issues.begin(), issues.end(),
-                [](const Issue& a, const Issue& b) { return a.cycle < b.cycle; });
-      all[{unit, static_cast<uint8_t>(hemisphere), static_cast<uint16_t>(place)}] = std::move(issues);
-    }
+void ChipScheduler::each_queue(const std::function<void(QueueKey, Queue&)>& visit) {
+  const auto all = [&](LpuUnit unit, uint32_t hemisphere, std::vector<Queue>& queues) {
+    for (size_t place = 0; place < queues.size(); ++place)
+      visit({unit, static_cast<uint8_t>(hemisphere), static_cast<uint16_t>(place)}, queues[place]);
   };
   for (uint32_t h = 0; h < 2; ++h) {
-    add(LpuUnit::Mem, h, mem_[h]);
-    add(LpuUnit::Mxm, h, mxm_[h]);
-    add(LpuUnit::Sxm, h, sxm_[h]);
+    all(LpuUnit::Mem, h, mem_[h]);
+    all(LpuUnit::Mxm, h, mxm_[h]);
+    all(LpuUnit::Sxm, h, sxm_[h]);
   }
-  add(LpuUnit::Vxm, 0, vxm_);
-  add(LpuUnit::C2c, 0, links_);
-  return all;
+  all(LpuUnit::Vxm, 0, vxm_);
+  all(LpuUnit::C2c, 0, links_);
+}
+
+std::map<QueueKey, std::vector<Issue>> ChipScheduler::take_queues() {
+  std::map<QueueKey, std::vector<Issue>> taken;
+  each_queue([&](QueueKey key, Queue& queue) {
+    if (queue.issues.empty()) return;
+    std::sort(queue.issues.begin(), queue.issues.end(),
+              [](const Issue& a, const Issue& b) { return a.cycle < b.cycle; });
+    taken[key] = std::move(queue.issues);
+  });
+  return taken;
 }
 
 }  // namespace lockstep::compiler::lpu

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -36,8 +37,8 @@ struct Place {
   uint16_t row = 0;
 };
 
-// Thrown where a result that is still wanted can neither stay in its ALU nor leave it: a longer
-// hold_min_cycles helps.
+// Thrown where a result that is still wanted can neither stay in its ALU nor leave it; with
+// SchedulerOptions::copies_for_safety it never is.
 struct ResultLost {};
 
 class ChipScheduler;
@@ -89,12 +90,21 @@ class SliceMemory {
   std::array<std::vector<std::vector<uint8_t>>, 2> images_;
 };
 
+// A queue of the chip.
+struct QueueKey {
+  program::isa::LpuUnit unit;
+  uint8_t hemisphere;
+  uint16_t place;
+  auto operator<=>(const QueueKey&) const = default;
+};
+
 inline constexpr Cycle kFetchEvery = 64;
 
 struct SchedulerOptions {
-  Cycle hold_min_cycles = 12;  // an ALU that cannot keep a result so long is not taken
-  bool fetch_slots = false;    // every queue keeps one cycle in kFetchEvery idle
-  uint32_t scratch_quads = 2;  // times four slices, nearest the VXM, hold words and activations
+  Cycle hold_min_cycles = 12;      // an ALU that cannot keep a result so long is not taken
+  bool copies_for_safety = false;  // a result that its ALU cannot keep for ever is in memory too
+  std::set<QueueKey> fetching;     // these queues keep one cycle in kFetchEvery idle
+  uint32_t scratch_quads = 2;      // times four slices, nearest the VXM, hold words and activations
 };
 
 class ChipScheduler {
@@ -131,8 +141,8 @@ class ChipScheduler {
     uint32_t index;
   };
   // The tile becomes the plane's weights. `group_ready` has the first cycle in which each group may be read,
-  // or is empty.
-  void install(Plane plane, const Tile& tile, std::span<const Cycle> group_ready = {});
+  // or is empty. Returns the first cycle in which its rows may be written again.
+  Cycle install(Plane plane, const Tile& tile, std::span<const Cycle> group_ready = {});
   // The accumulator that gets the products of the installed weights with byte `byte` of a vector in memory;
   // with `into`, adds to that.
   Term product(Plane plane, const Term& activation, uint32_t byte, Term into = nullptr);
@@ -170,12 +180,6 @@ class ChipScheduler {
 
   // One past the last effect of anything.
   Cycle length() const { return length_; }
-  struct QueueKey {
-    program::isa::LpuUnit unit;
-    uint8_t hemisphere;
-    uint16_t place;
-    auto operator<=>(const QueueKey&) const = default;
-  };
   std::map<QueueKey, std::vector<Issue>> take_queues();
 
  private:
@@ -190,6 +194,7 @@ class ChipScheduler {
     // Its idle cycles come this much after those at the VXM: the ways of an outward flow are blocked
     // together.
     Cycle phase = 0;
+    bool fetching = false;  // keeps cycles idle
   };
   struct IssueRef {
     Queue* queue = nullptr;
@@ -198,8 +203,10 @@ class ChipScheduler {
 
   // Whether the cycle is kept for fetching the queue's text.
   bool fetches(const Queue& queue, Cycle cycle) const {
-    return options_.fetch_slots && (cycle - queue.phase) % kFetchEvery == kFetchEvery - 1;
+    return queue.fetching && (cycle - queue.phase) % kFetchEvery == kFetchEvery - 1;
   }
+  // All queues with their keys.
+  void each_queue(const std::function<void(QueueKey, Queue&)>& visit);
   Queue& mem(Hemisphere hemisphere, uint32_t slice) { return mem_[hemisphere][slice]; }
   IssueRef commit(Queue& queue, Cycle cycle, LpuOp op, std::array<uint32_t, 7> words, Cycle effect);
   uint32_t stream(Hemisphere hemisphere, Direction direction, uint32_t index) const;

@@ -59,7 +59,7 @@ std::vector<T> flat(const std::vector<std::vector<T>>& rows) {
 
 // A chip's part of an entry, written out.
 struct WrittenQueue {
-  ChipScheduler::QueueKey key;
+  lpu::QueueKey key;
   std::vector<program::Instruction> instructions;
   std::vector<int32_t> sources;
 };
@@ -68,12 +68,18 @@ struct WrittenChip {
   std::vector<WrittenQueue> queues;
 };
 
-WrittenChip write_chip(ChipScheduler& schedule, const machine::Machine& machine) {
+// Queues whose text comes too late are added to `late` instead.
+WrittenChip write_chip(ChipScheduler& schedule, const machine::Machine& machine,
+                       std::set<lpu::QueueKey>& late) {
   WrittenChip chip{schedule.length(), {}};
   for (auto& [key, issues] : schedule.take_queues()) {
     WrittenQueue& queue = chip.queues.emplace_back();
     queue.key = key;
-    queue.instructions = lpu::queue_instructions(issues, chip.queues.size() == 1, machine, queue.sources);
+    try {
+      queue.instructions = lpu::queue_instructions(issues, chip.queues.size() == 1, machine, queue.sources);
+    } catch (const lpu::TextLate&) {
+      late.insert(key);
+    }
   }
   return chip;
 }
@@ -81,7 +87,7 @@ WrittenChip write_chip(ChipScheduler& schedule, const machine::Machine& machine)
 void add_queues(program::Program& program, program::Entry& entry, const ChipModel& model,
                 const SliceMemories& memories, WrittenChip written) {
   for (WrittenQueue& each : written.queues) {
-    const ChipScheduler::QueueKey& key = each.key;
+    const lpu::QueueKey& key = each.key;
     program::Queue queue;
     queue.unit = program::isa::unit_name({model.share.chip, key.unit, key.hemisphere, key.place});
     if (key.unit == LpuUnit::Mem) queue.memory = memories.index[key.hemisphere][key.place];
@@ -138,25 +144,29 @@ void require_room(const ChipModel& model, uint32_t context) {
 }
 
 // All chips of one entry.
-std::vector<WrittenChip> schedule_chips(Chips& chips, lpu::Extent extent) {
-  std::vector<std::unique_ptr<ChipScheduler>> schedules;
-  lpu::Handover handover;
-  for (const std::unique_ptr<Chip>& chip : chips) {
-    lpu::Handover sent;
-    schedules.push_back(chip->lowering.schedule(extent, handover, sent));
-    handover = std::move(sent);
+std::vector<WrittenChip> schedule_chips(Chips& chips, uint32_t blocks, uint32_t rows) {
+  std::vector<std::set<lpu::QueueKey>> fetching(chips.size());
+  while (true) {
+    std::vector<std::unique_ptr<ChipScheduler>> schedules;
+    lpu::Handover handover;
+    for (size_t c = 0; c < chips.size(); ++c) {
+      lpu::Handover sent;
+      schedules.push_back(chips[c]->lowering.schedule({blocks, rows, fetching[c]}, handover, sent));
+      handover = std::move(sent);
+    }
+    if (chips.size() > 1 && rows == 1) chips[0]->lowering.take_next_token(*schedules[0], handover);
+    std::vector<WrittenChip> written;
+    bool all_in_time = true;
+    for (size_t c = 0; c < chips.size(); ++c) {
+      std::set<lpu::QueueKey> late;
+      written.push_back(write_chip(*schedules[c], chips[c]->model.machine, late));
+      for (const lpu::QueueKey& key : late) {
+        if (!fetching[c].insert(key).second) internal_error("a queue's text comes too late");
+      }
+      all_in_time = all_in_time && late.empty();
+    }
+    if (all_in_time) return written;
   }
-  if (chips.size() > 1 && extent.rows == 1) chips[0]->lowering.take_next_token(*schedules[0], handover);
-  std::vector<WrittenChip> written;
-  try {
-    for (size_t c = 0; c < chips.size(); ++c)
-      written.push_back(write_chip(*schedules[c], chips[c]->model.machine));
-  } catch (const lpu::TextLate&) {
-    if (extent.fetch_slots) internal_error("a queue's text comes too late");
-    extent.fetch_slots = true;
-    return schedule_chips(chips, extent);
-  }
-  return written;
 }
 
 // "step.320" for a token at a position below 320, "rows8.320" for eight at once.
@@ -170,7 +180,7 @@ bool has_room(const graph::Graph& graph, const machine::Machine& machine, const 
     lpu::SwitchMaps maps;
     Chips chips = place_chips(graph, machine, maps, options);
     for (const uint32_t rows : std::set<uint32_t>{1, std::max(1u, options.rows)})
-      schedule_chips(chips, {chips[0]->lowering.blocks_max(), rows});
+      schedule_chips(chips, chips[0]->lowering.blocks_max(), rows);
     for (const std::unique_ptr<Chip>& chip : chips) require_room(chip->model, options.context);
     return true;
   } catch (const Error& refused) {
@@ -272,7 +282,7 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
   for (uint32_t blocks = 1; blocks <= blocks_max; ++blocks) {
     if (options.progress) options.progress("schedule", blocks, blocks_max);
     for (const uint32_t rows : std::set<uint32_t>{1, std::max(1u, options.rows)})
-      entries.push_back({blocks, rows, schedule_chips(chips, {blocks, rows})});
+      entries.push_back({blocks, rows, schedule_chips(chips, blocks, rows)});
   }
   for (const std::unique_ptr<Chip>& chip : chips) {
     require_room(chip->model, chosen.context);

@@ -908,6 +908,7 @@ std::vector<Lowering::State::Vectors> Lowering::State::attention(uint32_t id) {
     }
     const Staged values = append(v, "v", current.values, ChipScheduler::kInWest);
 
+    Cycle read_until = 0;  // of the staging rows
     // Scores, block by block.
     std::vector<std::vector<Term>> z(count);
     std::vector<Term> largest(count), stored_scales(heads.vector_heads);
@@ -915,7 +916,8 @@ std::vector<Lowering::State::Vectors> Lowering::State::attention(uint32_t id) {
       const KvTile& tile = placement_of.tiles[block][set];
       for (uint32_t part = 0; part < 2; ++part) {
         const std::vector<Cycle> ready = block == last ? keys.ready[part] : std::vector<Cycle>();
-        s->install(key_planes[part], tile.keys[part], ready);
+        const Cycle done = s->install(key_planes[part], tile.keys[part], ready);
+        if (block == last) read_until = std::max(read_until, done);
       }
       for (uint32_t i = 0; i < count; ++i) {
         const uint32_t head = i % heads.vector_heads, r = i / per_row;
@@ -950,7 +952,8 @@ std::vector<Lowering::State::Vectors> Lowering::State::attention(uint32_t id) {
     // The block's values, positions across lanes: the array multiplies them with the identity.
     std::array<std::vector<Cycle>, 2> transposed;
     for (uint32_t part = 0; part < 2; ++part) {
-      s->install(value_planes[part], current.values[part], values.ready[part]);
+      read_until =
+          std::max(read_until, s->install(value_planes[part], current.values[part], values.ready[part]));
       const Tile& tile = current.values_transposed[part];
       transposed[part].assign(tile.groups, 0);
       for (uint32_t i = 0; i < heads.vector_heads * node.head_width; ++i) {
@@ -1059,8 +1062,8 @@ std::vector<Lowering::State::Vectors> Lowering::State::attention(uint32_t id) {
             return Place{tile.hemisphere, tile.slices[slot], tile.bases[slot]};
           };
           const Term& map = step_rows[r].slot_maps[slot];
-          s->scatter(keys.rows[r].planes[part], 0, to(current.keys[part]), map, 0);
-          s->scatter(values.rows[r].planes[part], 0, to(current.values[part]), map, 0);
+          s->scatter(keys.rows[r].planes[part], 0, to(current.keys[part]), map, read_until);
+          s->scatter(values.rows[r].planes[part], 0, to(current.values[part]), map, read_until);
         }
       }
     }
@@ -1298,10 +1301,9 @@ uint32_t Lowering::blocks_max() const {
 }
 
 std::unique_ptr<ChipScheduler> Lowering::schedule(Extent extent, const Handover& received, Handover& sent) {
-  constexpr Cycle kHoldLongest_cycles = 200;
   SchedulerOptions options = state_->model.options;
-  options.fetch_slots = extent.fetch_slots;
-  for (;; options.hold_min_cycles *= 2) {
+  options.fetching = extent.fetching;
+  for (;; options.copies_for_safety = true) {
     auto scheduler = std::make_unique<ChipScheduler>(state_->model.machine, options,
                                                      [this](uint32_t bits) { return state_->uniform(bits); });
     state_->s = scheduler.get();
@@ -1310,7 +1312,7 @@ std::unique_ptr<ChipScheduler> Lowering::schedule(Extent extent, const Handover&
       return scheduler;
     } catch (const ResultLost&) {
       state_->end_step();
-      if (options.hold_min_cycles > kHoldLongest_cycles) internal_error("no schedule keeps its results");
+      if (options.copies_for_safety) internal_error("a result with a copy in memory is lost");
     } catch (...) {
       state_->end_step();
       throw;

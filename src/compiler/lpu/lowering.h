@@ -58,10 +58,10 @@ inline constexpr uint32_t kLinkToNext = 0, kLinkFromLast = 1;
 using Handover = std::vector<ChipScheduler::Sent>;
 
 // How much a schedule is for: rows of tokens at successive positions of block `blocks` - 1, which all lie in
-// that block.
+// that block. `fetching`: SchedulerOptions has it.
 struct Extent {
   uint32_t blocks = 1, rows = 1;
-  bool fetch_slots = false;
+  std::set<QueueKey> fetching = {};
 };
 
 // Lowers a chip's share of a step.

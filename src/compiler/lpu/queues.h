@@ -10,7 +10,7 @@
 
 namespace lockstep::compiler::lpu {
 
-// Thrown where a queue has no idle cycle to fetch its text in time: SchedulerOptions::fetch_slots keeps some.
+// Thrown where a queue has no idle cycle to fetch its text in time: SchedulerOptions::fetching keeps some.
 struct TextLate {};
 
 // The instructions that issue in the issues' cycles, counted from the first cycle after the barrier. The

@@ -8,7 +8,7 @@
 
 namespace lockstep::targets::lpu {
 
-// Rows of a step at the most. They run one after another, so that more would only make cancelling slow.
+// Rows of a step at the most, and of an entry. More would only make cancelling slow.
 inline constexpr uint32_t kStepRowsMax = 8;
 
 // The state lies in the chips' memories, that of one sequence: the pool is one page that spans the whole
@@ -19,7 +19,7 @@ class LpuTarget : public Target {
   virtual uint32_t chips() const = 0;
   // Cycles of all rows since the target was loaded. Readable from any thread.
   virtual uint64_t cycles() const = 0;
-  // What the last row took.
+  // What the last run of an entry took.
   virtual const Run& last_run() const = 0;
   virtual Simulator& simulator() = 0;
 };
