@@ -29,7 +29,7 @@ struct LpuCase {
   numerics::WeightVariant weights = numerics::WeightVariant::Int8;
   uint32_t chips = 1, context = 0, tokens = 3;
   uint32_t superlanes = 0;  // of the machine; 0: as its file has it
-  uint32_t rows = 1;        // of a step
+  uint32_t rows = 1;        // more: entries for so many tokens at once besides
 };
 
 inline std::ostream& operator<<(std::ostream& out, const LpuCase& tried) {

@@ -2,6 +2,9 @@
 // token, and the number of cycles that the compiler predicts.
 #include "lpu_model.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace lockstep::tests {
 
 namespace {
@@ -10,12 +13,23 @@ std::vector<LpuCase> cases() {
   using numerics::WeightVariant;
   const auto faithful = WeightVariant::Faithful;
   const auto biased = [](ModelShape& shape) { shape.biases = true; };
+  const auto one_layer = [](ModelShape& shape) { shape.layers = 1; };
+  const auto gate_biased = [](ModelShape& shape) { shape.gate_biases = true; };
   std::vector<LpuCase> all{
       {"heads_of_32_grouped", heads(32, 6, 2)},
       {"heads_of_64", heads(64, 2, 2)},
       {"heads_of_64_grouped_separate_head", with(heads(64, 9, 3), [](ModelShape& s) { s.tied = false; })},
+      {"more_heads_than_accumulators", with(heads(64, 40, 5), one_layer)},
       {"heads_of_128", heads(128, 2, 1)},
       {"biases", with(kSmall, biased)},
+      {"gate_biases", with(kSmall, gate_biased)},
+      {"gate_and_head_biases_two_chips",
+       with(kSmall,
+            [](ModelShape& s) {
+              s.gate_biases = true;
+              s.tied = false;
+            }),
+       "lpu-v1", WeightVariant::Int8, 2},
       {"half_pairs", with(kSmall, [](ModelShape& s) { s.pairs = graph::RopePairs::Halves; })},
       {"partial_rope", with(kSmall, [](ModelShape& s) { s.rotary = 16; })},
       {"partial_rope_half_pairs_biases", with(heads(64, 2, 1),
@@ -39,7 +53,7 @@ std::vector<LpuCase> cases() {
   precise = {"faithful_biases_separate_head",
              with(heads(64, 2, 1),
                   [](ModelShape& s) {
-                    s.biases = true;
+                    s.biases = s.gate_biases = true;
                     s.tied = false;
                   }),
              "lp30", faithful};
@@ -50,6 +64,11 @@ std::vector<LpuCase> cases() {
   blocks.superlanes = 4;
   blocks.context = 130;
   blocks.tokens = 130;
+  all.push_back(blocks);
+  blocks.name = "more_heads_than_accumulators_across_blocks";
+  blocks.shape = with(heads(16, 48, 4), one_layer);
+  blocks.context = 128;
+  blocks.tokens = 67;
   all.push_back(blocks);
   return all;
 }
@@ -94,6 +113,12 @@ TEST(LpuModel, TakesSeveralRowsAtOnceOnTwoChips) {
   tried.rows = 5;
   tried.weights = numerics::WeightVariant::Faithful;
   expect_bits_of_steps(tried, std::vector<uint32_t>{5, 4, 1, 8});
+}
+
+TEST(LpuModel, TakesSeveralRowsOfManyHeadsAtOnce) {
+  LpuCase tried{"", with(heads(64, 20, 5), [](ModelShape& s) { s.layers = 1; })};
+  tried.rows = 4;
+  expect_bits_of_steps(tried, std::vector<uint32_t>{4, 4});
 }
 
 TEST(LpuModel, OneChipGoesOnAlone) {
@@ -141,12 +166,15 @@ TEST(LpuModel, MovedInstructionsAreNoticed) {
 
 // -------------------------------------------------------------------------------------------- bad input
 
-std::string refusal(const LpuCase& tried, uint32_t kv_bits = 16) {
+// `changed`: a value of the machine that is another one than in its file.
+std::string refusal(const LpuCase& tried, uint32_t kv_bits = 16, const std::string& changed = "",
+                    uint64_t value = 0) {
   ShapedModel model;
   shape_model(model, tried.shape, {tried.weights, kv_bits});
   try {
-    compiler::compile_for_lpu(model.graph, machine::find_machine(tried.machine), {},
-                              {.context = tried.context, .chips = tried.chips});
+    Machine machine = machine::find_machine(tried.machine);
+    if (!changed.empty()) machine = with_value(machine, changed, value);
+    compiler::compile_for_lpu(model.graph, machine, {}, {.context = tried.context, .chips = tried.chips});
   } catch (const Error& refused) {
     EXPECT_EQ(refused.kind(), ErrorKind::User) << refused.what();
     return refused.what();
@@ -162,18 +190,22 @@ TEST(LpuModel, RefusesWhatItCannotCompile) {
   EXPECT_EQ(refusal(tried), "--context 257: small was made for up to 256 positions");
   tried.context = 0;
   tried.chips = 9;
-  EXPECT_EQ(refusal(tried), "--chips 9: small can be cut into 4 parts at the most");
+  EXPECT_EQ(refusal(tried), "--chips 9: small can be cut into 3 parts at the most");
   tried = {"", heads(24, 4, 2)};
   EXPECT_EQ(refusal(tried),
             "small: blk.0.attn has heads of 24 elements, which the LPU's attention is not made for");
-  tried = {"", heads(64, 40, 5)};
-  EXPECT_EQ(
-      refusal(tried),
-      "small: blk.0.attn has 40 query heads to a vector of KV heads; a plane of lpu-v1 has sums for 32");
-  tried = {"", kSmall};
-  tried.shape.gate_biases = true;
-  EXPECT_EQ(refusal(tried),
-            "small: blk.0.ffn_gate has a bias, which the LPU's gates and heads do not add; the host does");
+  tried = {"", heads(32, 6, 6)};
+  EXPECT_EQ(refusal(tried, 16, "geometry.accumulators", 11),
+            "small: blk.0.attn has 6 heads side by side; a plane of lpu-v1 has sums for 5");
+}
+
+TEST(LpuModel, SaysHowManyRowsTablesTake) {
+  LpuCase tried{"", kSmall};
+  tried.shape.context = tried.context = 2600;  // nine blocks: cosines and sines in 2 * 9 * 320 rows
+  const std::string said = refusal(tried);
+  EXPECT_NE(said.find("small: tables and constants take "), std::string::npos) << said;
+  EXPECT_NE(said.find("on a chip of lpu-v1, which has 5120 for them; a smaller --context"), std::string::npos)
+      << said;
 }
 
 TEST(LpuModel, SaysHowManyChipsItTakes) {

@@ -194,7 +194,9 @@ class ChipScheduler::Attempt {
 
 // ------------------------------------------------------------------------------------------ memory
 
-SliceMemory::SliceMemory(const machine::Machine& machine) : machine_(machine) {
+SliceMemory::SliceMemory(const machine::Machine& machine, const SchedulerOptions& options,
+                         std::string subject)
+    : machine_(machine), options_(options), subject_(std::move(subject)) {
   for (uint32_t h = 0; h < 2; ++h) {
     taken_[h].resize(machine.geometry.slices);
     images_[h].resize(machine.geometry.slices);
@@ -203,8 +205,13 @@ SliceMemory::SliceMemory(const machine::Machine& machine) : machine_(machine) {
 
 uint16_t SliceMemory::take_rows(Hemisphere hemisphere, uint32_t slice, uint32_t count) {
   uint32_t& taken = taken_[hemisphere][slice];
-  if (count > machine_.geometry.slice_rows - taken) {
-    user_error("{}: slice {}.{} is full", machine_.name, hemisphere == kEast ? "e" : "w", slice);
+  if (count > rows_free(hemisphere, slice)) {
+    const bool scratch = options_.is_scratch(slice);
+    user_error(
+        "{}: {} {} rows of slice {}.{} on a chip of {}, which has {} for them; {}", subject_,
+        scratch ? "tables and constants take" : "weights and the KV cache take", taken + count,
+        hemisphere == kEast ? "e" : "w", slice, machine_.name, taken + rows_free(hemisphere, slice),
+        scratch ? "a smaller --context takes fewer" : "more --chips or a smaller --context take fewer");
   }
   const uint32_t first = taken;
   taken += count;
@@ -212,7 +219,9 @@ uint16_t SliceMemory::take_rows(Hemisphere hemisphere, uint32_t slice, uint32_t 
 }
 
 uint32_t SliceMemory::rows_free(Hemisphere hemisphere, uint32_t slice) const {
-  return machine_.geometry.slice_rows - taken_[hemisphere][slice];
+  const machine::Geometry& geometry = machine_.geometry;
+  const uint32_t rows = options_.is_scratch(slice) ? rows_beside_scratch(geometry) : geometry.slice_rows;
+  return rows - taken_[hemisphere][slice];
 }
 
 std::span<uint8_t> SliceMemory::image_row(Hemisphere hemisphere, uint32_t slice, uint32_t row) {
@@ -255,7 +264,8 @@ ChipScheduler::ChipScheduler(const machine::Machine& machine, SchedulerOptions o
   const uint32_t rows = geometry.slice_rows;
   for (uint32_t h = 0; h < 2; ++h) {
     word_rows_[h].assign(options.scratch_quads, {rows * 6 / 8, rows, {}});
-    byte_rows_[h].assign(size_t{4} * options.scratch_quads, {rows * 5 / 8, rows * 6 / 8, {}});
+    byte_rows_[h].assign(size_t{4} * options.scratch_quads,
+                         {rows_beside_scratch(geometry), rows * 6 / 8, {}});
   }
 }
 

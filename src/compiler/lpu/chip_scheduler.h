@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "compiler/lpu/reservations.h"
@@ -71,25 +72,6 @@ struct Tile {
   uint32_t step = 1;
 };
 
-// The chip's memory as the compiler hands it out. Words and activations lie in the slices
-// nearest the VXM, weights in the others.
-class SliceMemory {
- public:
-  explicit SliceMemory(const machine::Machine& machine);
-  // `count` rows side by side, never given back. The image of a slice is what stands in it before the first
-  // step. Throws a user's error when the slice is full.
-  uint16_t take_rows(Hemisphere hemisphere, uint32_t slice, uint32_t count);
-  uint32_t rows_taken(Hemisphere hemisphere, uint32_t slice) const { return taken_[hemisphere][slice]; }
-  uint32_t rows_free(Hemisphere hemisphere, uint32_t slice) const;
-  std::span<uint8_t> image_row(Hemisphere hemisphere, uint32_t slice, uint32_t row);
-  const std::vector<uint8_t>& image(Hemisphere hemisphere, uint32_t slice) const;
-
- private:
-  const machine::Machine& machine_;
-  std::array<std::vector<uint32_t>, 2> taken_;
-  std::array<std::vector<std::vector<uint8_t>>, 2> images_;
-};
-
 // A queue of the chip.
 struct QueueKey {
   program::isa::LpuUnit unit;
@@ -105,6 +87,34 @@ struct SchedulerOptions {
   bool copies_for_safety = false;  // a result that its ALU cannot keep for ever is in memory too
   std::set<QueueKey> fetching;     // these queues keep one cycle in kFetchEvery idle
   uint32_t scratch_quads = 2;      // times four slices, nearest the VXM, hold words and activations
+  bool is_scratch(uint32_t slice) const { return slice < 4 * scratch_quads; }
+};
+
+// In a slice that holds words and activations, the rows of what lasts: the scheduler's own lie above.
+constexpr uint32_t rows_beside_scratch(const machine::Geometry& geometry) {
+  return geometry.slice_rows * 5 / 8;
+}
+
+// The chip's memory as the compiler hands it out. Words and activations lie in the slices
+// nearest the VXM, weights in the others.
+class SliceMemory {
+ public:
+  // `subject` is whose data it holds, for messages.
+  SliceMemory(const machine::Machine& machine, const SchedulerOptions& options, std::string subject);
+  // `count` rows side by side, never given back. The image of a slice is what stands in it before the first
+  // step. Throws a user's error when the slice has no room for them.
+  uint16_t take_rows(Hemisphere hemisphere, uint32_t slice, uint32_t count);
+  uint32_t rows_taken(Hemisphere hemisphere, uint32_t slice) const { return taken_[hemisphere][slice]; }
+  uint32_t rows_free(Hemisphere hemisphere, uint32_t slice) const;
+  std::span<uint8_t> image_row(Hemisphere hemisphere, uint32_t slice, uint32_t row);
+  const std::vector<uint8_t>& image(Hemisphere hemisphere, uint32_t slice) const;
+
+ private:
+  const machine::Machine& machine_;
+  SchedulerOptions options_;
+  std::string subject_;
+  std::array<std::vector<uint32_t>, 2> taken_;
+  std::array<std::vector<std::vector<uint8_t>>, 2> images_;
 };
 
 class ChipScheduler {

@@ -129,43 +129,33 @@ Chips place_chips(const graph::Graph& graph, const machine::Machine& machine, lp
   return chips;
 }
 
-// What lasts must end below the rows that the scheduler writes to, from five eighths of a slice on.
-void require_room(const ChipModel& model, uint32_t context) {
-  const uint32_t room = model.machine.geometry.slice_rows * 5 / 8;
-  for (const Hemisphere hemisphere : {lpu::kEast, lpu::kWest}) {
-    for (uint32_t slice = 0; slice < 4 * model.options.scratch_quads; ++slice) {
-      const uint32_t taken = model.memory.rows_taken(hemisphere, slice);
-      if (taken <= room) continue;
-      user_error(
-          "{}: tables for {} positions take {} rows of slice {} on a chip of {}, which has {} for them",
-          model.graph.model_name, context, taken, slice, model.machine.name, room);
-    }
-  }
-}
-
-// All chips of one entry.
+// All chips of one entry. The last one has the vocabulary: the tokens' embeddings come to the first from
+// there.
 std::vector<WrittenChip> schedule_chips(Chips& chips, uint32_t blocks, uint32_t rows) {
-  std::vector<std::set<lpu::QueueKey>> fetching(chips.size());
+  std::vector<lpu::Extent> extents(chips.size(), {blocks, rows});
   while (true) {
-    std::vector<std::unique_ptr<ChipScheduler>> schedules;
-    lpu::Handover handover;
-    for (size_t c = 0; c < chips.size(); ++c) {
-      lpu::Handover sent;
-      schedules.push_back(chips[c]->lowering.schedule({blocks, rows, fetching[c]}, handover, sent));
-      handover = std::move(sent);
+    bool complete = true;
+    for (size_t c = 0; c < chips.size(); ++c) chips[c]->lowering.begin(extents[c]);
+    size_t at = chips.size() - 1;
+    try {
+      lpu::Handover handover = chips[at]->lowering.embed();
+      for (at = 0; at < chips.size(); ++at) handover = chips[at]->lowering.run(handover);
+    } catch (const lpu::ResultLost&) {
+      if (extents[at].copies_for_safety) internal_error("a result with a copy in memory is lost");
+      extents[at].copies_for_safety = true;
+      continue;
     }
-    if (chips.size() > 1 && rows == 1) chips[0]->lowering.take_next_token(*schedules[0], handover);
     std::vector<WrittenChip> written;
-    bool all_in_time = true;
     for (size_t c = 0; c < chips.size(); ++c) {
       std::set<lpu::QueueKey> late;
-      written.push_back(write_chip(*schedules[c], chips[c]->model.machine, late));
+      const std::unique_ptr<ChipScheduler> schedule = chips[c]->lowering.finish();
+      written.push_back(write_chip(*schedule, chips[c]->model.machine, late));
       for (const lpu::QueueKey& key : late) {
-        if (!fetching[c].insert(key).second) internal_error("a queue's text comes too late");
+        if (!extents[c].fetching.insert(key).second) internal_error("a queue's text comes too late");
       }
-      all_in_time = all_in_time && late.empty();
+      complete = complete && late.empty();
     }
-    if (all_in_time) return written;
+    if (complete) return written;
   }
 }
 
@@ -181,7 +171,6 @@ bool has_room(const graph::Graph& graph, const machine::Machine& machine, const 
     Chips chips = place_chips(graph, machine, maps, options);
     for (const uint32_t rows : std::set<uint32_t>{1, std::max(1u, options.rows)})
       schedule_chips(chips, chips[0]->lowering.blocks_max(), rows);
-    for (const std::unique_ptr<Chip>& chip : chips) require_room(chip->model, options.context);
     return true;
   } catch (const Error& refused) {
     if (refused.kind() != ErrorKind::User) throw;
@@ -218,25 +207,16 @@ void require_lowering(const graph::Graph& graph, const machine::Machine& machine
     user_error("{}: the LPU keeps keys and values in 16 bits; --kv {} is for the host alone",
                graph.model_name, graph.options.kv_bits);
   }
-  const auto refuse_bias = [&](uint32_t id) {
-    const graph::Node& node = graph.nodes[id];
-    if (node.vector == graph::kNone) return;
-    user_error("{}: {} has a bias, which the LPU's gates and heads do not add; the host does",
-               graph.model_name, node.name);
-  };
   for (const graph::Node& node : graph.nodes) {
-    if (node.op == graph::Op::SiluGate) std::ranges::for_each(node.inputs, refuse_bias);
     if (node.op != graph::Op::Attention || node.head_width > machine.geometry.lanes()) continue;
     const lpu::HeadLayout heads =
         lpu::head_layout(node.heads, node.kv_heads, node.head_width, machine.geometry.lanes());
     // A plane keeps two sums of each head while all heads of a vector are at work.
-    const uint32_t together = heads.group * heads.vector_heads;
-    if (2 * together > machine.geometry.accumulators) {
-      user_error("{}: {} has {} query heads to a vector of KV heads; a plane of {} has sums for {}",
-                 graph.model_name, node.name, together, machine.name, machine.geometry.accumulators / 2);
+    if (2 * heads.vector_heads > machine.geometry.accumulators) {
+      user_error("{}: {} has {} heads side by side; a plane of {} has sums for {}", graph.model_name,
+                 node.name, heads.vector_heads, machine.name, machine.geometry.accumulators / 2);
     }
   }
-  refuse_bias(graph.logits);
 }
 
 }  // namespace
@@ -284,10 +264,7 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
     for (const uint32_t rows : std::set<uint32_t>{1, std::max(1u, options.rows)})
       entries.push_back({blocks, rows, schedule_chips(chips, blocks, rows)});
   }
-  for (const std::unique_ptr<Chip>& chip : chips) {
-    require_room(chip->model, chosen.context);
-    chip->memories = add_memories(compiled, chip->model);
-  }
+  for (const std::unique_ptr<Chip>& chip : chips) chip->memories = add_memories(compiled, chip->model);
   for (Scheduled& scheduled : entries) {
     program::Entry entry{entry_name(scheduled.rows, scheduled.blocks * lanes), {}, {}};
     lpu::Cycle cycles = 0;

@@ -44,7 +44,7 @@ ChipModel::ChipModel(const graph::Graph& model_graph, const machine::Machine& ch
       share(part),
       maps(switch_maps),
       options(chosen),
-      memory(chip),
+      memory(chip, chosen, model_graph.model_name),
       placement(chip, memory, chosen) {}
 
 namespace {
@@ -119,15 +119,18 @@ struct Lowering::State {
   std::vector<Place> vector_constants(const Layout& layout, const std::vector<float>& values,
                                       const std::vector<uint16_t>* permutation = nullptr);
   Place uniform(uint32_t bits) { return placement.words(std::vector<uint32_t>(lanes, bits)); }
-  bool is_first() const { return model.share.chip == 0; }
-  bool is_last() const { return model.share.chip + 1 == model.share.chips; }
+  bool is_last() const { return model.share.is_last(); }
+  bool is_alone() const { return model.share.chips == 1; }
   graph::WeightId weight_of(Op op) const;
   Port& add_port(const std::string& name, Place place, uint32_t rows, int32_t node);
 
   // ---- one step
-  void run(Extent extent, const Handover& received, Handover& sent);
+  void begin(const Extent& extent);
+  Handover embed_tokens();
+  Handover run(const Handover& received);
+  Handover sent_before(uint32_t node, bool position);
   std::vector<uint32_t> crossing(uint32_t node) const;
-  void take_token(const Term& token);
+  void keep_next_token();
   void begin_step();
   void end_step();
   void run_node(uint32_t id);
@@ -179,7 +182,7 @@ struct Lowering::State {
   std::vector<uint32_t> rope_key;  // head width and lanes per head that the table is for
 
   // of a step
-  ChipScheduler* s = nullptr;
+  std::unique_ptr<ChipScheduler> s;
   uint32_t blocks = 0, rows = 1;
   std::map<uint32_t, std::vector<Vectors>> vectors;  // by node, of each row
   std::map<uint32_t, std::vector<Quantised>> quantised_values;
@@ -278,15 +281,20 @@ void Lowering::State::place_nodes(uint32_t context) {
   const std::vector<Node>& nodes = graph.nodes;
   blocks_max = (context + lanes - 1) / lanes;
   // The vocabulary first, so that its rows stand in order in every slice.
-  for (uint32_t id = model.share.first; id < model.share.end; ++id) {
+  for (uint32_t id = 0; id < nodes.size() && is_last(); ++id) {
     const Node& node = nodes[id];
     if (node.op == Op::Embed) {
       embedding = placement.vocabulary(graph.weights[node.weight], *layout[id]);
     } else if (id == graph.logits) {
       LOCKSTEP_CHECK(node.op == Op::MatMul);
-      const bool shared = embedding.slices != 0 && weight_of(Op::Embed) == node.weight;
-      output = shared ? embedding : placement.vocabulary(graph.weights[node.weight], *layout[node.inputs[0]]);
+      output = weight_of(Op::Embed) == node.weight
+                   ? embedding
+                   : placement.vocabulary(graph.weights[node.weight], *layout[node.inputs[0]]);
       model.logit_ids = output.ids;
+      if (node.vector != graph::kNone) {
+        output.matrix.biases =
+            vector_constants({output.matrix.row_tiles, output.ids}, graph.vectors[node.vector].values);
+      }
     }
   }
   uint32_t plane = 0;
@@ -308,15 +316,13 @@ void Lowering::State::place_nodes(uint32_t context) {
     if (node.op == Op::Rope) place_rope(node, place);
     if (node.op == Op::Attention) place_attention(node, place, blocks_max);
   }
-  if (is_first()) {
+  if (is_last()) {
     position_port = placement.word_rows(kEast, rows_max);
     token_port = placement.word_rows(kEast, rows_max);
-    add_port("token", token_port, rows_max, -1);
-    add_port("position", position_port, rows_max, -1);
-  }
-  if (is_last()) {
     next_token_port = placement.word_rows(kEast, 1);
     logits_port = placement.word_rows(kEast, rows_max * output.matrix.row_tiles);
+    add_port("token", token_port, rows_max, -1);
+    add_port("position", position_port, rows_max, -1);
     add_port("next_token", next_token_port, 1, -1);
     add_port("logits", logits_port, rows_max * output.matrix.row_tiles, static_cast<int32_t>(graph.logits));
   }
@@ -749,8 +755,8 @@ std::vector<Lowering::State::Vectors> Lowering::State::matmul(uint32_t id) {
     for (uint32_t tile = done; tile < end; ++tile) sums.push_back(multiply_tile(matrix, tile, xs));
     for (uint32_t tile = done; tile < end; ++tile) {
       for (uint32_t r = 0; r < rows; ++r) {
-        const Term value = epilogue(sums[tile - done][r], xs[r], matrix, matrix.scales[tile],
-                                    matrix.biases.empty() ? nullptr : &matrix.biases[tile], nullptr);
+        const Term value =
+            epilogue(sums[tile - done][r], xs[r], matrix, matrix.scales[tile], matrix.bias(tile), nullptr);
         const bool soon = rows == 1 && feeds(id, Op::Add);
         ys[r].words.push_back(soon ? value : s->store(value, ChipScheduler::kInBoth));
       }
@@ -765,7 +771,6 @@ std::vector<Lowering::State::Vectors> Lowering::State::rope(uint32_t id) {
   const uint32_t product = graph.nodes[id].inputs[0];
   const NodePlacement& source = placed[product];
   const MatrixPlacement& matrix = source.matrix;
-  const bool biased = !matrix.biases.empty();
   const std::vector<Quantised>& xs = quantised_values.at(graph.nodes[product].inputs[0]);
   std::vector<Vectors> ys(rows, {layout[id], {}, nullptr});
   std::vector<std::vector<TileSums>> sums;
@@ -777,11 +782,11 @@ std::vector<Lowering::State::Vectors> Lowering::State::rope(uint32_t id) {
     for (uint32_t tile = done; tile < end; ++tile) {
       for (uint32_t r = 0; r < rows; ++r) {
         const TileSums& tile_sums = sums[tile - done][r];
-        const Term turned = epilogue(tile_sums, xs[r], matrix, source.turned_scales[tile],
-                                     biased ? &source.turned_biases[tile] : nullptr, &placed[id].partner);
+        const Term turned =
+            epilogue(tile_sums, xs[r], matrix, source.turned_scales[tile],
+                     matrix.bias(tile) ? &source.turned_biases[tile] : nullptr, &placed[id].partner);
         const Term partner = s->op(LpuOp::Multiply, turned, step_rows[r].sines);
-        const Term own = epilogue(tile_sums, xs[r], matrix, matrix.scales[tile],
-                                  biased ? &matrix.biases[tile] : nullptr, nullptr);
+        const Term own = epilogue(tile_sums, xs[r], matrix, matrix.scales[tile], matrix.bias(tile), nullptr);
         const Term value = s->op(LpuOp::Add, s->op(LpuOp::Multiply, own, step_rows[r].cosines), partner);
         ys[r].words.push_back(s->store(value, ChipScheduler::kInBoth));
       }
@@ -810,8 +815,9 @@ std::vector<Lowering::State::Vectors> Lowering::State::silu_gate(uint32_t id) {
     for (uint32_t tile = done; tile < end; ++tile) {
       for (uint32_t r = 0; r < rows; ++r) {
         const Term gated =
-            epilogue(gate_sums[tile - done][r], xs[r], gates, gates.scales[tile], nullptr, nullptr);
-        const Term upper = epilogue(up_sums[tile - done][r], xs[r], ups, ups.scales[tile], nullptr, nullptr);
+            epilogue(gate_sums[tile - done][r], xs[r], gates, gates.scales[tile], gates.bias(tile), nullptr);
+        const Term upper =
+            epilogue(up_sums[tile - done][r], xs[r], ups, ups.scales[tile], ups.bias(tile), nullptr);
         const Term value = vector_math::silu_gate(*s, gated, upper);
         add_magnitude(ys[r], value);
         ys[r].words.push_back(s->store(value, ChipScheduler::kInBoth));
@@ -1020,13 +1026,15 @@ std::vector<Lowering::State::Vectors> Lowering::State::attention(uint32_t id) {
       denominators[i] = s->store(divide(*s, value_scale[i], denominator), ChipScheduler::kInBoth);
     }
 
-    // Values: as many rows at once as their sums find accumulators.
-    const uint32_t rows_at_once = std::max(1u, model.machine.geometry.accumulators * 7 / (16 * per_row));
-    for (uint32_t from = 0; from < rows; from += rows_at_once) {
-      const uint32_t begin = from * per_row, end = std::min(from + rows_at_once, rows) * per_row;
+    // Values: as many vectors of heads at once as their sums find accumulators, two in a plane for each head.
+    const uint32_t vectors_at_once =
+        std::max(1u, model.machine.geometry.accumulators * 7 / (16 * heads.vector_heads));
+    const uint32_t heads_at_once = vectors_at_once * heads.vector_heads;
+    for (uint32_t begin = 0; begin < count; begin += heads_at_once) {
+      const uint32_t end = std::min(begin + heads_at_once, count);
       std::vector<std::array<Term, 4>> sums(count);
       for (uint32_t block = 0; block < blocks; ++block) {
-        for (uint32_t part = 0; part < 2 && (from == 0 || blocks > 1); ++part) {
+        for (uint32_t part = 0; part < 2 && (begin == 0 || blocks > 1); ++part) {
           const std::vector<Cycle> ready = block == last ? transposed[part] : std::vector<Cycle>();
           s->install(value_planes[part], placement_of.tiles[block][set].values_transposed[part], ready);
         }
@@ -1091,7 +1099,7 @@ void Lowering::State::head(uint32_t id) {
     const std::vector<TileSums> sums = multiply_tile(matrix, tile, xs);
     Term logit;
     for (uint32_t r = 0; r < rows; ++r) {
-      logit = epilogue(sums[r], xs[r], matrix, matrix.scales[tile], nullptr, nullptr);
+      logit = epilogue(sums[r], xs[r], matrix, matrix.scales[tile], matrix.bias(tile), nullptr);
       s->store_at(logit, row_of(logits_port, r * matrix.row_tiles + tile), 4);
     }
     if (rows > 1) continue;  // of several rows the host takes what it wants
@@ -1228,53 +1236,69 @@ std::vector<uint32_t> Lowering::State::crossing(uint32_t node) const {
   return values;
 }
 
-void Lowering::State::run(Extent extent, const Handover& received, Handover& sent) {
+void Lowering::State::begin(const Extent& extent) {
+  end_step();
+  SchedulerOptions options = model.options;
+  options.copies_for_safety = extent.copies_for_safety;
+  options.fetching = extent.fetching;
+  s = std::make_unique<ChipScheduler>(model.machine, options,
+                                      [this](uint32_t bits) { return uniform(bits); });
   blocks = extent.blocks;
   rows = extent.rows;
   step_rows.assign(rows, {});
-  sent.clear();
-  size_t next = 0;
-  for (uint32_t r = 0; r < rows; ++r) {
-    Term& position = step_rows[r].position;
-    position = is_first() ? constant(row_of(position_port, r)) : s->receive(kLinkFromLast, received[next++]);
-    if (!is_last()) sent.push_back(s->send(position, kLinkToNext));
+}
+
+// Sends what the chips behind need to go on from a node.
+Handover Lowering::State::sent_before(uint32_t node, bool position) {
+  Handover sent;
+  for (uint32_t r = 0; r < rows && position; ++r) sent.push_back(s->send(step_rows[r].position, kLinkToNext));
+  for (const uint32_t value : crossing(node)) {
+    LOCKSTEP_CHECK(vectors.contains(value));
+    for (const Vectors& x : vectors.at(value))
+      for (const Term& word : x.words) sent.push_back(s->send(word, kLinkToNext));
   }
+  return sent;
+}
+
+Handover Lowering::State::embed_tokens() {
+  for (uint32_t r = 0; r < rows; ++r) step_rows[r].position = constant(row_of(position_port, r));
   begin_step();
-  if (!is_first()) {
-    for (const uint32_t value : crossing(model.share.first)) {
-      s->set_source(static_cast<int32_t>(value));
-      std::vector<Vectors>& xs = vectors[value];
-      for (uint32_t r = 0; r < rows; ++r) {
-        Vectors& x = xs.emplace_back(Vectors{layout[value], {}, nullptr});
-        for (uint32_t v = 0; v < layout[value]->vectors; ++v) {
-          x.words.push_back(s->receive(kLinkFromLast, received[next++]));
-          add_magnitude(x, x.words.back());
-        }
-        if (rows > 1) x.magnitude = s->store(x.magnitude, ChipScheduler::kInBoth);
+  for (uint32_t id = 0; id < model.share.embed_end; ++id) run_node(id);
+  if (is_alone()) return {};
+  const Handover sent = sent_before(model.share.embed_end, true);
+  vectors.clear();
+  return sent;
+}
+
+Handover Lowering::State::run(const Handover& received) {
+  size_t next = 0;
+  if (!is_last()) {
+    for (Row& row : step_rows) row.position = s->receive(kLinkFromLast, received[next++]);
+    begin_step();
+  }
+  for (const uint32_t value : crossing(model.share.first)) {
+    if (is_alone()) break;
+    s->set_source(static_cast<int32_t>(value));
+    std::vector<Vectors>& xs = vectors[value];
+    for (uint32_t r = 0; r < rows; ++r) {
+      Vectors& x = xs.emplace_back(Vectors{layout[value], {}, nullptr});
+      for (uint32_t v = 0; v < layout[value]->vectors; ++v) {
+        x.words.push_back(s->receive(kLinkFromLast, received[next++]));
+        add_magnitude(x, x.words.back());
       }
+      if (rows > 1) x.magnitude = s->store(x.magnitude, ChipScheduler::kInBoth);
     }
   }
   for (uint32_t id = model.share.first; id < model.share.end; ++id) run_node(id);
-  if (!is_last()) {
-    for (const uint32_t value : crossing(model.share.end)) {
-      LOCKSTEP_CHECK(vectors.contains(value));
-      for (const Vectors& x : vectors.at(value))
-        for (const Term& word : x.words) sent.push_back(s->send(word, kLinkToNext));
-    }
-  } else if (rows == 1) {
-    if (model.share.chips > 1) {
-      sent.push_back(s->send(next_token, kLinkToNext));
-    } else {
-      take_token(next_token);
-    }
-  }
-  end_step();
+  if (!is_last()) return sent_before(model.share.end, model.share.chip + 2 < model.share.chips);
+  if (rows == 1) keep_next_token();
+  return {};
 }
 
 // The next step's token and position, once this step is done with its own.
-void Lowering::State::take_token(const Term& token) {
-  s->set_not_before(std::max(s->length(), ChipScheduler::ready(token)));
-  s->store_at(token, token_port, 4);
+void Lowering::State::keep_next_token() {
+  s->set_not_before(std::max(s->length(), ChipScheduler::ready(next_token)));
+  s->store_at(next_token, token_port, 4);
   s->store_at(s->op(LpuOp::IntegerAdd, constant(position_port), immediate(1)), position_port, 4);
   s->set_not_before(0);
 }
@@ -1289,35 +1313,29 @@ void Lowering::State::end_step() {
 
 Lowering::Lowering(ChipModel& model, uint32_t context, uint32_t rows_max)
     : state_(std::make_unique<State>(model, context, rows_max)) {}
-Lowering::~Lowering() = default;
+Lowering::~Lowering() {
+  state_->end_step();
+}
 
-void Lowering::take_next_token(ChipScheduler& schedule, const Handover& received) {
-  state_->s = &schedule;
-  state_->take_token(schedule.receive(kLinkFromLast, received[0]));
+void Lowering::begin(const Extent& extent) {
+  state_->begin(extent);
+}
+
+Handover Lowering::embed() {
+  return state_->embed_tokens();
+}
+
+Handover Lowering::run(const Handover& received) {
+  return state_->run(received);
+}
+
+std::unique_ptr<ChipScheduler> Lowering::finish() {
+  state_->end_step();
+  return std::move(state_->s);
 }
 
 uint32_t Lowering::blocks_max() const {
   return state_->blocks_max;
-}
-
-std::unique_ptr<ChipScheduler> Lowering::schedule(Extent extent, const Handover& received, Handover& sent) {
-  SchedulerOptions options = state_->model.options;
-  options.fetching = extent.fetching;
-  for (;; options.copies_for_safety = true) {
-    auto scheduler = std::make_unique<ChipScheduler>(state_->model.machine, options,
-                                                     [this](uint32_t bits) { return state_->uniform(bits); });
-    state_->s = scheduler.get();
-    try {
-      state_->run(extent, received, sent);
-      return scheduler;
-    } catch (const ResultLost&) {
-      state_->end_step();
-      if (options.copies_for_safety) internal_error("a result with a copy in memory is lost");
-    } catch (...) {
-      state_->end_step();
-      throw;
-    }
-  }
 }
 
 }  // namespace lockstep::compiler::lpu

@@ -29,10 +29,13 @@ struct SwitchMaps {
   uint32_t distribution(const std::vector<uint8_t>& map);
 };
 
-// Which part of a graph a chip computes: the nodes from `first` to before `end`.
+// Which part of a graph a chip computes: the nodes from `first` to before `end`; the last chip, which has the
+// vocabulary, those before `embed_end` too.
 struct ChipShare {
   uint32_t chip = 0, chips = 1;
+  uint32_t embed_end = 0;
   uint32_t first = 0, end = 0;
+  bool is_last() const { return chip + 1 == chips; }
 };
 
 // A chip with what it computes: everything that does not depend on the entry.
@@ -58,23 +61,28 @@ inline constexpr uint32_t kLinkToNext = 0, kLinkFromLast = 1;
 using Handover = std::vector<ChipScheduler::Sent>;
 
 // How much a schedule is for: rows of tokens at successive positions of block `blocks` - 1, which all lie in
-// that block. `fetching`: SchedulerOptions has it.
+// that block. The rest: SchedulerOptions has it.
 struct Extent {
   uint32_t blocks = 1, rows = 1;
+  bool copies_for_safety = false;
   std::set<QueueKey> fetching = {};
 };
 
-// Lowers a chip's share of a step.
+// Lowers a chip's share of a step: begin, on the last chip embed, then run.
 class Lowering {
  public:
   // Places weights, constants and the KV cache of `context` positions, for up to `rows_max` rows a step.
   Lowering(ChipModel& model, uint32_t context, uint32_t rows_max);
   ~Lowering();
-  // `received`: what the chip before sent, empty for the first; `sent`: what this one sends. Of one row the
-  // last chip gives the next token beside the logits.
-  std::unique_ptr<ChipScheduler> schedule(Extent extent, const Handover& received, Handover& sent);
-  // The last chip's token comes back to the first, which is done with the old one.
-  void take_next_token(ChipScheduler& schedule, const Handover& received);
+  // A new schedule. The functions that fill it throw ResultLost as ChipScheduler does.
+  void begin(const Extent& extent);
+  // The tokens' embeddings. Returns what the last chip sends to the first, if these are two.
+  Handover embed();
+  // The layers, on the last chip the head too. `received` is what the chip before sent; returns what this one
+  // sends. Of one row the last chip keeps the next token, beside the logits, for the next step.
+  Handover run(const Handover& received);
+  // The schedule that has been filled.
+  std::unique_ptr<ChipScheduler> finish();
   uint32_t blocks_max() const;
 
  private:

@@ -47,6 +47,7 @@ struct MatrixPlacement {
   ChipScheduler::Plane plane(uint32_t row, uint32_t column) const {
     return planes[row * column_tiles + column];
   }
+  const Place* bias(uint32_t row) const { return biases.empty() ? nullptr : &biases[row]; }
 };
 
 // The vocabulary's rows, so that a token's row can be gathered: row id is at base[column tile][part] + id / n

@@ -46,10 +46,13 @@ uint64_t rows_of(const graph::Graph& graph, const machine::Machine& machine, con
   return rows * columns * (plain ? 1 : 2);
 }
 
-std::vector<Piece> pieces_of(const graph::Graph& graph, const machine::Machine& machine, uint32_t context) {
+// The layers, and as the last piece what follows them together with the embeddings: one matrix where the
+// model has one for both.
+std::vector<Piece> pieces_of(const graph::Graph& graph, const machine::Machine& machine, uint32_t context,
+                             uint32_t embed_end) {
   std::vector<Piece> pieces;
   int32_t layer = -2;
-  for (uint32_t id = 0; id < graph.nodes.size(); ++id) {
+  for (uint32_t id = embed_end; id < graph.nodes.size(); ++id) {
     const graph::Node& node = graph.nodes[id];
     if (pieces.empty() || node.layer != layer) pieces.push_back({id, id, 0});
     layer = node.layer;
@@ -57,7 +60,19 @@ std::vector<Piece> pieces_of(const graph::Graph& graph, const machine::Machine& 
     piece.end = id + 1;
     piece.rows += rows_of(graph, machine, node, id, context);
   }
+  for (uint32_t id = 0; id < embed_end; ++id) {
+    const graph::Node& node = graph.nodes[id];
+    if (node.op == graph::Op::Embed && node.weight != graph.nodes[graph.logits].weight)
+      pieces.back().rows += rows_of(graph, machine, node, id, context);
+  }
   return pieces;
+}
+
+// The end of the nodes before the first layer.
+uint32_t embed_end_of(const graph::Graph& graph) {
+  uint32_t end = 0;
+  while (end < graph.nodes.size() && graph.nodes[end].layer < 0) ++end;
+  return end;
 }
 
 // Rows of a chip that weights may take. Tiles do not fill every slice to the last row.
@@ -67,21 +82,17 @@ uint64_t room_of(const machine::Machine& machine) {
 }
 
 // The pieces dealt to chips of at most `limit` rows, in order; empty where one piece alone is more.
-std::vector<ChipShare> deal(const std::vector<Piece>& pieces, uint64_t limit, bool shared_vocabulary) {
+std::vector<ChipShare> deal(const std::vector<Piece>& pieces, uint64_t limit, uint32_t embed_end) {
   std::vector<ChipShare> shares;
   uint64_t rows = 0;
-  for (size_t p = 0; p < pieces.size(); ++p) {
-    const Piece& piece = pieces[p];
+  for (const Piece& piece : pieces) {
     if (piece.rows > limit) return {};
-    // On one chip, head and embedding are one matrix.
-    const bool free = shared_vocabulary && p + 1 == pieces.size() && shares.size() == 1;
-    const uint64_t more = free ? 0 : piece.rows;
-    if (shares.empty() || rows + more > limit) {
-      shares.push_back({static_cast<uint32_t>(shares.size()), 0, piece.first, piece.end});
+    if (shares.empty() || rows + piece.rows > limit) {
+      shares.push_back({static_cast<uint32_t>(shares.size()), 0, embed_end, piece.first, piece.end});
       rows = 0;
     }
     shares.back().end = piece.end;
-    rows += more;
+    rows += piece.rows;
   }
   for (ChipShare& share : shares) share.chips = static_cast<uint32_t>(shares.size());
   return shares;
@@ -91,12 +102,10 @@ std::vector<ChipShare> deal(const std::vector<Piece>& pieces, uint64_t limit, bo
 
 std::vector<ChipShare> share_out(const graph::Graph& graph, const machine::Machine& machine, uint32_t chips,
                                  uint32_t context) {
-  const std::vector<Piece> pieces = pieces_of(graph, machine, context);
+  const uint32_t embed_end = embed_end_of(graph);
+  const std::vector<Piece> pieces = pieces_of(graph, machine, context, embed_end);
   const uint64_t room = room_of(machine);
-  bool shared_vocabulary = false;
-  for (const graph::Node& node : graph.nodes)
-    shared_vocabulary |= node.op == graph::Op::Embed && node.weight == graph.nodes[graph.logits].weight;
-  const std::vector<ChipShare> fewest = deal(pieces, room, shared_vocabulary);
+  const std::vector<ChipShare> fewest = deal(pieces, room, embed_end);
   if (fewest.empty()) {
     const Piece& largest = *std::ranges::max_element(pieces, {}, &Piece::rows);
     user_error("{}: {} and what follows it take {} MB on one {} chip, which has room for {} MB",
@@ -116,10 +125,10 @@ std::vector<ChipShare> share_out(const graph::Graph& graph, const machine::Machi
   uint64_t low = 0, high = room;
   while (low + 1 < high) {
     const uint64_t middle = (low + high) / 2;
-    const std::vector<ChipShare> shares = deal(pieces, middle, shared_vocabulary);
+    const std::vector<ChipShare> shares = deal(pieces, middle, embed_end);
     (shares.empty() || shares.size() > chips ? low : high) = middle;
   }
-  const std::vector<ChipShare> shares = deal(pieces, high, shared_vocabulary);
+  const std::vector<ChipShare> shares = deal(pieces, high, embed_end);
   if (shares.size() < chips) {
     user_error("--chips {}: {} is cut between layers into {} even parts, not more", chips, graph.model_name,
                shares.size());

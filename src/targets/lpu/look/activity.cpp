@@ -220,7 +220,7 @@ void Analysis::follow_chain() {
 
 const char* passing_name(Passing passing) {
   static constexpr const char* kNames[] = {"memory access",  "VXM operation",    "MXM",   "SXM",
-                                           "way on streams", "entry to the VXM", "links", "waiting"};
+                                           "way on streams", "entry to the VXM", "links", "turn to issue"};
   return kNames[static_cast<size_t>(passing)];
 }
 

@@ -13,7 +13,7 @@
 
 namespace lockstep::targets::lpu {
 
-// What a stretch of time goes by with: an operation of a unit, a way, or waiting.
+// What a stretch of time goes by with: an operation of a unit, a way, or waiting for the turn to issue.
 enum class Passing : uint8_t { Mem, Vxm, Mxm, Sxm, Streams, Entry, Links, Waiting, Count };
 const char* passing_name(Passing passing);
 
