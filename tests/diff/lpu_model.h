@@ -29,7 +29,7 @@ struct LpuCase {
   numerics::WeightVariant weights = numerics::WeightVariant::Int8;
   uint32_t chips = 1, context = 0, tokens = 3;
   uint32_t superlanes = 0;  // of the machine; 0: as its file has it
-  uint32_t chips_a_matrix = 1;
+  uint32_t tensor_parallel = 1;
   uint32_t rows = 1;  // more: entries for so many tokens at once besides
 };
 
@@ -45,7 +45,7 @@ struct OnChips {
     compiled = compiler::compile_for_lpu(model.graph, machine, {},
                                          {.context = tried.context,
                                           .chips = tried.chips,
-                                          .chips_a_matrix = tried.chips_a_matrix,
+                                          .tensor_parallel = tried.tensor_parallel,
                                           .rows = tried.rows});
   }
   const program::Program& program() const { return compiled.program; }

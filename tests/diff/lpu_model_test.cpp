@@ -62,7 +62,7 @@ std::vector<LpuCase> cases() {
   const auto shared = [&](const char* name, const ModelShape& shape, uint32_t groups, uint32_t parts) {
     LpuCase tried{name, shape};
     tried.chips = groups * parts;
-    tried.chips_a_matrix = parts;
+    tried.tensor_parallel = parts;
     all.push_back(tried);
     return &all.back();
   };

@@ -195,10 +195,15 @@ class ChipScheduler::Attempt {
 // ------------------------------------------------------------------------------------------ memory
 
 SliceMemory::SliceMemory(const machine::Machine& machine, const SchedulerOptions& options,
-                         std::string subject)
-    : machine_(machine), options_(options), subject_(std::move(subject)) {
+                         std::string subject, bool contents)
+    : machine_(machine),
+      options_(options),
+      subject_(std::move(subject)),
+      contents_(contents),
+      no_row_(machine.geometry.lanes()) {
   for (uint32_t h = 0; h < 2; ++h) {
     taken_[h].resize(machine.geometry.slices);
+    image_rows_[h].resize(machine.geometry.slices);
     images_[h].resize(machine.geometry.slices);
   }
 }
@@ -225,6 +230,8 @@ uint32_t SliceMemory::rows_free(Hemisphere hemisphere, uint32_t slice) const {
 }
 
 std::span<uint8_t> SliceMemory::image_row(Hemisphere hemisphere, uint32_t slice, uint32_t row) {
+  image_rows_[hemisphere][slice] = std::max(image_rows_[hemisphere][slice], row + 1);
+  if (!contents_) return no_row_;
   std::vector<uint8_t>& image = images_[hemisphere][slice];
   const size_t lanes = machine_.geometry.lanes();
   if (image.size() < (row + 1) * lanes) image.resize((row + 1) * lanes);

@@ -33,6 +33,17 @@ uint32_t add_file(CompiledProgram& compiled, const std::string& name, const std:
   return memory;
 }
 
+// A File memory of `bytes` bytes that nobody is to read: all of them are the first storage's zeros.
+uint32_t add_empty_file(CompiledProgram& compiled, const std::string& name, uint64_t bytes,
+                        const machine::Machine& machine) {
+  if (compiled.storage.empty())
+    compiled.storage.emplace_back(uint64_t{machine.geometry.slice_rows} * machine.geometry.lanes());
+  const auto memory = static_cast<uint32_t>(compiled.program.memories.size());
+  compiled.program.memories.push_back({name, program::MemoryKind::File, bytes});
+  compiled.program.contents[memory] = {compiled.storage.front().data(), bytes};
+  return memory;
+}
+
 struct SliceMemories {
   std::array<std::vector<uint32_t>, 2> index;
 };
@@ -41,9 +52,16 @@ SliceMemories add_memories(CompiledProgram& compiled, const ChipModel& model) {
   SliceMemories memories;
   for (uint32_t h = 0; h < 2; ++h) {
     for (uint32_t slice = 0; slice < model.machine.geometry.slices; ++slice) {
-      std::vector<uint8_t> image = model.memory.image(static_cast<Hemisphere>(h), slice);
-      image.resize(std::max<size_t>(image.size(), model.machine.geometry.lanes()));
+      const uint32_t lanes = model.machine.geometry.lanes();
+      const auto hemisphere = static_cast<Hemisphere>(h);
       const std::string name = program::isa::unit_name({model.share.chip(), LpuUnit::Mem, h, slice});
+      const uint64_t bytes = uint64_t{std::max(model.memory.image_rows(hemisphere, slice), 1u)} * lanes;
+      if (!model.memory.has_contents()) {
+        memories.index[h].push_back(add_empty_file(compiled, name, bytes, model.machine));
+        continue;
+      }
+      std::vector<uint8_t> image = model.memory.image(hemisphere, slice);
+      image.resize(bytes);
       memories.index[h].push_back(add_file(compiled, name, image));
     }
   }
@@ -123,7 +141,7 @@ Chips place_chips(const graph::Graph& graph, const machine::Machine& machine, lp
                   const LpuOptions& options) {
   Chips chips;
   for (lpu::ChipShare share :
-       lpu::share_out(graph, machine, options.chips, options.chips_a_matrix, options.context)) {
+       lpu::share_out(graph, machine, options.chips, options.tensor_parallel, options.context)) {
     for (share.part = 0; share.part < share.parts; ++share.part) {
       if (options.progress) options.progress("place", share.chip() + 1, share.chips());
       chips.push_back(
@@ -137,7 +155,10 @@ Chips place_chips(const graph::Graph& graph, const machine::Machine& machine, lp
 class EntryScheduler {
  public:
   EntryScheduler(Chips& chips, uint32_t blocks, uint32_t rows)
-      : chips_(chips), parts_(chips[0]->model.share.parts), extents_(chips.size(), {blocks, rows}) {}
+      : chips_(chips),
+        parts_(chips[0]->model.share.parts),
+        lowered_(chips[0]->model.memory.has_contents() ? parts_ : 1),
+        extents_(chips.size(), {blocks, rows}) {}
 
   std::vector<WrittenChip> run() {
     while (true) {
@@ -145,6 +166,10 @@ class EntryScheduler {
       std::vector<WrittenChip> written;
       bool in_time = true;
       for (size_t c = 0; c < chips_.size(); ++c) {
+        if (c % parts_ >= lowered_) {
+          written.push_back(written.back());
+          continue;
+        }
         std::set<lpu::QueueKey> late;
         const std::unique_ptr<ChipScheduler> schedule = chips_[c]->lowering.finish();
         written.push_back(write_chip(*schedule, chips_[c]->model.machine, late));
@@ -176,7 +201,7 @@ class EntryScheduler {
     for (size_t step = 0; step <= groups; ++step) {
       const size_t group = step == 0 ? groups - 1 : step - 1;
       try {
-        for (size_t part = 0; part < parts_; ++part) {
+        for (size_t part = 0; part < lowered_; ++part) {
           lpu::Lowering& lowering = chips_[group * parts_ + part]->lowering;
           handover[part] = step == 0 ? lowering.embed() : lowering.run(handover[part]);
           if (handover[part] != handover[0]) internal_error("chips of a group do not run one schedule");
@@ -193,7 +218,7 @@ class EntryScheduler {
   }
 
   Chips& chips_;
-  const size_t parts_;
+  const size_t parts_, lowered_;  // of a group; without contents one chip's schedule is every one's
   std::vector<lpu::Extent> extents_;
   uint32_t rounds_ = 0;
 };
@@ -205,6 +230,47 @@ std::vector<WrittenChip> schedule_chips(Chips& chips, uint32_t blocks, uint32_t 
 // "step.320" for a token at a position below 320, "rows8.320" for eight at once.
 std::string entry_name(uint32_t rows, uint32_t end) {
   return (rows == 1 ? "step." : "rows" + std::to_string(rows) + ".") + std::to_string(end);
+}
+
+// The number of chips that share matrices: of those that options.chips allows, the one whose schedule of a
+// token is the shortest; where that is left open too, the one that takes the fewest chips.
+uint32_t choose_tensor_parallel(const graph::Graph& graph, const machine::Machine& machine,
+                                LpuOptions options) {
+  uint32_t best = 0;
+  uint64_t least = 0;
+  std::vector<uint32_t> fitting;
+  std::map<uint32_t, uint64_t> chips;
+  for (uint32_t parts = 1; parts <= machine.geometry.links; ++parts) {
+    if (!lpu::can_share(graph, parts) || options.chips % parts != 0) continue;
+    try {
+      const auto shares = lpu::share_out(graph, machine, options.chips, parts, options.context);
+      fitting.push_back(parts);
+      chips[parts] = shares[0].chips();
+    } catch (const Error& refused) {
+      if (refused.kind() != ErrorKind::User) throw;
+    }
+  }
+  if (fitting.empty()) return 1;  // which is refused for the clearest of reasons
+  for (const uint32_t parts : fitting) {
+    uint64_t cost = chips[parts];
+    if (options.chips > 1 && fitting.size() > 1) {
+      options.tensor_parallel = parts;
+      lpu::SwitchMaps maps;
+      try {
+        Chips placed = place_chips(graph, machine, maps, options);
+        cost = 0;
+        for (const WrittenChip& chip : schedule_chips(placed, placed[0]->lowering.blocks_max(), 1))
+          cost = std::max(cost, static_cast<uint64_t>(chip.cycles));
+      } catch (const Error& refused) {
+        if (refused.kind() != ErrorKind::User) throw;
+        continue;
+      }
+    }
+    if (best != 0 && cost >= least) continue;
+    best = parts;
+    least = cost;
+  }
+  return best == 0 ? fitting[0] : best;
 }
 
 // Whether the chips have room for a context.
@@ -226,7 +292,7 @@ uint32_t largest_context(const graph::Graph& graph, const machine::Machine& mach
   const uint32_t lanes = machine.geometry.lanes();
   options.context = std::min(lanes, graph.context_max);
   if (options.chips == 0)
-    options.chips = lpu::share_out(graph, machine, 0, options.chips_a_matrix, options.context)[0].chips();
+    options.chips = lpu::share_out(graph, machine, 0, options.tensor_parallel, options.context)[0].chips();
   uint32_t fits = 1, too_many = (graph.context_max + lanes - 1) / lanes + 1;
   while (fits + 1 < too_many) {
     const uint32_t blocks = (fits + too_many) / 2;
@@ -282,7 +348,12 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
   const uint32_t lanes = machine.geometry.lanes();
   LpuOptions chosen = options;
   if (options.context == 0) chosen.context = std::min(lanes, graph.context_max);
-  if (options.context == kContextMax) chosen.context = largest_context(graph, machine, options);
+  if (options.tensor_parallel == 0) {
+    LpuOptions least = chosen;
+    if (options.context == kContextMax) least.context = std::min(lanes, graph.context_max);
+    chosen.tensor_parallel = choose_tensor_parallel(graph, machine, least);
+  }
+  if (options.context == kContextMax) chosen.context = largest_context(graph, machine, chosen);
   if (chosen.context > graph.context_max) {
     user_error("--context {}: {} was made for up to {} positions", chosen.context, graph.model_name,
                graph.context_max);

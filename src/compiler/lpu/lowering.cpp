@@ -37,6 +37,11 @@ std::vector<uint32_t> words_of(const std::vector<float>& values) {
 
 // ------------------------------------------------------------------------------------------- model
 
+static bool has_values(const graph::Graph& graph) {
+  return std::ranges::all_of(graph.weights,
+                             [](const graph::Weight& weight) { return weight.integers.has_values(); });
+}
+
 ChipModel::ChipModel(const graph::Graph& model_graph, const machine::Machine& chip, ChipShare part,
                      SwitchMaps& switch_maps, SchedulerOptions chosen)
     : graph(model_graph),
@@ -44,7 +49,7 @@ ChipModel::ChipModel(const graph::Graph& model_graph, const machine::Machine& ch
       share(part),
       maps(switch_maps),
       options(chosen),
-      memory(chip, chosen, model_graph.model_name),
+      memory(chip, chosen, model_graph.model_name, has_values(model_graph)),
       placement(chip, memory, chosen) {}
 
 namespace {
@@ -226,7 +231,7 @@ std::vector<Place> Lowering::State::vector_constants(const Layout& where, const 
     for (uint32_t lane = 0; lane < lanes; ++lane) {
       const uint32_t from = permutation == nullptr ? lane : (*permutation)[lane];
       const int32_t element = where.elements[v * lanes + from];
-      if (element >= 0) all[lane] = values[static_cast<size_t>(element)];
+      if (element >= 0 && !values.empty()) all[lane] = values[static_cast<size_t>(element)];
     }
     places.push_back(placement.own_words(words_of(all)));
   }

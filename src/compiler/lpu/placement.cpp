@@ -185,6 +185,13 @@ void widen_bounds(vector_math::PlaneBounds& bounds, const std::vector<int16_t>& 
   widen(bounds.total, whole * 32512);
 }
 
+// Of weights that are not known: a quarter of the largest in the middle, as in trained models.
+vector_math::PlaneBounds likely_bounds(uint64_t columns, uint32_t parts) {
+  vector_math::PlaneBounds bounds = vector_math::PlaneBounds::of_terms(columns / 4);
+  if (parts == 1) bounds.h = bounds.ll;
+  return bounds;
+}
+
 }  // namespace
 
 void Placement::fill(MatrixPlacement& placement, const graph::Weight& weight, const Layout& rows,
@@ -192,14 +199,16 @@ void Placement::fill(MatrixPlacement& placement, const graph::Weight& weight, co
   const numerics::IntegerMatrix& matrix = weight.integers;
   std::vector<int16_t> w(matrix.columns);
   std::vector<int8_t> bytes(lanes());
+  const bool filled = matrix.has_values();
+  if (!filled) placement.bounds = likely_bounds(matrix.columns, placement.parts);
   // Of all rows, wherever they are: chips that share a matrix run one schedule.
-  for (uint64_t row = 0; row < matrix.rows; ++row) {
+  for (uint64_t row = 0; row < matrix.rows && filled; ++row) {
     matrix.row(row, w);
     widen_bounds(placement.bounds, w, placement.parts);
   }
   for (uint32_t j = 0; j < placement.row_tiles; ++j) {
     std::vector<uint32_t> scales(lanes());
-    for (uint32_t lane = 0; lane < lanes(); ++lane) {
+    for (uint32_t lane = 0; lane < lanes() && filled; ++lane) {
       const int32_t row = rows.elements[j * lanes() + lane];
       if (row < 0) continue;
       scales[lane] = std::bit_cast<uint32_t>(matrix.row_scales[static_cast<size_t>(row)]);
