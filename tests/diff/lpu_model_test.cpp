@@ -59,6 +59,18 @@ std::vector<LpuCase> cases() {
              "lp30", faithful};
   all.push_back(precise);
   all.push_back({"faithful_two_chips", kSmall, "lpu-v1", faithful, 2});
+  const auto shared = [&](const char* name, const ModelShape& shape, uint32_t groups, uint32_t parts) {
+    LpuCase tried{name, shape};
+    tried.chips = groups * parts;
+    tried.chips_a_matrix = parts;
+    all.push_back(tried);
+    return &all.back();
+  };
+  shared("two_share", heads(32, 6, 2), 1, 2);
+  shared("three_share", with(heads(32, 9, 3), [](ModelShape& s) { s.feed_forward = 192; }), 1, 3)->weights =
+      faithful;
+  shared("four_share_twice", with(heads(32, 8, 4), biased), 2, 4);
+  shared("eight_share_separate_head", with(heads(32, 16, 8), [](ModelShape& s) { s.tied = false; }), 1, 8);
   // A chip with vectors of 64 lanes: three blocks of positions.
   LpuCase blocks{"across_blocks", with(kSmall, [](ModelShape& s) { s.layers = 1; })};
   blocks.superlanes = 4;

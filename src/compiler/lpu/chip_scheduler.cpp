@@ -1185,25 +1185,41 @@ Cycle ChipScheduler::scatter(const Term& value, uint32_t byte, Place place, cons
 
 // -------------------------------------------------------------------------------------------- C2C
 
-ChipScheduler::Sent ChipScheduler::send(const Term& value, uint32_t link) {
-  const Hemisphere hemisphere = link_side(link);
+ChipScheduler::Sent ChipScheduler::send(const Term& value, std::span<const uint32_t> links) {
   const uint32_t hop = machine_.hops.c2c;
-  const Value::Copy& copy = value->copies[hemisphere];
-  LOCKSTEP_CHECK(value->kind == Value::Kind::Memory && value->bytes == 4 && copy.there);
+  LOCKSTEP_CHECK(value->kind == Value::Kind::Memory && value->bytes == 4 && !links.empty());
+  Cycle from = earliest_;
+  std::array<bool, 2> sides{};
+  for (const uint32_t link : links) {
+    const Value::Copy& copy = value->copies[link_side(link)];
+    LOCKSTEP_CHECK(copy.there);
+    sides[link_side(link)] = true;
+    from =
+        std::max(from, copy.ready + machine_.latency.mem_read + distance(hop, machine_.mem_hop(copy.slice)));
+  }
   Sent sent{};
   for (uint32_t byte = 0; byte < 4; ++byte) {
-    Cycle at = copy.ready + machine_.latency.mem_read + distance(hop, machine_.mem_hop(copy.slice));
-    at = std::max({at, earliest_, link_sent_[link] + static_cast<Cycle>(machine_.packet_cycles())});
-    for (;; ++at) {
+    for (const uint32_t link : links)
+      from = std::max(from, link_sent_[link] + static_cast<Cycle>(machine_.packet_cycles()));
+    const Cycle end = from + kSearchMax_cycles;
+    for (; from < end; ++from) {
       Attempt attempt(*this);
-      uint32_t first = 0;
-      if (!attempt.take_queue(links_[link], at)) continue;
-      if (!bring_outward(attempt, *value, byte, 1, hemisphere, hop, at, first)) continue;
-      attempt.issue(links_[link], at, LpuOp::Send, {stream(hemisphere, kOutward, first)}, at);
+      bool fits = true;
+      for (const uint32_t link : links) fits = fits && attempt.take_queue(links_[link], from);
+      std::array<uint32_t, 2> first{};
+      for (const Hemisphere h : {kEast, kWest})
+        fits = fits && (!sides[h] || bring_outward(attempt, *value, byte, 1, h, hop, from, first[h]));
+      if (!fits) continue;
+      for (const uint32_t link : links) {
+        const Hemisphere h = link_side(link);
+        attempt.issue(links_[link], from, LpuOp::Send, {stream(h, kOutward, first[h])}, from);
+        link_sent_[link] = from;
+      }
       attempt.commit();
       break;
     }
-    link_sent_[link] = sent[byte] = at;
+    if (from == end) internal_error("no place for a send");
+    sent[byte] = from;
   }
   return sent;
 }

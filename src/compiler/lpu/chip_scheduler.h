@@ -172,9 +172,10 @@ class ChipScheduler {
   // Byte `byte` of `value` to row place.row + map. Returns the first cycle in which a read sees it.
   Cycle scatter(const Term& value, uint32_t byte, Place place, const Term& map, Cycle free_from);
 
-  // ---- C2C. The words of a vector in memory, byte by byte over a link; returns when each was sent.
+  // ---- C2C. The words of a vector in memory, byte by byte over some links at once; returns when each was
+  // sent.
   using Sent = std::array<Cycle, 4>;
-  Sent send(const Term& value, uint32_t link);
+  Sent send(const Term& value, std::span<const uint32_t> links);
   // What the other end sent, into memory in the link's hemisphere, or into a place there of the caller's.
   Term receive(uint32_t link, const Sent& sent, const Place* fixed = nullptr);
 

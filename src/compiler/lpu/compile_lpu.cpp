@@ -43,7 +43,7 @@ SliceMemories add_memories(CompiledProgram& compiled, const ChipModel& model) {
     for (uint32_t slice = 0; slice < model.machine.geometry.slices; ++slice) {
       std::vector<uint8_t> image = model.memory.image(static_cast<Hemisphere>(h), slice);
       image.resize(std::max<size_t>(image.size(), model.machine.geometry.lanes()));
-      const std::string name = program::isa::unit_name({model.share.chip, LpuUnit::Mem, h, slice});
+      const std::string name = program::isa::unit_name({model.share.chip(), LpuUnit::Mem, h, slice});
       memories.index[h].push_back(add_file(compiled, name, image));
     }
   }
@@ -89,7 +89,7 @@ void add_queues(program::Program& program, program::Entry& entry, const ChipMode
   for (WrittenQueue& each : written.queues) {
     const lpu::QueueKey& key = each.key;
     program::Queue queue;
-    queue.unit = program::isa::unit_name({model.share.chip, key.unit, key.hemisphere, key.place});
+    queue.unit = program::isa::unit_name({model.share.chip(), key.unit, key.hemisphere, key.place});
     if (key.unit == LpuUnit::Mem) queue.memory = memories.index[key.hemisphere][key.place];
     const auto index = static_cast<uint32_t>(program.queues.size());
     entry.queues.push_back(index);
@@ -118,45 +118,88 @@ struct Chip {
 
 using Chips = std::vector<std::unique_ptr<Chip>>;
 
+// Group by group.
 Chips place_chips(const graph::Graph& graph, const machine::Machine& machine, lpu::SwitchMaps& maps,
                   const LpuOptions& options) {
   Chips chips;
-  for (const lpu::ChipShare& share : lpu::share_out(graph, machine, options.chips, options.context)) {
-    if (options.progress) options.progress("place", share.chip + 1, share.chips);
-    chips.push_back(
-        std::make_unique<Chip>(graph, machine, share, maps, options.context, std::max(1u, options.rows)));
+  for (lpu::ChipShare share :
+       lpu::share_out(graph, machine, options.chips, options.chips_a_matrix, options.context)) {
+    for (share.part = 0; share.part < share.parts; ++share.part) {
+      if (options.progress) options.progress("place", share.chip() + 1, share.chips());
+      chips.push_back(
+          std::make_unique<Chip>(graph, machine, share, maps, options.context, std::max(1u, options.rows)));
+    }
   }
   return chips;
 }
 
-// All chips of one entry. The last one has the vocabulary: the tokens' embeddings come to the first from
-// there.
-std::vector<WrittenChip> schedule_chips(Chips& chips, uint32_t blocks, uint32_t rows) {
-  std::vector<lpu::Extent> extents(chips.size(), {blocks, rows});
-  while (true) {
-    bool complete = true;
-    for (size_t c = 0; c < chips.size(); ++c) chips[c]->lowering.begin(extents[c]);
-    size_t at = chips.size() - 1;
-    try {
-      lpu::Handover handover = chips[at]->lowering.embed();
-      for (at = 0; at < chips.size(); ++at) handover = chips[at]->lowering.run(handover);
-    } catch (const lpu::ResultLost&) {
-      if (extents[at].copies_for_safety) internal_error("a result with a copy in memory is lost");
-      extents[at].copies_for_safety = true;
-      continue;
-    }
-    std::vector<WrittenChip> written;
-    for (size_t c = 0; c < chips.size(); ++c) {
-      std::set<lpu::QueueKey> late;
-      const std::unique_ptr<ChipScheduler> schedule = chips[c]->lowering.finish();
-      written.push_back(write_chip(*schedule, chips[c]->model.machine, late));
-      for (const lpu::QueueKey& key : late) {
-        if (!extents[c].fetching.insert(key).second) internal_error("a queue's text comes too late");
+// One entry of chips that are placed.
+class EntryScheduler {
+ public:
+  EntryScheduler(Chips& chips, uint32_t blocks, uint32_t rows)
+      : chips_(chips), parts_(chips[0]->model.share.parts), extents_(chips.size(), {blocks, rows}) {}
+
+  std::vector<WrittenChip> run() {
+    while (true) {
+      if (!lower()) continue;
+      std::vector<WrittenChip> written;
+      bool in_time = true;
+      for (size_t c = 0; c < chips_.size(); ++c) {
+        std::set<lpu::QueueKey> late;
+        const std::unique_ptr<ChipScheduler> schedule = chips_[c]->lowering.finish();
+        written.push_back(write_chip(*schedule, chips_[c]->model.machine, late));
+        for (const lpu::QueueKey& key : late)
+          each_of_group(c / parts_, [&](lpu::Extent& extent) { extent.fetching.insert(key); });
+        in_time = in_time && late.empty();
+        if (c % parts_ > 0 && written[c].cycles != written[c - 1].cycles)
+          internal_error("chips of a group take {} and {} cycles", written[c - 1].cycles, written[c].cycles);
       }
-      complete = complete && late.empty();
+      if (in_time) return written;
+      if (++rounds_ > kRoundsMax) internal_error("a queue's text comes too late");
     }
-    if (complete) return written;
   }
+
+ private:
+  static constexpr uint32_t kRoundsMax = 8;
+
+  template <class Change>
+  void each_of_group(size_t group, const Change& change) {
+    for (size_t c = group * parts_; c < (group + 1) * parts_; ++c) change(extents_[c]);
+  }
+
+  // Fills all schedules; false where a group has to start with copies for safety. The last group has the
+  // vocabulary: the tokens' embeddings come to the first from there.
+  bool lower() {
+    const size_t groups = chips_.size() / parts_;
+    for (size_t c = 0; c < chips_.size(); ++c) chips_[c]->lowering.begin(extents_[c]);
+    std::vector<lpu::Handover> handover(parts_);
+    for (size_t step = 0; step <= groups; ++step) {
+      const size_t group = step == 0 ? groups - 1 : step - 1;
+      try {
+        for (size_t part = 0; part < parts_; ++part) {
+          lpu::Lowering& lowering = chips_[group * parts_ + part]->lowering;
+          handover[part] = step == 0 ? lowering.embed() : lowering.run(handover[part]);
+          if (handover[part] != handover[0]) internal_error("chips of a group do not run one schedule");
+        }
+      } catch (const lpu::ResultLost&) {
+        each_of_group(group, [&](lpu::Extent& extent) {
+          if (extent.copies_for_safety) internal_error("a result with a copy in memory is lost");
+          extent.copies_for_safety = true;
+        });
+        return false;
+      }
+    }
+    return true;
+  }
+
+  Chips& chips_;
+  const size_t parts_;
+  std::vector<lpu::Extent> extents_;
+  uint32_t rounds_ = 0;
+};
+
+std::vector<WrittenChip> schedule_chips(Chips& chips, uint32_t blocks, uint32_t rows) {
+  return EntryScheduler(chips, blocks, rows).run();
 }
 
 // "step.320" for a token at a position below 320, "rows8.320" for eight at once.
@@ -183,7 +226,7 @@ uint32_t largest_context(const graph::Graph& graph, const machine::Machine& mach
   const uint32_t lanes = machine.geometry.lanes();
   options.context = std::min(lanes, graph.context_max);
   if (options.chips == 0)
-    options.chips = static_cast<uint32_t>(lpu::share_out(graph, machine, 0, options.context).size());
+    options.chips = lpu::share_out(graph, machine, 0, options.chips_a_matrix, options.context)[0].chips();
   uint32_t fits = 1, too_many = (graph.context_max + lanes - 1) / lanes + 1;
   while (fits + 1 < too_many) {
     const uint32_t blocks = (fits + too_many) / 2;
@@ -193,12 +236,22 @@ uint32_t largest_context(const graph::Graph& graph, const machine::Machine& mach
   return std::min(fits * lanes, graph.context_max);
 }
 
-// The ring of lowering.h: chip, link, chip, link.
-std::vector<uint32_t> ring(uint32_t chips) {
-  std::vector<uint32_t> links;
-  for (uint32_t chip = 0; chip < chips && chips > 1; ++chip)
-    links.insert(links.end(), {chip, lpu::kLinkToNext, (chip + 1) % chips, lpu::kLinkFromLast});
-  return links;
+// The wires of lowering.h's Links: chip, link, chip, link.
+std::vector<uint32_t> wires(const Chips& chips) {
+  const lpu::ChipShare& share = chips[0]->model.share;
+  const lpu::Links links{share.parts, chips[0]->model.machine.geometry.links};
+  const auto count = static_cast<uint32_t>(chips.size());
+  std::vector<uint32_t> all;
+  for (uint32_t chip = 0; chip < count; ++chip) {
+    const uint32_t part = chip % share.parts, first = chip - part;
+    for (uint32_t distance = 1; part + distance < share.parts; ++distance) {
+      all.insert(all.end(), {chip, links.to_part(distance), first + part + distance,
+                             links.to_part(share.parts - distance)});
+    }
+    if (share.groups > 1)
+      all.insert(all.end(), {chip, links.to_next(), (chip + share.parts) % count, links.from_last()});
+  }
+  return all;
 }
 
 // Refuses what the lowering has no instructions for.
@@ -209,12 +262,11 @@ void require_lowering(const graph::Graph& graph, const machine::Machine& machine
   }
   for (const graph::Node& node : graph.nodes) {
     if (node.op != graph::Op::Attention || node.head_width > machine.geometry.lanes()) continue;
-    const lpu::HeadLayout heads =
-        lpu::head_layout(node.heads, node.kv_heads, node.head_width, machine.geometry.lanes());
+    const uint32_t together = std::min(node.kv_heads, machine.geometry.lanes() / node.head_width);
     // A plane keeps two sums of each head while all heads of a vector are at work.
-    if (2 * heads.vector_heads > machine.geometry.accumulators) {
+    if (2 * together > machine.geometry.accumulators) {
       user_error("{}: {} has {} heads side by side; a plane of {} has sums for {}", graph.model_name,
-                 node.name, heads.vector_heads, machine.name, machine.geometry.accumulators / 2);
+                 node.name, together, machine.name, machine.geometry.accumulators / 2);
     }
   }
 }
@@ -279,8 +331,13 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
   }
   add_file(compiled, "permutations", flat(maps.permutations));
   add_file(compiled, "distributions", flat(maps.distributions));
-  add_file(compiled, "logit_ids", chips.back()->model.logit_ids);
-  if (chips.size() > 1) add_file(compiled, "links", ring(static_cast<uint32_t>(chips.size())));
+  for (const std::unique_ptr<Chip>& chip : chips) {
+    const lpu::ChipShare& share = chip->model.share;
+    if (share.is_last())
+      add_file(compiled, share.part == 0 ? "logit_ids" : fmt::format("logit_ids.{}", share.part),
+               chip->model.logit_ids);
+  }
+  if (chips.size() > 1) add_file(compiled, "links", wires(chips));
   for (const std::unique_ptr<Chip>& chip : chips) {
     for (const lpu::Port& port : chip->model.ports) {
       const uint32_t memory = chip->memories.index[port.place.hemisphere][port.place.slice];

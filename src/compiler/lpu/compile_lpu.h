@@ -16,7 +16,9 @@ struct LpuOptions {
   // chips that one block takes.
   uint32_t context = 0;
   uint32_t chips = 0;  // 0: as few as hold the model
-  uint32_t rows = 1;   // more: entries for so many tokens at once besides, for prompts and drafts
+  // Chips that share every matrix, each with a part of its rows; the layers are cut over groups of them.
+  uint32_t chips_a_matrix = 1;
+  uint32_t rows = 1;  // more: entries for so many tokens at once besides, for prompts and drafts
   std::function<void(const std::string& pass, uint64_t done, uint64_t total)> progress = {};
 };
 
