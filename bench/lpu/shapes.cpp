@@ -62,30 +62,23 @@ void run(std::span<char*> words) {
     weight.integers.columns = weight.columns();
     weight.integers.kind = numerics::MatrixKind::Plain8;
   }
-  const compiler::CompiledProgram compiled = compiler::compile_for_lpu(model.graph, machine, {},
-                                                                       {.context = machine.geometry.lanes(),
-                                                                        .chips = number(2, 0),
-                                                                        .tensor_parallel = number(3, 0),
-                                                                        .rows = rows});
-  const program::Program& program = compiled.program;
-  const program::Entry& entry = program.entries.back();
-  const uint64_t cycles = program.parameter(entry.name + ".cycles").max;
+  const compiler::LpuOptions options{.context = machine.geometry.lanes(),
+                                     .chips = number(2, 0),
+                                     .tensor_parallel = number(3, 0),
+                                     .rows = rows};
+  const auto [cycles, chips] = compiler::predict_for_lpu(model.graph, machine, options);
   Json json = {{"name", words[0]},
                {"machine", machine.name},
                {"layers", shape.layers},
                {"rows", rows},
+               {"chips", chips},
                {"cycles", cycles},
                {"clock_hz", machine.clock_hz},
                {"steps_per_second", machine.clock_hz / static_cast<double>(cycles)}};
-  json["instructions"] = [&] {
-    uint64_t all = 0;
-    for (const uint32_t queue : entry.queues) all += program.queues[queue].instructions.size();
-    return all;
-  }();
   if (words.size() > 6) {
-    targets::lpu::Simulator simulator(program, machine, {.arithmetic = false});
-    json["chips"] = simulator.chips();
-    json["simulated_cycles"] = simulator.run(entry.name).cycles;
+    const compiler::CompiledProgram compiled = compiler::compile_for_lpu(model.graph, machine, {}, options);
+    targets::lpu::Simulator simulator(compiled.program, machine, {.arithmetic = false});
+    json["simulated_cycles"] = simulator.run(compiled.program.entries.back().name).cycles;
   }
   print_line(json);
 }

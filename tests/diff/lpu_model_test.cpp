@@ -150,6 +150,49 @@ TEST(LpuModel, TakesAsManyCyclesWithoutArithmetic) {
   }
 }
 
+// A model of which nobody knows the weights takes about as long as one whose weights are known.
+TEST(LpuModel, IsTimedWithoutWeights) {
+  for (const uint32_t parts : {1u, 2u}) {
+    ModelShape shape = with(heads(32, 6, 2), [](ModelShape& s) { s.contents = false; });
+    ShapedModel model;
+    shape_model(model, shape, {numerics::WeightVariant::Int8, 16});
+    for (graph::Weight& weight : model.graph.weights) {
+      weight.integers.rows = weight.rows();
+      weight.integers.columns = weight.columns();
+      weight.integers.kind = numerics::MatrixKind::Plain8;
+    }
+    const Machine machine = machine::find_machine("lpu-v1");
+    const LpuOptions options{.chips = 2, .tensor_parallel = parts, .rows = 4};
+    const compiler::LpuPrediction prediction = compiler::predict_for_lpu(model.graph, machine, options);
+    EXPECT_EQ(prediction.chips, 2u);
+    const CompiledProgram compiled = compiler::compile_for_lpu(model.graph, machine, {}, options);
+    Simulator simulator(compiled.program, machine, {.arithmetic = false});
+    EXPECT_EQ(simulator.run("rows4.320").cycles, prediction.cycles);
+    LpuCase known{"", heads(32, 6, 2)};
+    known.chips = 2;
+    known.tensor_parallel = parts;
+    known.rows = 4;
+    const OnChips chips(known);
+    const auto cycles =
+        static_cast<double>(predicted_cycles(chips.program(), chips.program().entry("rows4.320")));
+    EXPECT_NEAR(cycles, static_cast<double>(prediction.cycles), 0.02 * cycles);
+  }
+}
+
+// The way of cutting that takes the fewest cycles.
+TEST(LpuModel, ChoosesHowManyChipsShareMatrices) {
+  LpuCase tried{"", with(heads(64, 6, 2), [](ModelShape& s) { s.width = 640; })};
+  tried.chips = 2;
+  std::vector<uint64_t> cycles;
+  for (const uint32_t parts : {0u, 1u, 2u}) {
+    tried.tensor_parallel = parts;
+    const OnChips chips(tried);
+    cycles.push_back(predicted_cycles(chips.program(), chips.program().entry("step.320")));
+  }
+  EXPECT_NE(cycles[1], cycles[2]);
+  EXPECT_EQ(cycles[0], std::min(cycles[1], cycles[2]));
+}
+
 TEST(LpuModel, NamesTheNodeWhoseValuesLeaveTheRange) {
   LpuCase tried{"", kSmall};
   tried.shape.last_gain = 0x1p31f;

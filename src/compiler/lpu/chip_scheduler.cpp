@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "base/error.h"
 
@@ -787,11 +788,6 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
                              Cycle free_from) {
   keep_alus_free(operands);
   const Cycle latency = alu_latency(op);
-  if (const int rival = never_together(operands); rival >= 0) {
-    std::array<Operand, 3> others = operands;
-    others[static_cast<size_t>(rival)] = this->op(LpuOp::Move, operands[static_cast<size_t>(rival)]);
-    return place_op(free_alus, op, others, std::move(stored), copies, bytes, fixed, free_from);
-  }
   Cycle from = std::max(earliest_, not_before_);
   uint32_t bits = 0;
   for (const Operand& operand : operands) {
@@ -802,6 +798,23 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
         std::max(from, value.kind == Value::Kind::Alu ? value.ready
                                                       : earliest_arrival(value) + machine_.latency.vxm_entry);
   }
+  // The same, with nothing before a cycle.
+  const auto place_from = [&](Cycle cycle, const std::array<Operand, 3>& again) {
+    const Cycle before = std::exchange(not_before_, std::max(not_before_, cycle));
+    const Term result = place_op(free_alus, op, again, std::move(stored), copies, bytes, fixed, free_from);
+    not_before_ = before;
+    return result;
+  };
+  if (const int rival = never_together(operands); rival >= 0) {
+    std::array<Operand, 3> others = operands;
+    Operand& moved = others[static_cast<size_t>(rival)];
+    // No sooner than what it waits for.
+    const Cycle before = std::exchange(
+        not_before_, std::max(not_before_, from - static_cast<Cycle>(machine_.latency.vxm_operation)));
+    moved = this->op(LpuOp::Move, moved);
+    not_before_ = before;
+    return place_from(before, others);
+  }
   CycleSet& closed = closed_[latency];
   for (Cycle cycle = closed.next_absent(from); cycle < from + kSearchMax_cycles;
        cycle = closed.next_absent(cycle + 1)) {
@@ -809,8 +822,7 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
       if (operand.term == nullptr || operand.term->kind != Value::Kind::Alu) continue;
       while (operand.term->kind == Value::Kind::Alu && cycle > operand.term->limit) extend(*operand.term);
       // In memory now: its way to the VXM is another.
-      if (operand.term->kind != Value::Kind::Alu)
-        return place_op(free_alus, op, operands, std::move(stored), copies, bytes, fixed, free_from);
+      if (operand.term->kind != Value::Kind::Alu) return place_from(cycle, operands);
       cycle = std::max(cycle, operand.term->ready);
     }
     // The ALU that can keep the result longest.

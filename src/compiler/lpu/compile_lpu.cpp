@@ -48,14 +48,16 @@ struct SliceMemories {
   std::array<std::vector<uint32_t>, 2> index;
 };
 
-SliceMemories add_memories(CompiledProgram& compiled, const ChipModel& model) {
+// `lowered` is the model's, or that of another chip with the same schedule.
+SliceMemories add_memories(CompiledProgram& compiled, const ChipModel& model,
+                           const lpu::SliceMemory& lowered) {
   SliceMemories memories;
   for (uint32_t h = 0; h < 2; ++h) {
     for (uint32_t slice = 0; slice < model.machine.geometry.slices; ++slice) {
       const uint32_t lanes = model.machine.geometry.lanes();
       const auto hemisphere = static_cast<Hemisphere>(h);
       const std::string name = program::isa::unit_name({model.share.chip(), LpuUnit::Mem, h, slice});
-      const uint64_t bytes = uint64_t{std::max(model.memory.image_rows(hemisphere, slice), 1u)} * lanes;
+      const uint64_t bytes = uint64_t{std::max(lowered.image_rows(hemisphere, slice), 1u)} * lanes;
       if (!model.memory.has_contents()) {
         memories.index[h].push_back(add_empty_file(compiled, name, bytes, model.machine));
         continue;
@@ -136,13 +138,13 @@ struct Chip {
 
 using Chips = std::vector<std::unique_ptr<Chip>>;
 
-// Group by group.
+// Group by group, all chips of each or the first `of_group` ones.
 Chips place_chips(const graph::Graph& graph, const machine::Machine& machine, lpu::SwitchMaps& maps,
-                  const LpuOptions& options) {
+                  const LpuOptions& options, uint32_t of_group = ~0u) {
   Chips chips;
   for (lpu::ChipShare share :
        lpu::share_out(graph, machine, options.chips, options.tensor_parallel, options.context)) {
-    for (share.part = 0; share.part < share.parts; ++share.part) {
+    for (share.part = 0; share.part < std::min(share.parts, of_group); ++share.part) {
       if (options.progress) options.progress("place", share.chip() + 1, share.chips());
       chips.push_back(
           std::make_unique<Chip>(graph, machine, share, maps, options.context, std::max(1u, options.rows)));
@@ -151,32 +153,54 @@ Chips place_chips(const graph::Graph& graph, const machine::Machine& machine, lp
   return chips;
 }
 
-// One entry of chips that are placed.
+// The same; where the number of chips is open and shares that fit by size leave one slice too full, on a
+// group more.
+Chips place_with_room(const graph::Graph& graph, const machine::Machine& machine, lpu::SwitchMaps& maps,
+                      LpuOptions& options, uint32_t of_group = ~0u) {
+  constexpr uint32_t kMoreGroups = 3;
+  if (options.chips != 0) return place_chips(graph, machine, maps, options, of_group);
+  LpuOptions more = options;
+  more.chips = lpu::share_out(graph, machine, 0, options.tensor_parallel, options.context)[0].chips();
+  for (uint32_t i = 0; i <= kMoreGroups; ++i, more.chips += options.tensor_parallel) {
+    try {
+      Chips chips = place_chips(graph, machine, maps, more, of_group);
+      options.chips = more.chips;
+      return chips;
+    } catch (const Error& refused) {
+      if (refused.kind() != ErrorKind::User) throw;
+    }
+  }
+  return place_chips(graph, machine, maps, options, of_group);  // which says what is missing
+}
+
+// One entry of chips that are placed: `placed` of each group.
 class EntryScheduler {
  public:
-  EntryScheduler(Chips& chips, uint32_t blocks, uint32_t rows)
+  EntryScheduler(Chips& chips, size_t placed, uint32_t blocks, uint32_t rows)
       : chips_(chips),
-        parts_(chips[0]->model.share.parts),
-        lowered_(chips[0]->model.memory.has_contents() ? parts_ : 1),
+        placed_(placed),
+        lowered_(chips[0]->model.memory.has_contents() ? placed : 1),
         extents_(chips.size(), {blocks, rows}) {}
 
-  std::vector<WrittenChip> run() {
+  // Without `text` the cycles alone.
+  std::vector<WrittenChip> run(bool text) {
     while (true) {
       if (!lower()) continue;
       std::vector<WrittenChip> written;
       bool in_time = true;
       for (size_t c = 0; c < chips_.size(); ++c) {
-        if (c % parts_ >= lowered_) {
+        if (c % placed_ >= lowered_) {
           written.push_back(written.back());
           continue;
         }
         std::set<lpu::QueueKey> late;
         const std::unique_ptr<ChipScheduler> schedule = chips_[c]->lowering.finish();
         written.push_back(write_chip(*schedule, chips_[c]->model.machine, late));
+        if (!text) written.back().queues.clear();
         for (const lpu::QueueKey& key : late)
-          each_of_group(c / parts_, [&](lpu::Extent& extent) { extent.fetching.insert(key); });
+          each_of_group(c / placed_, [&](lpu::Extent& extent) { extent.fetching.insert(key); });
         in_time = in_time && late.empty();
-        if (c % parts_ > 0 && written[c].cycles != written[c - 1].cycles)
+        if (c % placed_ > 0 && written[c].cycles != written[c - 1].cycles)
           internal_error("chips of a group take {} and {} cycles", written[c - 1].cycles, written[c].cycles);
       }
       if (in_time) return written;
@@ -189,20 +213,20 @@ class EntryScheduler {
 
   template <class Change>
   void each_of_group(size_t group, const Change& change) {
-    for (size_t c = group * parts_; c < (group + 1) * parts_; ++c) change(extents_[c]);
+    for (size_t c = group * placed_; c < (group + 1) * placed_; ++c) change(extents_[c]);
   }
 
   // Fills all schedules; false where a group has to start with copies for safety. The last group has the
   // vocabulary: the tokens' embeddings come to the first from there.
   bool lower() {
-    const size_t groups = chips_.size() / parts_;
+    const size_t groups = chips_.size() / placed_;
     for (size_t c = 0; c < chips_.size(); ++c) chips_[c]->lowering.begin(extents_[c]);
-    std::vector<lpu::Handover> handover(parts_);
+    std::vector<lpu::Handover> handover(placed_);
     for (size_t step = 0; step <= groups; ++step) {
       const size_t group = step == 0 ? groups - 1 : step - 1;
       try {
         for (size_t part = 0; part < lowered_; ++part) {
-          lpu::Lowering& lowering = chips_[group * parts_ + part]->lowering;
+          lpu::Lowering& lowering = chips_[group * placed_ + part]->lowering;
           handover[part] = step == 0 ? lowering.embed() : lowering.run(handover[part]);
           if (handover[part] != handover[0]) internal_error("chips of a group do not run one schedule");
         }
@@ -218,13 +242,36 @@ class EntryScheduler {
   }
 
   Chips& chips_;
-  const size_t parts_, lowered_;  // of a group; without contents one chip's schedule is every one's
+  // Chips of a group that are there, and that are lowered: without contents one's schedule is every one's.
+  const size_t placed_, lowered_;
   std::vector<lpu::Extent> extents_;
   uint32_t rounds_ = 0;
 };
 
 std::vector<WrittenChip> schedule_chips(Chips& chips, uint32_t blocks, uint32_t rows) {
-  return EntryScheduler(chips, blocks, rows).run();
+  return EntryScheduler(chips, chips[0]->model.share.parts, blocks, rows).run(true);
+}
+
+// The entries of a program: of one row and of several, for each block.
+template <class Visit>
+void each_entry(uint32_t blocks_max, uint32_t rows_max, const Visit& visit) {
+  for (uint32_t blocks = 1; blocks <= blocks_max; ++blocks)
+    for (const uint32_t rows : std::set<uint32_t>{1, std::max(1u, rows_max)}) visit(blocks, rows);
+}
+
+// What a program's last entry takes, `of_group` chips of each group placed.
+LpuPrediction predicted(const graph::Graph& graph, const machine::Machine& machine, LpuOptions options,
+                        uint32_t of_group) {
+  lpu::SwitchMaps maps;
+  Chips chips = place_with_room(graph, machine, maps, options, of_group);
+  const size_t placed = std::min(of_group, chips[0]->model.share.parts);
+  lpu::Cycle cycles = 0;
+  each_entry(chips[0]->lowering.blocks_max(), options.rows, [&](uint32_t blocks, uint32_t rows) {
+    cycles = 0;
+    for (const WrittenChip& chip : EntryScheduler(chips, placed, blocks, rows).run(false))
+      cycles = std::max(cycles, chip.cycles);
+  });
+  return {static_cast<uint64_t>(cycles), chips[0]->model.share.chips()};
 }
 
 // "step.320" for a token at a position below 320, "rows8.320" for eight at once.
@@ -255,12 +302,9 @@ uint32_t choose_tensor_parallel(const graph::Graph& graph, const machine::Machin
     uint64_t cost = chips[parts];
     if (options.chips > 1 && fitting.size() > 1) {
       options.tensor_parallel = parts;
-      lpu::SwitchMaps maps;
+      options.rows = 1;
       try {
-        Chips placed = place_chips(graph, machine, maps, options);
-        cost = 0;
-        for (const WrittenChip& chip : schedule_chips(placed, placed[0]->lowering.blocks_max(), 1))
-          cost = std::max(cost, static_cast<uint64_t>(chip.cycles));
+        cost = predicted(graph, machine, options, parts).cycles;
       } catch (const Error& refused) {
         if (refused.kind() != ErrorKind::User) throw;
         continue;
@@ -337,7 +381,26 @@ void require_lowering(const graph::Graph& graph, const machine::Machine& machine
   }
 }
 
+// Options with nothing left open but the context's maximum.
+LpuOptions settled(const graph::Graph& graph, const machine::Machine& machine, const LpuOptions& options) {
+  const uint32_t block = std::min(machine.geometry.lanes(), graph.context_max);
+  LpuOptions chosen = options;
+  if (options.context == 0) chosen.context = block;
+  if (options.tensor_parallel == 0) {
+    LpuOptions least = chosen;
+    if (options.context == kContextMax) least.context = block;
+    chosen.tensor_parallel = choose_tensor_parallel(graph, machine, least);
+  }
+  return chosen;
+}
+
 }  // namespace
+
+LpuPrediction predict_for_lpu(const graph::Graph& graph, const machine::Machine& machine,
+                              const LpuOptions& options) {
+  require_lowering(graph, machine);
+  return predicted(graph, machine, settled(graph, machine, options), 1);
+}
 
 CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& machine,
                                 std::vector<program::Asset> assets, const LpuOptions& options) {
@@ -346,20 +409,14 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
   import_options.progress = options.progress;
   import_weights(graph, import_options);
   const uint32_t lanes = machine.geometry.lanes();
-  LpuOptions chosen = options;
-  if (options.context == 0) chosen.context = std::min(lanes, graph.context_max);
-  if (options.tensor_parallel == 0) {
-    LpuOptions least = chosen;
-    if (options.context == kContextMax) least.context = std::min(lanes, graph.context_max);
-    chosen.tensor_parallel = choose_tensor_parallel(graph, machine, least);
-  }
+  LpuOptions chosen = settled(graph, machine, options);
   if (options.context == kContextMax) chosen.context = largest_context(graph, machine, chosen);
   if (chosen.context > graph.context_max) {
     user_error("--context {}: {} was made for up to {} positions", chosen.context, graph.model_name,
                graph.context_max);
   }
   lpu::SwitchMaps maps;
-  Chips chips = place_chips(graph, machine, maps, chosen);
+  Chips chips = place_with_room(graph, machine, maps, chosen);
   const uint32_t blocks_max = chips[0]->lowering.blocks_max();
 
   CompiledProgram compiled;
@@ -369,7 +426,7 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
   program.isa_version = program::isa::lpu().version;
   program.compiler_version = kCompilerVersion;
   program.machine = machine.name;
-  program.fingerprint = graph::fingerprint(graph);
+  if (chips[0]->model.memory.has_contents()) program.fingerprint = graph::fingerprint(graph);
   program.weight_variant = numerics::weight_variant_name(graph.options.weights);
   program.vocabulary = graph.vocabulary;
   program.context_max = std::min(blocks_max * lanes, graph.context_max);
@@ -382,12 +439,15 @@ CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& mac
     std::vector<WrittenChip> chips;
   };
   std::vector<Scheduled> entries;
-  for (uint32_t blocks = 1; blocks <= blocks_max; ++blocks) {
+  each_entry(blocks_max, options.rows, [&](uint32_t blocks, uint32_t rows) {
     if (options.progress) options.progress("schedule", blocks, blocks_max);
-    for (const uint32_t rows : std::set<uint32_t>{1, std::max(1u, options.rows)})
-      entries.push_back({blocks, rows, schedule_chips(chips, blocks, rows)});
+    entries.push_back({blocks, rows, schedule_chips(chips, blocks, rows)});
+  });
+  for (const std::unique_ptr<Chip>& chip : chips) {
+    const bool contents = chip->model.memory.has_contents();
+    const Chip& lowered = contents ? *chip : *chips[chip->model.share.chip() - chip->model.share.part];
+    chip->memories = add_memories(compiled, chip->model, lowered.model.memory);
   }
-  for (const std::unique_ptr<Chip>& chip : chips) chip->memories = add_memories(compiled, chip->model);
   for (Scheduled& scheduled : entries) {
     program::Entry entry{entry_name(scheduled.rows, scheduled.blocks * lanes), {}, {}};
     lpu::Cycle cycles = 0;

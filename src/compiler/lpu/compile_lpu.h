@@ -30,4 +30,13 @@ struct LpuOptions {
 CompiledProgram compile_for_lpu(graph::Graph& graph, const machine::Machine& machine,
                                 std::vector<program::Asset> assets, const LpuOptions& options);
 
+struct LpuPrediction {
+  uint64_t cycles = 0;
+  uint32_t chips = 0;
+};
+// What a step of options.rows tokens in the context's last block takes, from the sizes of weights alone:
+// graph.weights[].integers without values. Throws as compile_for_lpu does.
+LpuPrediction predict_for_lpu(const graph::Graph& graph, const machine::Machine& machine,
+                              const LpuOptions& options);
+
 }  // namespace lockstep::compiler

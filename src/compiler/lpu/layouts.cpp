@@ -32,6 +32,11 @@ Layouts::Layouts(const graph::Graph& graph, const machine::Machine& machine, uin
     const auto own = std::make_shared<const Layout>(all[0]);
     return Pair{own, parts == 1 ? own : std::make_shared<const Layout>(joined(all))};
   };
+  struct Heads {
+    std::shared_ptr<const HeadLayout> layout;
+    Pair queries, keys;
+  };
+  std::map<std::array<uint32_t, 3>, Heads> attentions;  // equal ones share their layouts
   for (uint32_t id = 0; id < nodes.size(); ++id) {
     const Node& node = nodes[id];
     if (node.op != Op::Attention) continue;
@@ -44,9 +49,14 @@ Layouts::Layouts(const graph::Graph& graph, const machine::Machine& machine, uin
     const auto heads_of = [&](uint32_t i) {
       return head_layout(i * kv_heads, kv_heads, node.heads / node.kv_heads, node.head_width, lanes);
     };
-    heads_[id] = std::make_shared<const HeadLayout>(heads_of(part));
-    const Pair queries = pair([&](uint32_t i) { return heads_of(i).queries; });
-    const Pair keys = pair([&](uint32_t i) { return heads_of(i).keys; });
+    Heads& shared = attentions[{node.heads, node.kv_heads, node.head_width}];
+    if (shared.layout == nullptr) {
+      shared.layout = std::make_shared<const HeadLayout>(heads_of(part));
+      shared.queries = pair([&](uint32_t i) { return heads_of(i).queries; });
+      shared.keys = pair([&](uint32_t i) { return heads_of(i).keys; });
+    }
+    const Pair &queries = shared.queries, &keys = shared.keys;
+    heads_[id] = shared.layout;
     set(id, queries);
     for (uint32_t i = 0; i < 3; ++i) {
       const uint32_t input = node.inputs[i];

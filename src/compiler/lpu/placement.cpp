@@ -131,8 +131,8 @@ Tile Placement::tile_in(Hemisphere hemisphere, const std::array<uint16_t, 16>& s
   return tile;
 }
 
-Tile Placement::tile(ChipScheduler::Plane plane, uint32_t rows) {
-  // The sixteen emptiest slices of the plane's share.
+// The sixteen emptiest slices of a plane's share.
+std::array<uint16_t, 16> Placement::emptiest_slices(ChipScheduler::Plane plane) const {
   const uint32_t first = 4 * options_.scratch_quads;
   const uint32_t share = (machine_.geometry.slices - first) / machine_.geometry.planes;
   LOCKSTEP_CHECK(share >= kTileStreams);
@@ -144,7 +144,11 @@ Tile Placement::tile(ChipScheduler::Plane plane, uint32_t rows) {
   std::array<uint16_t, 16> slices{};
   std::copy_n(order.begin(), kTileStreams, slices.begin());
   std::sort(slices.begin(), slices.end());
-  return tile_in(plane.hemisphere, slices, ceil_div(rows, kTileStreams));
+  return slices;
+}
+
+Tile Placement::tile(ChipScheduler::Plane plane, uint32_t rows) {
+  return tile_in(plane.hemisphere, emptiest_slices(plane), ceil_div(rows, kTileStreams));
 }
 
 void Placement::set_tile_row(const Tile& tile, uint32_t row, const std::vector<int8_t>& lanes) {
@@ -288,14 +292,11 @@ VocabularyPlacement Placement::vocabulary(const graph::Weight& weight, const Lay
   matrix.parts = parts_of(weight);
   matrix.tiles.resize(size_t{matrix.row_tiles} * matrix.column_tiles * matrix.parts);
   Layout rows{matrix.row_tiles, std::vector<int32_t>(size_t{matrix.row_tiles} * lanes(), -1)};
-  const uint32_t first = 4 * options_.scratch_quads;
-  const uint32_t share = (machine_.geometry.slices - first) / machine_.geometry.planes;
   result.candidates.resize(size_t{matrix.column_tiles} * matrix.parts);
   for (uint32_t column = 0; column < matrix.column_tiles; ++column) {
     for (uint32_t part = 0; part < matrix.parts; ++part) {
       for (uint32_t p = 0; p < all; ++p) {
-        std::array<uint16_t, 16> slices{};
-        std::iota(slices.begin(), slices.end(), static_cast<uint16_t>(first + planes[p].index * share));
+        const std::array<uint16_t, 16> slices = emptiest_slices(planes[p]);
         const Tile whole = tile_in(planes[p].hemisphere, slices, blocks * groups);
         for (uint32_t k = 0; k < kTileStreams; ++k)
           result.candidates[column * matrix.parts + part].push_back(

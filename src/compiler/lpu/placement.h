@@ -99,6 +99,7 @@ class Placement {
   uint32_t lanes() const { return machine_.geometry.lanes(); }
 
  private:
+  std::array<uint16_t, 16> emptiest_slices(ChipScheduler::Plane plane) const;
   Tile tile_in(Hemisphere hemisphere, const std::array<uint16_t, 16>& slices, uint32_t groups);
   // Row scales go to `scale_rows`, one after the other, or where there is room if that is slice 0.
   void fill(MatrixPlacement& placement, const graph::Weight& weight, const Layout& rows,

@@ -12,7 +12,7 @@ constexpr uint64_t ceil_div(uint64_t a, uint64_t b) {
   return (a + b - 1) / b;
 }
 
-// A run of nodes that stays on one chip: what is before the first layer, a layer, what is after the last.
+// A run of nodes that stays on one group of chips.
 struct Piece {
   uint32_t first = 0, end = 0;
   uint64_t rows = 0;  // of memory, in the slices for weights
@@ -62,11 +62,8 @@ uint64_t rows_of(const Cut& cut, uint32_t id) {
 std::vector<Piece> pieces_of(const Cut& cut, uint32_t embed_end) {
   const graph::Graph& graph = cut.graph;
   std::vector<Piece> pieces;
-  int32_t layer = -2;
   for (uint32_t id = embed_end; id < graph.nodes.size(); ++id) {
-    const graph::Node& node = graph.nodes[id];
-    if (pieces.empty() || node.layer != layer) pieces.push_back({id, id, 0});
-    layer = node.layer;
+    if (pieces.empty() || graph.nodes[id].layer != graph.nodes[id - 1].layer) pieces.push_back({id, id, 0});
     Piece& piece = pieces.back();
     piece.end = id + 1;
     piece.rows += rows_of(cut, id);
