@@ -8,9 +8,9 @@
 // CHIPS 0: as few as hold it. LAYERS 0: all of them. ROWS: tokens a step; 1 unless given.
 #include <map>
 
+#include "../../tests/diff/shaped_model.h"
 #include "bench_main.h"
 #include "compiler/lpu/compile_lpu.h"
-#include "shaped_model.h"
 #include "targets/lpu/simulator.h"
 
 namespace lockstep::bench {
