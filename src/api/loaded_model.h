@@ -79,13 +79,6 @@ std::unique_ptr<targets::lpu::LpuTarget> load_chips(const program::Program& prog
 text::Tokenizer load_tokenizer(const program::Program& program);
 // Nothing where the model has no template.
 std::optional<text::ChatTemplate> load_chat_template(const program::Program& program);
-// The prompt for an answer to the messages. Control tokens that a message spells are marked so that
-// tokenize_prompt reads them as text, not as the template's own.
-std::string render_chat(const text::ChatTemplate& chat_template, const text::Tokenizer& tokenizer,
-                        std::span<const text::ChatMessage> messages);
-// A prompt's ids. `special`: special tokens are parsed. The begin mark is added where the model asks for it
-// and the text does not start with it.
-std::vector<int32_t> tokenize_prompt(const text::Tokenizer& tokenizer, std::string_view text, bool special);
 
 // "faithful" or "int8"; throws a user's error for anything else.
 numerics::WeightVariant parse_weight_variant(const std::string& name);
