@@ -100,6 +100,7 @@ void Engine::tell(Sequence& sequence) {
   event.text = generation.take_text();
   event.logprobs = generation.take_logprobs();
   event.prompt_tokens_done = std::min(sequence.computed, generation.prompt_size());
+  event.answer_tokens_done = static_cast<uint32_t>(generation.answer().size());
   event.finished = generation.finished();
   if (!event.finished) return ticket->second->push(std::move(event));
   const std::span<const int32_t> answer = generation.answer();

@@ -50,6 +50,7 @@ struct Event {
   // mark and of a stop string.
   std::vector<TokenLogprob> logprobs;
   uint32_t prompt_tokens_done = 0;
+  uint32_t answer_tokens_done = 0;
   bool finished = false;
   // Set with finished:
   FinishReason reason = FinishReason::None;

@@ -1,0 +1,4 @@
+#include "server/chat_request.h"
+
+#include <gtest/gtest.h>
+TEST(ChatRequest, Placeholder) {}
