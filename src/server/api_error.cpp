@@ -22,6 +22,11 @@ unsigned status_of(ErrorKind kind) {
 
 ApiError::ApiError(const Error& error) : ApiError(status_of(error.kind()), "", "", error.what()) {}
 
+ApiError ApiError::with_header(std::string name, std::string value) && {
+  headers_.emplace_back(std::move(name), std::move(value));
+  return std::move(*this);
+}
+
 std::string ApiError::body() const {
   using Json = nlohmann::ordered_json;
   auto text_or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
@@ -36,6 +41,7 @@ std::string ApiError::body() const {
 std::unique_ptr<HttpReply> ApiError::reply() const {
   HttpHead head;
   head.status = status_;
+  head.headers = headers_;
   if (status_ == 503) head.headers.emplace_back("retry-after", "1");
   return std::make_unique<WholeReply>(std::move(head), body());
 }

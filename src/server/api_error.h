@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "server/http.h"
@@ -22,6 +23,9 @@ class ApiError : public std::runtime_error {
   // What an error of the engine is to a client: the user's is 400, the machine's 503, ours 500.
   explicit ApiError(const Error& error);
 
+  // A header of the reply besides the usual ones.
+  ApiError with_header(std::string name, std::string value) &&;
+
   unsigned status() const { return status_; }
   // {"error":{"message","type","param","code"}}
   std::string body() const;
@@ -30,6 +34,7 @@ class ApiError : public std::runtime_error {
  private:
   unsigned status_;
   std::string code_, param_;
+  std::vector<std::pair<std::string, std::string>> headers_;
 };
 
 // A 400 that names the field: "'PARAM' : what is wrong".

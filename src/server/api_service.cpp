@@ -48,7 +48,8 @@ bool take_prefix(std::string_view& path, std::string_view prefix) {
 void require_method(const HttpRequest& request, std::string_view wanted) {
   if (request.method == wanted) return;
   throw ApiError(405, "method_not_allowed", "",
-                 fmt::format("{} is asked for with {}, not {}", request.target, wanted, request.method));
+                 fmt::format("{} is asked for with {}, not {}", request.target, wanted, request.method))
+      .with_header("allow", std::string(wanted));
 }
 
 [[noreturn]] void unknown_url(const HttpRequest& request) {

@@ -33,6 +33,7 @@ constexpr Clock::time_point kNever = Clock::time_point::max();
 constexpr std::chrono::seconds kTick{1};    // how often deadlines are looked at
 constexpr std::chrono::seconds kLinger{2};  // for a refused client to read why
 constexpr size_t kReadBytes = 4096;
+constexpr int kSendBytes = 64 << 10;  // that the system holds for a client that does not read
 constexpr size_t kBufferBytes = size_t{64} << 10;
 
 Clock::time_point in(uint32_t seconds) {
@@ -61,6 +62,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void start() {
     error_code ignored;
     socket_.set_option(tcp::no_delay(true), ignored);
+    socket_.set_option(tcp::socket::send_buffer_size(kSendBytes), ignored);
     wait_for_request();
   }
 
