@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string_view>
 
 #include "server/api_error.h"
 #include "server/identifiers.h"
-#include "text/utf8.h"
 
 namespace lockstep::server {
 
@@ -80,6 +80,8 @@ class ChatReply : public HttpReply {
     json["model"] = head_.model;
     return json;
   }
+
+  Json groq_json() const { return {{"id", head_.request_id}, {"seed", head_.seed}}; }
 
   // Groq's usage: tokens and the four times in seconds. REQUIRES: all_finished().
   Json usage() const {
@@ -178,7 +180,7 @@ class WholeChatReply : public ChatReply {
     }
     json["usage"] = usage();
     json["system_fingerprint"] = head_.fingerprint;
-    json["x_groq"] = {{"id", head_.request_id}, {"seed", head_.seed}};
+    json["x_groq"] = groq_json();
     if (!head_.service_tier.empty()) json["service_tier"] = head_.service_tier;
     return json;
   }
@@ -194,8 +196,10 @@ class StreamedChatReply : public ChatReply {
       : ChatReply(std::move(head), std::move(answers), tokenizer, with_logprobs),
         usage_at_end_(usage_at_end),
         usage_always_(usage_always) {
-    chunk_ = object("chat.completion.chunk");
-    chunk_["system_fingerprint"] = head_.fingerprint;
+    Json chunk = object("chat.completion.chunk");
+    chunk["system_fingerprint"] = head_.fingerprint;
+    chunk_begin_ = "data: " + to_text(chunk);
+    chunk_begin_.back() = ',';  // instead of the object's end
   }
 
   HttpPiece next() override {
@@ -224,8 +228,7 @@ class StreamedChatReply : public ChatReply {
     if (choice.ended || (!news && !choice.last)) return;
     if (!choice.begun) {
       choice.begun = true;
-      append_chunk(index, {{"role", "assistant"}, {"content", ""}}, nullptr, nullptr, body,
-                   {{"id", head_.request_id}, {"seed", head_.seed}});
+      append_chunk(index, {{"role", "assistant"}, {"content", ""}}, nullptr, nullptr, body, groq_json());
     }
     if (news) {
       Json delta;
@@ -236,7 +239,7 @@ class StreamedChatReply : public ChatReply {
     }
     if (!choice.last) return;
     choice.ended = true;
-    Json groq = {{"id", head_.request_id}, {"seed", head_.seed}};
+    Json groq = groq_json();
     if (all_ended()) groq["usage"] = usage();
     append_chunk(index, Json::object(), nullptr, engine::finish_reason_name(choice.last->reason), body,
                  std::move(groq));
@@ -248,39 +251,40 @@ class StreamedChatReply : public ChatReply {
 
   void append_chunk(size_t index, Json delta, Json logprobs, Json finish_reason, std::string& body,
                     Json groq = nullptr) const {
-    Json json = chunk_;
     Json choice;
     choice["index"] = index;
     choice["delta"] = std::move(delta);
     choice["logprobs"] = std::move(logprobs);
     choice["finish_reason"] = std::move(finish_reason);
-    json["choices"] = Json::array({std::move(choice)});
+    Json json;
+    json["choices"].push_back(std::move(choice));
     if (usage_always_) json["usage"] = token_usage();
     if (!groq.is_null()) {
       if (groq.contains("usage")) json["usage"] = Json(groq["usage"]);
       json["x_groq"] = std::move(groq);
     }
-    append_event(json, body);
+    append_rest(json, body);
   }
 
   void append_end(std::string& body) const {
     if (usage_at_end_) {
-      Json json = chunk_;
+      Json json;
       json["choices"] = Json::array();
       json["usage"] = usage();
-      append_event(json, body);
+      append_rest(json, body);
     }
     body += "data: [DONE]\n\n";
   }
 
-  static void append_event(const Json& json, std::string& body) {
-    body += "data: ";
-    body += to_text(json);
+  // A chunk's fields after those that all chunks begin with.
+  void append_rest(const Json& json, std::string& body) const {
+    body += chunk_begin_;
+    body += std::string_view(to_text(json)).substr(1);
     body += "\n\n";
   }
 
   const bool usage_at_end_, usage_always_;
-  Json chunk_;  // what all chunks begin with
+  std::string chunk_begin_;  // what all chunks begin with: from "data: " to a comma
   bool begun_ = false;
 };
 
