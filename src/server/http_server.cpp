@@ -208,7 +208,7 @@ class Session : public std::enable_shared_from_this<Session> {
                [self = shared_from_this(), &shared = shared_, wake = std::move(wake)]() mutable {
                  std::shared_ptr<HttpReply> reply = shared.service->answer(self->request_, std::move(wake));
                  self->request_.body = {};  // nobody needs it while the answer grows
-      asio::post(shared.io, [self = std::move(self), reply = std::move(reply)]() mutable {
+                 asio::post(shared.io, [self = std::move(self), reply = std::move(reply)]() mutable {
                    if (self->state_ == State::Answering) self->set_reply(std::move(reply));
                  });
                });
