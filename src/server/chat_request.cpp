@@ -79,6 +79,9 @@ std::vector<std::string> read_stop(JsonFields& fields) {
       bad_field("stop", "value must be a string that is not empty, or an array of such strings");
     }
     list.push_back(item.get<std::string>());
+    if (list.back().size() > kStopBytesMax) {
+      bad_field("stop", "a string has {} bytes; up to {} are possible", list.back().size(), kStopBytesMax);
+    }
   };
   if (!stop->is_array()) {
     add(*stop);
@@ -94,6 +97,9 @@ std::vector<std::pair<int32_t, float>> read_logit_bias(JsonFields& fields) {
   const RequestJson* map = fields.find("logit_bias");
   if (map == nullptr) return {};
   if (!map->is_object()) bad_field("logit_bias", "value must be an object of token ids and numbers");
+  if (map->size() > kBiasesMax) {
+    bad_field("logit_bias", "{} tokens were given; up to {} are possible", map->size(), kBiasesMax);
+  }
   std::vector<std::pair<int32_t, float>> list;
   for (const auto& [key, value] : map->items()) {
     int32_t token = 0;

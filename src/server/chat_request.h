@@ -23,7 +23,10 @@ struct ChatRequest {
 };
 
 inline constexpr uint32_t kChoicesMax = 128;
+// What the engine goes through for every token of an answer is bounded.
 inline constexpr size_t kStopsMax = 16;  // OpenAI's clients send up to 4
+inline constexpr size_t kStopBytesMax = 1024;
+inline constexpr size_t kBiasesMax = 1024;
 
 // Every field is honoured or refused by name. Throws an ApiError that says which and what would be right.
 // Ids of logit_bias are not checked against a vocabulary: the engine does that.

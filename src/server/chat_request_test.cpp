@@ -119,6 +119,18 @@ TEST(ChatRequest, ErrorsNameTheField) {
   EXPECT_EQ("property 'zzz' is unsupported", refusal_of_field(R"("zzz":1)"));
 }
 
+TEST(ChatRequest, WhatTheEngineGoesThroughIsBounded) {
+  EXPECT_EQ("'stop' : a string has 1025 bytes; up to 1024 are possible",
+            refusal_of_field(fmt::format(R"("stop":["{}"])", std::string(1025, 'a'))));
+  std::string stops = R"("a")", biases = R"("0":1)";
+  for (int i = 1; i <= 16; ++i) stops += R"(,"a")";
+  for (int i = 1; i <= 1024; ++i) biases += fmt::format(R"(,"{}":1)", i);
+  EXPECT_EQ("'stop' : 17 strings were given; up to 16 are possible",
+            refusal_of_field(fmt::format(R"("stop":[{}])", stops)));
+  EXPECT_EQ("'logit_bias' : 1025 tokens were given; up to 1024 are possible",
+            refusal_of_field(fmt::format(R"("logit_bias":{{{}}})", biases)));
+}
+
 TEST(ChatRequest, ErrorsOfMessagesNameTheirPlace) {
   EXPECT_EQ("'messages.0.role' : property 'role' is missing", refusal_of_message(R"({"content":"a"})"));
   EXPECT_EQ("'messages.0.content' : property 'content' is missing", refusal_of_message(R"({"role":"user"})"));
