@@ -99,8 +99,11 @@ class Session : public std::enable_shared_from_this<Session> {
     parser_->body_limit(shared_.options.body_bytes_max);
     request_ = {};
     deadline_ = in(shared_.options.idle_s);
-    if (buffer_.size() != 0) return read_header();
-    read_some();
+    if (buffer_.size() == 0) return read_some();
+    if (!reading_) return read_header();
+    // The next request has begun to come; what waits for more of it makes way for the parser.
+    error_code ignored;
+    socket_.cancel(ignored);
   }
 
   // Reads what the client sends next: a request, or while it is being answered the news that it has gone.
@@ -116,11 +119,13 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void take_read(error_code error, size_t count) {
     if (state_ == State::Closed) return;
-    if (error) return close();
+    const bool made_way = error == asio::error::operation_aborted && state_ == State::Idle;
+    if (error && !made_way) return close();
     if (state_ == State::Lingering) return read_some();  // nobody wants it
     buffer_.commit(count);
-    // A request that comes before the last one's answer waits in the buffer and in the socket.
-    if (state_ == State::Idle) read_header();
+    if (state_ == State::Idle) return read_header();
+    // A request that comes before the last one's answer waits in the buffer, and then in the socket.
+    if (buffer_.size() + kReadBytes <= kBufferBytes) read_some();
   }
 
   void read_header() {
@@ -194,7 +199,7 @@ class Session : public std::enable_shared_from_this<Session> {
     request_.method = head_only_ ? "GET" : std::string(message.method_string());
     request_.target = std::string(message.target());
     request_.body = std::move(message.body());
-    if (buffer_.size() == 0) read_some();
+    if (buffer_.size() + kReadBytes <= kBufferBytes) read_some();
     // The wake may come from any thread at any time: it holds nothing but a way to find the session again.
     Wake wake = [bell = std::make_shared<std::atomic<bool>>(false), &io = shared_.io,
                  weak = weak_from_this()] {

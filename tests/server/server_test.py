@@ -368,6 +368,14 @@ class Wire(WithServer):
             self.assertEqual(5, read.count(b"HTTP/1.1 200 OK"))
             self.assertEqual(3, read.count(b'{"status":"ok"}'))
 
+    def test_a_request_that_comes_in_parts_during_an_answer(self):
+        with self.server.connect() as connection:
+            connection.sendall(self.server.post(max_tokens=40, ignore_eos=True) + b"GET /heal")
+            read = read_until(connection, b"x_groq")
+            time.sleep(0.1)
+            connection.sendall(b"thz HTTP/1.1\r\nConnection: close\r\n\r\n")
+            self.assertTrue((read + read_to_end(connection)).endswith(b'{"status":"ok"}'))
+
     def test_a_client_that_asks_whether_to_go_on(self):
         with self.server.connect() as connection:
             head, body = self.server.post(max_tokens=2).split(b"\r\n\r\n", 1)
@@ -403,6 +411,12 @@ class LongAnswers(Test):
                         read_until(connection, b"content")
                     connection.close()
                     server.wait_until_running(0, 0.5)
+            # One that has sent the beginning of its next request already.
+            with server.connect() as connection:
+                connection.sendall(server.post(**self.FOREVER) + b"GET /healthz HTTP")
+                server.wait_until_running(1, 5)
+                time.sleep(0.1)
+            server.wait_until_running(0, 0.5)
 
     def test_a_client_that_does_not_read_costs_the_others_nothing(self):
         with self.server("--write-time", 2) as server:
