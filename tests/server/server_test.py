@@ -28,6 +28,8 @@ HEAD_BYTES_MAX = 65536
 class Server:
     """A started server; as a context it is stopped at the end and must have ended well."""
 
+    CLIENT = {"api_key": "none", "max_retries": 0, "_strict_response_validation": True}
+
     def __init__(self, *options, model=None, context=2048):
         self.model = "the-model"
         self.process = start("serve", "-m", model or Place.model, "--port", 0, "--context", context, "--name",
@@ -39,11 +41,12 @@ class Server:
         self.place = host, int(port)
         self.url = f"http://{host}:{port}"
 
+    # The clients check the type of every field of a reply, which they do not by themselves.
     def openai(self, **options):
-        return openai.OpenAI(base_url=self.url + "/v1", api_key="none", **{"max_retries": 0, **options})
+        return openai.OpenAI(base_url=self.url + "/v1", **{**self.CLIENT, **options})
 
     def groq(self, **options):
-        return groq.Groq(base_url=self.url, api_key="none", **{"max_retries": 0, **options})
+        return groq.Groq(base_url=self.url, **{**self.CLIENT, **options})
 
     def clients(self):
         return [("openai", openai, self.openai()), ("groq", groq, self.groq())]
