@@ -244,7 +244,8 @@ def write(results, folder, header, from_l3):
     plots_folder.mkdir(exist_ok=True)
     for name, svg in plot_files(results).items():
         (plots_folder / f"{name}.svg").write_text(svg)
-    shown = [f"![{path.stem.replace('-', ' ')}](plots/{path.name})" for path in sorted(plots_folder.glob("*.svg"))]
+    shown = [f"![{path.stem.replace('-', ' ')}](plots/{path.name})" for path in sorted(plots_folder.glob("*.svg"))
+             if not path.stem.startswith("lpu-")]
     page = f"""# Performance report
 
 Written by `bench/report`; docs/performance.md says what is measured and what it means.

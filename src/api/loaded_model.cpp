@@ -80,9 +80,10 @@ std::string cache_key(const std::filesystem::path& path, const LoadOptions& opti
   const std::string machine =
       for_host(options)
           ? fmt::format("host{}", program::isa::host().version)
-          : fmt::format("{}|{}|{}|{}|{}",
+          : fmt::format("{}|{}|{}|{}|{}|{}",
                         hex(blake2b(lockstep::as_bytes(machine::find_machine(options.machine).text))),
-                        program::isa::lpu().version, options.chips, options.chip_context, options.chip_rows);
+                        program::isa::lpu().version, options.chips, options.chip_context, options.chip_rows,
+                        options.tensor_parallel);
   const std::string text =
       fmt::format("{}|{}|{}.{:09}|{}|{}|kv{}|{}|{}|{}", std::filesystem::canonical(path).string(),
                   status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ino,
@@ -156,6 +157,7 @@ compiler::CompiledProgram compile_graph(graph::Graph& graph, std::vector<program
   return compiler::compile_for_lpu(graph, machine, std::move(assets),
                                    {.context = options.chip_context,
                                     .chips = options.chips,
+                                    .tensor_parallel = options.tensor_parallel,
                                     .rows = options.chip_rows,
                                     .progress = options.progress});
 }

@@ -27,6 +27,7 @@ struct LoadOptions {
   std::string machine = "host";
   uint32_t chips = 0;
   uint32_t chip_context = 0;
+  uint32_t tensor_parallel = 0;  // chips that share every matrix; 0: as is fastest
   uint32_t chip_rows = 8;  // of a prompt or a draft that go through LPUs together
   bool use_cache = true;   // keep and reuse the compiled form of a GGUF file
   // Told how far long work is: what, steps done, steps in all. Called by the loading thread.

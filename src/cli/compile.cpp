@@ -1,15 +1,15 @@
 // lockstep compile: a model file into a program file.
-#include <map>
 #include <memory>
 
 #include "api/model_assets.h"
+#include "cli/chip_plan.h"
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/cost.h"
 #include "cli/options.h"
+#include "compiler/lpu/compile_lpu.h"
 #include "machine/machine.h"
 #include "program/encode.h"
-#include "program/isa/lpu.h"
 #include "store/atomic_file.h"
 
 namespace lockstep::cli {
@@ -38,36 +38,18 @@ nlohmann::ordered_json plan_json(const program::Program& program) {
   return json;
 }
 
-// What a program for LPUs takes: image bytes of each chip and the predicted cycles of each entry.
+// For LPUs everything is compiled: what there is room for shows when it is placed.
 void dry_run_for_chips(const CompileCommand& options, graph::Graph& graph) {
-  const program::Program program = api::compile_graph(graph, {}, options.model.load_options()).program;
-  const double clock_hz = machine::find_machine(options.model.machine).clock_hz;
-  std::map<uint32_t, uint64_t> chip_bytes;
-  for (const program::Memory& memory : program.memories) {
-    const program::isa::UnitName name = program::isa::parse_unit_name(memory.name);
-    if (name.unit == program::isa::LpuUnit::Mem) chip_bytes[name.chip] += memory.bytes;
-  }
-  nlohmann::ordered_json json;
-  json["model"] = program.model_name;
-  json["machine"] = program.machine;
-  json["weights"] = program.weight_variant;
-  json["context"] = program.context_max;
-  for (const auto& [chip, bytes] : chip_bytes) json["chips"].push_back({{"image_bytes", bytes}});
-  for (const program::Entry& entry : program.entries) {
-    const uint64_t cycles = program.parameter(entry.name + ".cycles").max;
-    json["entries"].push_back({{"name", entry.name},
-                               {"predicted_cycles", cycles},
-                               {"steps_per_second", clock_hz / static_cast<double>(cycles)}});
-  }
+  const compiler::CompiledProgram compiled = api::compile_graph(graph, {}, options.model.load_options());
   end_progress();
-  if (options.json) return print_json(json);
-  for (const auto& [chip, bytes] : chip_bytes)
-    print_text(fmt::format("chip {:<3} {:>12} bytes of weights, constants and KV cache\n", chip, bytes));
-  for (const auto& entry : json["entries"]) {
-    print_text(fmt::format("{:<10} {:>10} cycles a step, {:.0f} steps a second\n",
-                           entry["name"].get<std::string>(), entry["predicted_cycles"].get<uint64_t>(),
-                           entry["steps_per_second"].get<double>()));
-  }
+  const machine::Machine machine = machine::find_machine(options.model.machine);
+  const compiler::lpu::Plan plan = compiler::lpu::plan_of(compiled.program, graph, machine);
+  if (!options.json) return print_text(describe(plan, machine));
+  nlohmann::ordered_json json = {{"model", compiled.program.model_name},
+                                 {"machine", compiled.program.machine},
+                                 {"weights", compiled.program.weight_variant}};
+  json.update(to_json(plan, machine));
+  print_json(json);
 }
 
 void dry_run(const CompileCommand& options) {
@@ -126,8 +108,15 @@ void add_compile(CLI::App& app) {
       ->check(CLI::Range(1u, 1024u));
   command
       ->add_option("--context", options->model.context,
-                   "LPU: positions to make room for (default: one block)")
-      ->check(CLI::Range(1u, 1u << 24));
+                   "LPU: positions to make room for, or max: as many as the chips hold (default: one block)")
+      ->transform([](const std::string& text) {
+        return text == "max" ? std::to_string(compiler::kContextMax) : text;
+      })
+      ->check(CLI::Range(1u, 1u << 24) | CLI::IsMember({compiler::kContextMax}));
+  command
+      ->add_option("--tensor-parallel", options->model.tensor_parallel,
+                   "how many LPU chips share every matrix (default: what takes the fewest cycles)")
+      ->check(CLI::Range(1u, 64u));
   command
       ->add_option("--rows", options->model.chip_rows,
                    "LPU: tokens of a prompt or a draft that go through it together")

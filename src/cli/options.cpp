@@ -75,6 +75,7 @@ api::LoadOptions ModelOptions::load_options() const {
   if (machine != "host") {
     options.chip_context = context;
     options.chip_rows = chip_rows;
+    options.tensor_parallel = tensor_parallel;
   } else if (chips != 0) {
     user_error("--chips {}: the host is no LPU; --machine lpu-v1 is one", chips);
   }

@@ -22,6 +22,7 @@ struct ModelOptions {
   uint32_t kv_bits = 0;
   std::string machine = "host";
   uint32_t chips = 0;
+  uint32_t tensor_parallel = 0;
   uint32_t chip_rows = api::LoadOptions().chip_rows;
   bool no_cache = false;
 

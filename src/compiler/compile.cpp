@@ -30,7 +30,8 @@ CompiledProgram compile_for_host(graph::Graph& graph, std::vector<program::Asset
 void import_weights(graph::Graph& graph, const CompileOptions& options) {
   uint64_t done = 0;
   for (graph::Weight& weight : graph.weights) {
-    weight.integers = numerics::import_matrix(weight.tensor, graph.options.weights);
+    if (weight.integers.rows == 0)
+      weight.integers = numerics::import_matrix(weight.tensor, graph.options.weights);
     if (options.progress) options.progress("import weights", ++done, graph.weights.size());
   }
 }

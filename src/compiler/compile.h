@@ -36,7 +36,7 @@ CompiledProgram compile_for_host(graph::Graph& graph, std::vector<program::Asset
 // The program of compile_for_host without weights: sizes, regions and instructions, no contents.
 program::Program plan_for_host(const graph::Graph& graph, const CompileOptions& options);
 
-// The first pass alone: every weight of the graph as the contract's integers.
+// The first pass alone: every weight of the graph as the contract's integers. Those that are there stay.
 void import_weights(graph::Graph& graph, const CompileOptions& options);
 
 }  // namespace lockstep::compiler

@@ -286,7 +286,7 @@ void check_together(const Machine& machine, const std::string& what) {
   at_least("link.packet", machine.packet_bytes, "the lanes of geometry", g.lanes());
   const uint32_t memory_end = hops.mem_first + g.groups();
   at_least("hops.sxm", hops.sxm, "the memory's groups before it", memory_end);
-  at_least("hops.mxm", hops.mxm, "the memory's groups before it", memory_end);
+  at_least("hops.mxm", hops.mxm, "hops.sxm, which sums pass on their way in", hops.sxm);
   at_least("hops.c2c", hops.c2c, "the memory's groups before it", memory_end);
 }
 

@@ -200,6 +200,8 @@ TEST(MachineFile, SaysWhatIsWrong) {
        "geometry.slices is 45, which is no multiple of geometry.group_slices, 4"},
       {"value = 44,", "value = 1000000000,", "geometry.slices is 1000000000;"},
       {"value = 44,", "value = 64,", "hops.sxm is 15; 17 or more is wanted"},
+      {"sxm = { value = 15,", "sxm = { value = 17,",
+       "hops.mxm is 16; 17 or more is wanted, because of hops.sxm"},
       {"value = 8192,", "value = 8191,", "geometry.slice_rows is 8191, which is no multiple"},
       {"value = 640,", "value = 5000,", "geometry.queue_bytes is 4096; 5000 or more is wanted"},
       {"value = 11,", "value = 6,",

@@ -32,6 +32,8 @@ struct IntegerMatrix {
 
   int32_t code_zero() const { return 1 << (code_bits - 1); }
   bool has_offsets() const;
+  // Not, where only the sizes are known.
+  bool has_values() const { return !plain.empty() || !codes.empty(); }
   // The integers of row r, into w of `columns` elements.
   void row(uint64_t r, std::span<int16_t> w) const;
 };

@@ -217,6 +217,8 @@ class Options(Test):
         ):  # fmt: skip
             self.refused(*arguments.split())
         self.refused("compile", tiny(), says="-o")
+        for context in ("much", 0, -1, 1 << 25):
+            self.refused("compile", tiny(), "--machine", "lpu-v1", "--context", context, "--dry-run", says=str(context))
         self.refused("inspect", tiny(), "--tensor", "none", "-o", Place.path("x.npy"), says="none")
         self.refused("inspect", program(), "--tensor", "none", "-o", Place.path("x.npy"), says="none")
         self.refused("inspect", program(), "--queue", "c0.vxm.3", says="LPU program")

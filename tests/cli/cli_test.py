@@ -171,11 +171,30 @@ class Programs(Test):
         self.assertEqual(os.path.getsize(Place.path("alone.lockstep")), report["bytes"])
 
     def test_dry_run_writes_nothing(self):
+        model = tiny()
         before = os.listdir(Place.folder)
-        plan = self.good("compile", tiny(), "--dry-run", "--json").json
+        plan = self.good("compile", model, "--dry-run", "--json").json
         self.assertEqual(before, os.listdir(Place.folder))
         self.assertGreater(plan["memories"]["weights"]["bytes"], 0)
         self.assertIn("weights", self.good("compile", tiny(), "--dry-run").out)
+
+    def test_dry_run_for_chips(self):
+        model = tiny(head_size=32, context=700)
+        plan = self.good("compile", model, "--machine", "lpu-v1", "--context", "max", "--dry-run", "--json").json
+        self.assertEqual(700, plan["context"])
+        rows = {1: [], 8: []}
+        for entry in plan["entries"]:
+            rows[entry["rows"]].append(entry["name"])
+        self.assertEqual({1: ["step.320", "step.640", "step.960"], 8: ["rows8.320", "rows8.640", "rows8.960"]}, rows)
+        (chip,) = plan["chips"]
+        self.assertEqual(("token_embd", "output"), (chip["first_node"], chip["last_node"]))
+        for kind in ("weight", "kv", "constant", "scratch", "free"):
+            self.assertEqual(chip[f"{kind}_bytes"], sum(slices[f"{kind}_bytes"] for slices in chip["memory"]))
+            self.assertGreater(chip[f"{kind}_bytes"], 0)
+        self.assertEqual(plan["chip_bytes"], sum(chip[f"{kind}_bytes"] for kind in ("weight", "kv", "constant", "scratch", "free")))
+        text = self.good("compile", model, "--machine", "lpu-v1", "--dry-run").out
+        for words in ("320 positions", "token_embd to output", "west 8 to 43", "step.320: "):
+            self.assertIn(words, text)
 
     def test_verify(self):
         path = self.compiled("sound.lockstep")

@@ -104,6 +104,18 @@ TEST(Compiler, EqualModelsGiveEqualBytes) {
   EXPECT_NE(a->compiled.program.fingerprint, kv8->compiled.program.fingerprint);
 }
 
+TEST(Compiler, ImportsAWeightOnce) {
+  const auto model = make_small_model();
+  numerics::IntegerMatrix& first = model->graph.weights[0].integers;
+  numerics::IntegerMatrix& second = model->graph.weights[1].integers;
+  const float scale = second.row_scales[0];
+  first.row_scales[0] = -1.0f;
+  second = {};
+  compiler::import_weights(model->graph, {});
+  EXPECT_EQ(first.row_scales[0], -1.0f);
+  EXPECT_EQ(second.row_scales[0], scale);
+}
+
 TEST(Compiler, AProgramSurvivesItsByteForm) {
   const auto model = make_small_model();
   const std::vector<std::byte> bytes = program::encode(model->compiled.program);

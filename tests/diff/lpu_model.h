@@ -29,7 +29,8 @@ struct LpuCase {
   numerics::WeightVariant weights = numerics::WeightVariant::Int8;
   uint32_t chips = 1, context = 0, tokens = 3;
   uint32_t superlanes = 0;  // of the machine; 0: as its file has it
-  uint32_t rows = 1;        // more: entries for so many tokens at once besides
+  uint32_t tensor_parallel = 1;
+  uint32_t rows = 1;  // more: entries for so many tokens at once besides
 };
 
 inline std::ostream& operator<<(std::ostream& out, const LpuCase& tried) {
@@ -41,8 +42,11 @@ struct OnChips {
   explicit OnChips(const LpuCase& tried) : machine(machine::find_machine(tried.machine)) {
     if (tried.superlanes != 0) machine = with_value(machine, "geometry.superlanes", tried.superlanes);
     shape_model(model, tried.shape, {tried.weights, 16});
-    compiled = compiler::compile_for_lpu(
-        model.graph, machine, {}, {.context = tried.context, .chips = tried.chips, .rows = tried.rows});
+    compiled = compiler::compile_for_lpu(model.graph, machine, {},
+                                         {.context = tried.context,
+                                          .chips = tried.chips,
+                                          .tensor_parallel = tried.tensor_parallel,
+                                          .rows = tried.rows});
   }
   const program::Program& program() const { return compiled.program; }
 

@@ -59,6 +59,18 @@ std::vector<LpuCase> cases() {
              "lp30", faithful};
   all.push_back(precise);
   all.push_back({"faithful_two_chips", kSmall, "lpu-v1", faithful, 2});
+  const auto shared = [&](const char* name, const ModelShape& shape, uint32_t groups, uint32_t parts) {
+    LpuCase tried{name, shape};
+    tried.chips = groups * parts;
+    tried.tensor_parallel = parts;
+    all.push_back(tried);
+    return &all.back();
+  };
+  shared("two_share", heads(32, 6, 2), 1, 2);
+  shared("three_share", with(heads(32, 9, 3), [](ModelShape& s) { s.feed_forward = 192; }), 1, 3)->weights =
+      faithful;
+  shared("four_share_twice", with(heads(32, 8, 4), biased), 2, 4);
+  shared("eight_share_separate_head", with(heads(32, 16, 8), [](ModelShape& s) { s.tied = false; }), 1, 8);
   // A chip with vectors of 64 lanes: three blocks of positions.
   LpuCase blocks{"across_blocks", with(kSmall, [](ModelShape& s) { s.layers = 1; })};
   blocks.superlanes = 4;
@@ -136,6 +148,49 @@ TEST(LpuModel, TakesAsManyCyclesWithoutArithmetic) {
     for (uint32_t run = 0; run < 2; ++run)
       EXPECT_EQ(simulator.run(entry.name).cycles, predicted_cycles(chips.program(), entry));
   }
+}
+
+// A model of which nobody knows the weights takes about as long as one whose weights are known.
+TEST(LpuModel, IsTimedWithoutWeights) {
+  for (const uint32_t parts : {1u, 2u}) {
+    ModelShape shape = with(heads(32, 6, 2), [](ModelShape& s) { s.contents = false; });
+    ShapedModel model;
+    shape_model(model, shape, {numerics::WeightVariant::Int8, 16});
+    for (graph::Weight& weight : model.graph.weights) {
+      weight.integers.rows = weight.rows();
+      weight.integers.columns = weight.columns();
+      weight.integers.kind = numerics::MatrixKind::Plain8;
+    }
+    const Machine machine = machine::find_machine("lpu-v1");
+    const LpuOptions options{.chips = 2, .tensor_parallel = parts, .rows = 4};
+    const compiler::LpuPrediction prediction = compiler::predict_for_lpu(model.graph, machine, options);
+    EXPECT_EQ(prediction.chips, 2u);
+    const CompiledProgram compiled = compiler::compile_for_lpu(model.graph, machine, {}, options);
+    Simulator simulator(compiled.program, machine, {.arithmetic = false});
+    EXPECT_EQ(simulator.run("rows4.320").cycles, prediction.cycles);
+    LpuCase known{"", heads(32, 6, 2)};
+    known.chips = 2;
+    known.tensor_parallel = parts;
+    known.rows = 4;
+    const OnChips chips(known);
+    const auto cycles =
+        static_cast<double>(predicted_cycles(chips.program(), chips.program().entry("rows4.320")));
+    EXPECT_NEAR(cycles, static_cast<double>(prediction.cycles), 0.02 * cycles);
+  }
+}
+
+// The way of cutting that takes the fewest cycles.
+TEST(LpuModel, ChoosesHowManyChipsShareMatrices) {
+  LpuCase tried{"", with(heads(64, 6, 2), [](ModelShape& s) { s.width = 640; })};
+  tried.chips = 2;
+  std::vector<uint64_t> cycles;
+  for (const uint32_t parts : {0u, 1u, 2u}) {
+    tried.tensor_parallel = parts;
+    const OnChips chips(tried);
+    cycles.push_back(predicted_cycles(chips.program(), chips.program().entry("step.320")));
+  }
+  EXPECT_NE(cycles[1], cycles[2]);
+  EXPECT_EQ(cycles[0], std::min(cycles[1], cycles[2]));
 }
 
 TEST(LpuModel, NamesTheNodeWhoseValuesLeaveTheRange) {

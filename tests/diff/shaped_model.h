@@ -22,6 +22,7 @@ struct ModelShape {
   graph::RopePairs pairs = graph::RopePairs::Adjacent;
   float last_gain = 1.0f;  // of the last layer's feed-forward norm; the numerics refuse huge ones' values
   uint32_t seed = 7;
+  bool contents = true;  // false: matrices have their shape alone
 };
 
 struct ShapedModel {
@@ -33,12 +34,14 @@ struct ShapedModel {
 // Adds random tensors to a model, the same for the same seed on every machine.
 class TensorMaker {
  public:
-  TensorMaker(ShapedModel& model, uint32_t seed) : model_(model), state_(seed) {}
+  TensorMaker(ShapedModel& model, const ModelShape& shape)
+      : model_(model), contents_(shape.contents), state_(shape.seed) {}
 
   // Uniform in offset -+ scale. `extents` as in a file: columns first.
   void add(const std::string& name, std::vector<uint64_t> extents, float scale, float offset) {
     uint64_t count = 1;
     for (uint64_t extent : extents) count *= extent;
+    if (extents.size() > 1 && !contents_) count = 0;
     auto values = std::make_unique<std::vector<float>>(count);
     for (float& value : *values) {
       state_ = state_ * 1664525u + 1013904223u;
@@ -56,6 +59,7 @@ class TensorMaker {
 
  private:
   ShapedModel& model_;
+  bool contents_;
   uint32_t state_;
 };
 
@@ -91,7 +95,7 @@ inline void shape_model(ShapedModel& model, const ModelShape& shape, graph::Nume
                                    {"attention.value_length", shape.head_width},
                                    {"rope.dimension_count", shape.rotary ? shape.rotary : shape.head_width}})
     metadata.insert(std::string("llama.") + key, uint64_t{value});
-  TensorMaker maker(model, shape.seed);
+  TensorMaker maker(model, shape);
   maker.add("token_embd.weight", {shape.width, shape.vocabulary}, 1.0f, 0.0f);
   for (uint32_t layer = 0; layer < shape.layers; ++layer) add_layer(maker, shape, layer);
   maker.add("output_norm.weight", {shape.width}, 0.1f, 1.0f);

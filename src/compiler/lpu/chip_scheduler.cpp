@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "base/error.h"
 
@@ -195,10 +196,15 @@ class ChipScheduler::Attempt {
 // ------------------------------------------------------------------------------------------ memory
 
 SliceMemory::SliceMemory(const machine::Machine& machine, const SchedulerOptions& options,
-                         std::string subject)
-    : machine_(machine), options_(options), subject_(std::move(subject)) {
+                         std::string subject, bool contents)
+    : machine_(machine),
+      options_(options),
+      subject_(std::move(subject)),
+      contents_(contents),
+      no_row_(machine.geometry.lanes()) {
   for (uint32_t h = 0; h < 2; ++h) {
     taken_[h].resize(machine.geometry.slices);
+    image_rows_[h].resize(machine.geometry.slices);
     images_[h].resize(machine.geometry.slices);
   }
 }
@@ -225,6 +231,8 @@ uint32_t SliceMemory::rows_free(Hemisphere hemisphere, uint32_t slice) const {
 }
 
 std::span<uint8_t> SliceMemory::image_row(Hemisphere hemisphere, uint32_t slice, uint32_t row) {
+  image_rows_[hemisphere][slice] = std::max(image_rows_[hemisphere][slice], row + 1);
+  if (!contents_) return no_row_;
   std::vector<uint8_t>& image = images_[hemisphere][slice];
   const size_t lanes = machine_.geometry.lanes();
   if (image.size() < (row + 1) * lanes) image.resize((row + 1) * lanes);
@@ -780,11 +788,6 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
                              Cycle free_from) {
   keep_alus_free(operands);
   const Cycle latency = alu_latency(op);
-  if (const int rival = never_together(operands); rival >= 0) {
-    std::array<Operand, 3> others = operands;
-    others[static_cast<size_t>(rival)] = this->op(LpuOp::Move, operands[static_cast<size_t>(rival)]);
-    return place_op(free_alus, op, others, std::move(stored), copies, bytes, fixed, free_from);
-  }
   Cycle from = std::max(earliest_, not_before_);
   uint32_t bits = 0;
   for (const Operand& operand : operands) {
@@ -795,6 +798,23 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
         std::max(from, value.kind == Value::Kind::Alu ? value.ready
                                                       : earliest_arrival(value) + machine_.latency.vxm_entry);
   }
+  // The same, with nothing before a cycle.
+  const auto place_from = [&](Cycle cycle, const std::array<Operand, 3>& again) {
+    const Cycle before = std::exchange(not_before_, std::max(not_before_, cycle));
+    const Term result = place_op(free_alus, op, again, std::move(stored), copies, bytes, fixed, free_from);
+    not_before_ = before;
+    return result;
+  };
+  if (const int rival = never_together(operands); rival >= 0) {
+    std::array<Operand, 3> others = operands;
+    Operand& moved = others[static_cast<size_t>(rival)];
+    // No sooner than what it waits for.
+    const Cycle before = std::exchange(
+        not_before_, std::max(not_before_, from - static_cast<Cycle>(machine_.latency.vxm_operation)));
+    moved = this->op(LpuOp::Move, moved);
+    not_before_ = before;
+    return place_from(before, others);
+  }
   CycleSet& closed = closed_[latency];
   for (Cycle cycle = closed.next_absent(from); cycle < from + kSearchMax_cycles;
        cycle = closed.next_absent(cycle + 1)) {
@@ -802,8 +822,7 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
       if (operand.term == nullptr || operand.term->kind != Value::Kind::Alu) continue;
       while (operand.term->kind == Value::Kind::Alu && cycle > operand.term->limit) extend(*operand.term);
       // In memory now: its way to the VXM is another.
-      if (operand.term->kind != Value::Kind::Alu)
-        return place_op(free_alus, op, operands, std::move(stored), copies, bytes, fixed, free_from);
+      if (operand.term->kind != Value::Kind::Alu) return place_from(cycle, operands);
       cycle = std::max(cycle, operand.term->ready);
     }
     // The ALU that can keep the result longest.
@@ -1185,25 +1204,41 @@ Cycle ChipScheduler::scatter(const Term& value, uint32_t byte, Place place, cons
 
 // -------------------------------------------------------------------------------------------- C2C
 
-ChipScheduler::Sent ChipScheduler::send(const Term& value, uint32_t link) {
-  const Hemisphere hemisphere = link_side(link);
+ChipScheduler::Sent ChipScheduler::send(const Term& value, std::span<const uint32_t> links) {
   const uint32_t hop = machine_.hops.c2c;
-  const Value::Copy& copy = value->copies[hemisphere];
-  LOCKSTEP_CHECK(value->kind == Value::Kind::Memory && value->bytes == 4 && copy.there);
+  LOCKSTEP_CHECK(value->kind == Value::Kind::Memory && value->bytes == 4 && !links.empty());
+  Cycle from = earliest_;
+  std::array<bool, 2> sides{};
+  for (const uint32_t link : links) {
+    const Value::Copy& copy = value->copies[link_side(link)];
+    LOCKSTEP_CHECK(copy.there);
+    sides[link_side(link)] = true;
+    from =
+        std::max(from, copy.ready + machine_.latency.mem_read + distance(hop, machine_.mem_hop(copy.slice)));
+  }
   Sent sent{};
   for (uint32_t byte = 0; byte < 4; ++byte) {
-    Cycle at = copy.ready + machine_.latency.mem_read + distance(hop, machine_.mem_hop(copy.slice));
-    at = std::max({at, earliest_, link_sent_[link] + static_cast<Cycle>(machine_.packet_cycles())});
-    for (;; ++at) {
+    for (const uint32_t link : links)
+      from = std::max(from, link_sent_[link] + static_cast<Cycle>(machine_.packet_cycles()));
+    const Cycle end = from + kSearchMax_cycles;
+    for (; from < end; ++from) {
       Attempt attempt(*this);
-      uint32_t first = 0;
-      if (!attempt.take_queue(links_[link], at)) continue;
-      if (!bring_outward(attempt, *value, byte, 1, hemisphere, hop, at, first)) continue;
-      attempt.issue(links_[link], at, LpuOp::Send, {stream(hemisphere, kOutward, first)}, at);
+      bool fits = true;
+      for (const uint32_t link : links) fits = fits && attempt.take_queue(links_[link], from);
+      std::array<uint32_t, 2> first{};
+      for (const Hemisphere h : {kEast, kWest})
+        fits = fits && (!sides[h] || bring_outward(attempt, *value, byte, 1, h, hop, from, first[h]));
+      if (!fits) continue;
+      for (const uint32_t link : links) {
+        const Hemisphere h = link_side(link);
+        attempt.issue(links_[link], from, LpuOp::Send, {stream(h, kOutward, first[h])}, from);
+        link_sent_[link] = from;
+      }
       attempt.commit();
       break;
     }
-    link_sent_[link] = sent[byte] = at;
+    if (from == end) internal_error("no place for a send");
+    sent[byte] = from;
   }
   return sent;
 }

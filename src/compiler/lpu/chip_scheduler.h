@@ -99,21 +99,27 @@ constexpr uint32_t rows_beside_scratch(const machine::Geometry& geometry) {
 // nearest the VXM, weights in the others.
 class SliceMemory {
  public:
-  // `subject` is whose data it holds, for messages.
-  SliceMemory(const machine::Machine& machine, const SchedulerOptions& options, std::string subject);
+  // `subject` is whose data it holds, for messages. Without contents only the sizes of images are kept.
+  SliceMemory(const machine::Machine& machine, const SchedulerOptions& options, std::string subject,
+              bool contents);
   // `count` rows side by side, never given back. The image of a slice is what stands in it before the first
   // step. Throws a user's error when the slice has no room for them.
   uint16_t take_rows(Hemisphere hemisphere, uint32_t slice, uint32_t count);
   uint32_t rows_taken(Hemisphere hemisphere, uint32_t slice) const { return taken_[hemisphere][slice]; }
   uint32_t rows_free(Hemisphere hemisphere, uint32_t slice) const;
+  bool has_contents() const { return contents_; }
   std::span<uint8_t> image_row(Hemisphere hemisphere, uint32_t slice, uint32_t row);
+  // Empty without contents.
   const std::vector<uint8_t>& image(Hemisphere hemisphere, uint32_t slice) const;
+  uint32_t image_rows(Hemisphere hemisphere, uint32_t slice) const { return image_rows_[hemisphere][slice]; }
 
  private:
   const machine::Machine& machine_;
   SchedulerOptions options_;
   std::string subject_;
-  std::array<std::vector<uint32_t>, 2> taken_;
+  bool contents_;
+  std::vector<uint8_t> no_row_;  // what is written to where there are no contents
+  std::array<std::vector<uint32_t>, 2> taken_, image_rows_;
   std::array<std::vector<std::vector<uint8_t>>, 2> images_;
 };
 
@@ -172,9 +178,10 @@ class ChipScheduler {
   // Byte `byte` of `value` to row place.row + map. Returns the first cycle in which a read sees it.
   Cycle scatter(const Term& value, uint32_t byte, Place place, const Term& map, Cycle free_from);
 
-  // ---- C2C. The words of a vector in memory, byte by byte over a link; returns when each was sent.
+  // ---- C2C. The words of a vector in memory, byte by byte over some links at once; returns when each was
+  // sent.
   using Sent = std::array<Cycle, 4>;
-  Sent send(const Term& value, uint32_t link);
+  Sent send(const Term& value, std::span<const uint32_t> links);
   // What the other end sent, into memory in the link's hemisphere, or into a place there of the caller's.
   Term receive(uint32_t link, const Sent& sent, const Place* fixed = nullptr);
 

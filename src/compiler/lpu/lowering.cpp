@@ -37,6 +37,11 @@ std::vector<uint32_t> words_of(const std::vector<float>& values) {
 
 // ------------------------------------------------------------------------------------------- model
 
+static bool has_values(const graph::Graph& graph) {
+  return std::ranges::all_of(graph.weights,
+                             [](const graph::Weight& weight) { return weight.integers.has_values(); });
+}
+
 ChipModel::ChipModel(const graph::Graph& model_graph, const machine::Machine& chip, ChipShare part,
                      SwitchMaps& switch_maps, SchedulerOptions chosen)
     : graph(model_graph),
@@ -44,7 +49,7 @@ ChipModel::ChipModel(const graph::Graph& model_graph, const machine::Machine& ch
       share(part),
       maps(switch_maps),
       options(chosen),
-      memory(chip, chosen, model_graph.model_name),
+      memory(chip, chosen, model_graph.model_name, has_values(model_graph)),
       placement(chip, memory, chosen) {}
 
 namespace {
@@ -72,7 +77,6 @@ struct Lowering::State {
   // A binary32 value of the graph: its vectors, as words in memory or results of ALUs, and the largest
   // magnitude of each lane over the vectors.
   struct Vectors {
-    const Layout* layout = nullptr;
     std::vector<Term> words;
     Term magnitude;
   };
@@ -90,7 +94,6 @@ struct Lowering::State {
     Term scale, inverse;
   };
   struct AttentionPlacement {
-    HeadLayout layout;
     std::vector<std::vector<KvTile>> tiles;  // [block][set]
     std::vector<Place> head_masks;           // words, all ones in the lanes of a head of a vector
     std::array<std::vector<Place>, 2> identity;
@@ -111,16 +114,16 @@ struct Lowering::State {
   State(ChipModel& chip_model, uint32_t context, uint32_t rows_max);
 
   // ---- before scheduling
-  void choose_layouts();
   void place_nodes(uint32_t context);
-  void place_attention(const Node& node, NodePlacement& placed, uint32_t blocks);
+  void place_attention(uint32_t id, NodePlacement& placed, uint32_t blocks);
   void place_rope(const Node& node, NodePlacement& placed);
-  const Layout* keep(Layout layout);
   std::vector<Place> vector_constants(const Layout& layout, const std::vector<float>& values,
                                       const std::vector<uint16_t>* permutation = nullptr);
   Place uniform(uint32_t bits) { return placement.words(std::vector<uint32_t>(lanes, bits)); }
   bool is_last() const { return model.share.is_last(); }
-  bool is_alone() const { return model.share.chips == 1; }
+  bool is_alone() const { return model.share.groups == 1; }
+  uint32_t parts() const { return model.share.parts; }
+  std::string part_name(const std::string& name, const char* separator) const;
   graph::WeightId weight_of(Op op) const;
   Port& add_port(const std::string& name, Place place, uint32_t rows, int32_t node);
 
@@ -144,10 +147,14 @@ struct Lowering::State {
   std::vector<Vectors> silu_gate(uint32_t id);
   std::vector<Vectors> attention(uint32_t id);
   void head(uint32_t id);
+  Term first_of_parts(Term largest, Term negative_id);
 
   Term constant(Place place) { return s->constant(place); }
   Term magnitude_of(const Term& x) { return s->op(LpuOp::And, x, immediate(kMagnitudeMask)); }
   void add_magnitude(Vectors& value, const Term& x);
+  const Vectors& whole(uint32_t id, uint32_t row);
+  std::vector<ChipScheduler::Sent> broadcast(const std::vector<Term>& words);
+  Vectors joined_or(const Vectors& value);
   Term fold(std::vector<Term> terms, LpuOp op);
   Term maximum_over_lanes(const Term& x, LpuOp op, uint32_t span);
   std::vector<uint16_t> window_map(uint32_t first, uint32_t count) const;
@@ -169,9 +176,8 @@ struct Lowering::State {
   const graph::Graph& graph;
   Placement& placement;
   uint32_t lanes, superlanes, blocks_max = 0, rows_max = 1;
-  std::vector<std::unique_ptr<Layout>> layouts;
-  std::map<uint32_t, const Layout*> dense;
-  std::vector<const Layout*> layout;         // of each node
+  Layouts layouts;
+  Links links;
   std::vector<std::vector<uint32_t>> users;  // of each node
   std::vector<NodePlacement> placed;
   VocabularyPlacement embedding, output;
@@ -202,53 +208,19 @@ Lowering::State::State(ChipModel& chip_model, uint32_t context, uint32_t most_ro
       placement(chip_model.placement),
       lanes(placement.lanes()),
       superlanes(chip_model.machine.geometry.superlanes),
-      rows_max(most_rows) {
-  choose_layouts();
+      rows_max(most_rows),
+      layouts(graph, chip_model.machine, chip_model.share.part, chip_model.share.parts),
+      links{chip_model.share.parts, chip_model.machine.geometry.links},
+      users(graph.nodes.size()),
+      placed(graph.nodes.size()) {
+  for (uint32_t id = 0; id < graph.nodes.size(); ++id)
+    for (const graph::ValueId input : graph.nodes[id].inputs) users[input].push_back(id);
   place_nodes(context);
 }
 
-const Layout* Lowering::State::keep(Layout value) {
-  layouts.push_back(std::make_unique<Layout>(std::move(value)));
-  return layouts.back().get();
-}
-
-void Lowering::State::choose_layouts() {
-  const std::vector<Node>& nodes = graph.nodes;
-  users.resize(nodes.size());
-  layout.resize(nodes.size());
-  placed.resize(nodes.size());
-  for (uint32_t id = 0; id < nodes.size(); ++id)
-    for (const graph::ValueId input : nodes[id].inputs) users[input].push_back(id);
-  for (uint32_t id = 0; id < nodes.size(); ++id) {
-    const Node& node = nodes[id];
-    if (node.op == Op::Attention) {
-      if (node.head_width != node.value_width || node.head_width % 16 != 0 || 256 % node.head_width != 0 ||
-          node.head_width > lanes || node.head_width < superlanes) {
-        user_error("{}: {} has heads of {} elements, which the LPU's attention is not made for",
-                   graph.model_name, node.name, node.head_width);
-      }
-      AttentionPlacement& attention = placed[id].attention;
-      attention.layout = head_layout(node.heads, node.kv_heads, node.head_width, lanes);
-      const Layout* queries = keep(attention.layout.queries);
-      const Layout* keys = keep(attention.layout.keys);
-      layout[id] = queries;
-      for (uint32_t i = 0; i < 3; ++i) {
-        uint32_t input = node.inputs[i];
-        layout[input] = i == 0 ? queries : keys;
-        if (nodes[input].op == Op::Rope) layout[nodes[input].inputs[0]] = layout[input];
-      }
-    }
-  }
-  for (uint32_t id = 0; id < nodes.size(); ++id) {
-    if (layout[id] != nullptr) continue;
-    if (nodes[id].op == Op::Quantise || nodes[id].op == Op::Select) {
-      layout[id] = layout[nodes[id].inputs[0]];
-      continue;
-    }
-    const Layout*& shared = dense[nodes[id].width];
-    if (shared == nullptr) shared = keep(dense_layout(nodes[id].width, lanes));
-    layout[id] = shared;
-  }
+// A name that each of the chips that share a node has for its own.
+std::string Lowering::State::part_name(const std::string& name, const char* separator) const {
+  return model.share.part == 0 ? name : fmt::format("{}{}{}", name, separator, model.share.part);
 }
 
 std::vector<Place> Lowering::State::vector_constants(const Layout& where, const std::vector<float>& values,
@@ -259,9 +231,9 @@ std::vector<Place> Lowering::State::vector_constants(const Layout& where, const 
     for (uint32_t lane = 0; lane < lanes; ++lane) {
       const uint32_t from = permutation == nullptr ? lane : (*permutation)[lane];
       const int32_t element = where.elements[v * lanes + from];
-      if (element >= 0) all[lane] = values[static_cast<size_t>(element)];
+      if (element >= 0 && !values.empty()) all[lane] = values[static_cast<size_t>(element)];
     }
-    places.push_back(placement.words(words_of(all)));
+    places.push_back(placement.own_words(words_of(all)));
   }
   return places;
 }
@@ -284,12 +256,14 @@ void Lowering::State::place_nodes(uint32_t context) {
   for (uint32_t id = 0; id < nodes.size() && is_last(); ++id) {
     const Node& node = nodes[id];
     if (node.op == Op::Embed) {
-      embedding = placement.vocabulary(graph.weights[node.weight], *layout[id]);
+      embedding = placement.vocabulary(graph.weights[node.weight], layouts.whole(id), layouts.first_token(),
+                                       layouts.tokens());
     } else if (id == graph.logits) {
       LOCKSTEP_CHECK(node.op == Op::MatMul);
       output = weight_of(Op::Embed) == node.weight
                    ? embedding
-                   : placement.vocabulary(graph.weights[node.weight], *layout[node.inputs[0]]);
+                   : placement.vocabulary(graph.weights[node.weight], layouts.whole(node.inputs[0]),
+                                          layouts.first_token(), layouts.tokens());
       model.logit_ids = output.ids;
       if (node.vector != graph::kNone) {
         output.matrix.biases =
@@ -306,25 +280,26 @@ void Lowering::State::place_nodes(uint32_t context) {
     layer = node.layer;
     if (node.op == Op::MatMul && id != graph.logits) {
       place.matrix =
-          placement.matrix(graph.weights[node.weight], *layout[id], *layout[node.inputs[0]], plane);
+          placement.matrix(graph.weights[node.weight], layouts.own(id), layouts.whole(node.inputs[0]), plane);
       plane += place.matrix.row_tiles;
       if (node.vector != graph::kNone)
-        place.matrix.biases = vector_constants(*layout[id], graph.vectors[node.vector].values);
+        place.matrix.biases = vector_constants(layouts.own(id), graph.vectors[node.vector].values);
     }
     if (node.op == Op::RmsNorm)
-      place.gains = vector_constants(*layout[id], graph.vectors[node.vector].values);
+      place.gains = vector_constants(layouts.whole(id), graph.vectors[node.vector].values);
     if (node.op == Op::Rope) place_rope(node, place);
-    if (node.op == Op::Attention) place_attention(node, place, blocks_max);
+    if (node.op == Op::Attention) place_attention(id, place, blocks_max);
   }
   if (is_last()) {
     position_port = placement.word_rows(kEast, rows_max);
     token_port = placement.word_rows(kEast, rows_max);
     next_token_port = placement.word_rows(kEast, 1);
     logits_port = placement.word_rows(kEast, rows_max * output.matrix.row_tiles);
-    add_port("token", token_port, rows_max, -1);
-    add_port("position", position_port, rows_max, -1);
-    add_port("next_token", next_token_port, 1, -1);
-    add_port("logits", logits_port, rows_max * output.matrix.row_tiles, static_cast<int32_t>(graph.logits));
+    add_port(part_name("token", "."), token_port, rows_max, -1);
+    add_port(part_name("position", "."), position_port, rows_max, -1);
+    add_port(part_name("next_token", "."), next_token_port, 1, -1);
+    add_port(part_name("logits", "."), logits_port, rows_max * output.matrix.row_tiles,
+             static_cast<int32_t>(graph.logits));
   }
   dither_table = placement.word_rows(kEast, 256);
   for (uint32_t i = 0; i < 256; ++i) {
@@ -337,7 +312,7 @@ void Lowering::State::place_rope(const Node& node, NodePlacement& place) {
   const graph::RopeTable& table = graph.rope;
   const uint32_t pairs = static_cast<uint32_t>(table.turns.size()), width = node.head_width;
   const bool adjacent = table.pairs == graph::RopePairs::Adjacent;
-  const uint32_t heads = std::min(lanes / width, std::max(1u, node.heads));
+  const uint32_t heads = std::min(lanes / width, std::max(1u, node.heads / parts()));
   const uint32_t used = heads * width;
   std::vector<uint16_t> partner(lanes);
   std::iota(partner.begin(), partner.end(), uint16_t{0});
@@ -356,9 +331,10 @@ void Lowering::State::place_rope(const Node& node, NodePlacement& place) {
   NodePlacement& source = placed[matmul];
   const Node& product = graph.nodes[matmul];
   const graph::Weight& weight = graph.weights[product.weight];
-  source.turned_scales = vector_constants(*layout[matmul], weight.integers.row_scales, &partner);
+  source.turned_scales = vector_constants(layouts.own(matmul), weight.integers.row_scales, &partner);
   if (product.vector != graph::kNone)
-    source.turned_biases = vector_constants(*layout[matmul], graph.vectors[product.vector].values, &partner);
+    source.turned_biases =
+        vector_constants(layouts.own(matmul), graph.vectors[product.vector].values, &partner);
   const std::vector<uint32_t> key{width};
   if (rope_rows != 0) {
     LOCKSTEP_CHECK(rope_key == key);
@@ -381,15 +357,15 @@ void Lowering::State::place_rope(const Node& node, NodePlacement& place) {
   }
 }
 
-void Lowering::State::place_attention(const Node& node, NodePlacement& place, uint32_t count) {
+void Lowering::State::place_attention(uint32_t node_id, NodePlacement& place, uint32_t count) {
   AttentionPlacement& attention = place.attention;
-  const HeadLayout& heads = attention.layout;
+  const HeadLayout& heads = layouts.heads(node_id);
   for (uint32_t block = 0; block < count; ++block) {
     attention.tiles.emplace_back();
     for (uint32_t set = 0; set < heads.sets; ++set)
       attention.tiles[block].push_back(placement.kv_tile(heads));
   }
-  const uint32_t width = node.head_width;
+  const uint32_t width = heads.head_width;
   std::vector<uint16_t> spread(lanes);
   std::vector<bool> taken(lanes), filled(lanes);
   for (uint32_t head = 0; head < heads.vector_heads; ++head) {
@@ -436,6 +412,51 @@ void Lowering::State::add_magnitude(Vectors& value, const Term& x) {
   const Term magnitude = magnitude_of(x);
   value.magnitude =
       value.magnitude == nullptr ? magnitude : s->op(LpuOp::IntegerMaximum, value.magnitude, magnitude);
+}
+
+// Sends words to all other chips of the group.
+std::vector<ChipScheduler::Sent> Lowering::State::broadcast(const std::vector<Term>& words) {
+  std::vector<uint32_t> to;
+  for (uint32_t distance = 1; distance < parts(); ++distance) to.push_back(links.to_part(distance));
+  std::vector<ChipScheduler::Sent> sent;
+  for (const Term& word : words) sent.push_back(s->send(s->store(word, ChipScheduler::kInBoth), to));
+  return sent;
+}
+
+// A value with the other chips' parts behind the own one. They all send theirs when this one does.
+const Lowering::State::Vectors& Lowering::State::whole(uint32_t id, uint32_t row) {
+  Vectors& x = vectors.at(id)[row];
+  const std::vector<Term> own = x.words;
+  if (own.size() == layouts.whole(id).vectors) return x;
+  const std::vector<ChipScheduler::Sent> sent = broadcast(own);
+  for (uint32_t distance = 1; distance < parts(); ++distance) {
+    for (const ChipScheduler::Sent& each : sent) {
+      x.words.push_back(s->receive(links.to_part(distance), each));
+      add_magnitude(x, x.words.back());
+    }
+  }
+  if (rows > 1) x.magnitude = s->store(x.magnitude, ChipScheduler::kInBoth);
+  return x;
+}
+
+// All chips' words or-ed: each has its parts in its own order.
+Lowering::State::Vectors Lowering::State::joined_or(const Vectors& value) {
+  const std::vector<ChipScheduler::Sent> sent = broadcast(value.words);
+  const size_t part = value.words.size() / parts();
+  std::vector<Term> words = value.words;
+  for (uint32_t distance = 1; distance < parts(); ++distance) {
+    for (size_t i = 0; i < words.size(); ++i) {
+      const size_t at = (i + distance * part) % words.size();
+      words[at] = s->store(s->op(LpuOp::Or, words[at], s->receive(links.to_part(distance), sent[i])),
+                           ChipScheduler::kInBoth);
+    }
+  }
+  Vectors all;
+  for (const Term& word : words) {
+    all.words.push_back(word);
+    add_magnitude(all, word);
+  }
+  return all;
 }
 
 // A tree over terms that arrive together.
@@ -517,7 +538,8 @@ static Place row_of(Place place, uint32_t row) {
 
 // Leaves the largest magnitude that a quantisation saw where the host finds it.
 void Lowering::State::watch(const Term& magnitude, const std::string& name, int32_t node, uint32_t row) {
-  const std::string port = "fault." + name;
+  const std::string whole = "fault." + name;
+  const std::string port = part_name(whole, whole.find('#') == std::string::npos ? "#part" : ".");
   if (!fault_ports.contains(port)) {
     fault_ports[port] = placement.word_rows(kWest, rows_max);
     add_port(port, fault_ports[port], rows_max, node);
@@ -670,7 +692,14 @@ void Lowering::State::begin_step() {
 Lowering::State::Vectors Lowering::State::embed(uint32_t id, uint32_t step_row) {
   const Node& node = graph.nodes[id];
   const MatrixPlacement& matrix = embedding.matrix;
-  const Term token = constant(row_of(token_port, step_row));
+  Term token = constant(row_of(token_port, step_row)), is_here;
+  if (parts() > 1) {
+    token = s->op(LpuOp::IntegerSubtract, token, immediate(embedding.first));
+    is_here = s->op(LpuOp::And, s->op(LpuOp::IntegerLess, token, immediate(embedding.count)),
+                    s->op(LpuOp::IntegerLess, constant(uniform(~0u)), token));
+    is_here = s->store(is_here, ChipScheduler::kInBoth);
+    token = s->store(s->op(LpuOp::And, token, is_here), ChipScheduler::kInBoth);
+  }
   const uint32_t slices = embedding.slices, groups = lanes / 16;
   const uint32_t shift = static_cast<uint32_t>(std::countr_zero(slices));
   LOCKSTEP_CHECK(std::has_single_bit(slices));
@@ -705,23 +734,24 @@ Lowering::State::Vectors Lowering::State::embed(uint32_t id, uint32_t step_row) 
   const Term is_lane = s->op(LpuOp::IntegerEqual, constant(placement.words(lane_numbers)), lane);
   const Term scales = s->gathered(embedding.matrix.scales[0], 4, s->store(tile, ChipScheduler::kInBoth));
   const Term scale = maximum_over_lanes(s->op(LpuOp::And, is_lane, scales), LpuOp::IntegerMaximum, 0);
-  Vectors x{layout[id], {}, nullptr};
+  Vectors x;
   for (uint32_t column = 0; column < matrix.column_tiles; ++column) {
     Term w = found[column * matrix.parts];
     if (matrix.parts == 2)
       w = s->op(LpuOp::IntegerMultiplyAdd, w, immediate(255u), found[column * matrix.parts + 1]);
     Term value = s->op(LpuOp::Multiply, s->op(LpuOp::Int32ToFloat, w), scale);
     if (node.factor != 1.0f) value = s->op(LpuOp::Multiply, value, immediate(node.factor));
+    if (parts() > 1) value = s->op(LpuOp::And, value, is_here);
     add_magnitude(x, value);
     x.words.push_back(s->store(value, ChipScheduler::kInBoth));
   }
-  return x;
+  return parts() > 1 ? joined_or(x) : x;
 }
 
 // REQUIRES: ones on all planes.
 Lowering::State::Vectors Lowering::State::rms_norm(uint32_t id, uint32_t row) {
   const Node& node = graph.nodes[id];
-  const Vectors& x = vectors.at(node.inputs[0])[row];
+  const Vectors& x = whole(node.inputs[0], row);
   const Term largest = maximum_over_lanes(x.magnitude, LpuOp::IntegerMaximum, 0);
   const HeadScale scale = scale_of(largest, node.name, static_cast<int32_t>(id), row);
   std::vector<Term> squares;
@@ -732,7 +762,7 @@ Lowering::State::Vectors Lowering::State::rms_norm(uint32_t id, uint32_t row) {
   const DigitBounds bounds{node.width, uint64_t{node.width} * kSquareMax};
   const Term inverse = inverse_root_mean_square(*s, digit_sums(squares, planes_of(model.machine)), bounds,
                                                 scale.scale, node.width, node.factor);
-  Vectors y{layout[id], {}, nullptr};
+  Vectors y;
   for (size_t v = 0; v < x.words.size(); ++v) {
     const Term value =
         s->op(LpuOp::Multiply, s->op(LpuOp::Multiply, x.words[v], inverse), constant(placed[id].gains[v]));
@@ -746,7 +776,7 @@ std::vector<Lowering::State::Vectors> Lowering::State::matmul(uint32_t id) {
   const Node& node = graph.nodes[id];
   const MatrixPlacement& matrix = placed[id].matrix;
   const std::vector<Quantised>& xs = quantised_values.at(node.inputs[0]);
-  std::vector<Vectors> ys(rows, {layout[id], {}, nullptr});
+  std::vector<Vectors> ys(rows);
   std::vector<std::vector<TileSums>> sums;
   uint32_t done = 0;
   while (done < matrix.row_tiles) {
@@ -772,7 +802,7 @@ std::vector<Lowering::State::Vectors> Lowering::State::rope(uint32_t id) {
   const NodePlacement& source = placed[product];
   const MatrixPlacement& matrix = source.matrix;
   const std::vector<Quantised>& xs = quantised_values.at(graph.nodes[product].inputs[0]);
-  std::vector<Vectors> ys(rows, {layout[id], {}, nullptr});
+  std::vector<Vectors> ys(rows);
   std::vector<std::vector<TileSums>> sums;
   uint32_t done = 0;
   while (done < matrix.row_tiles) {
@@ -801,7 +831,7 @@ std::vector<Lowering::State::Vectors> Lowering::State::silu_gate(uint32_t id) {
   const uint32_t gate = node.inputs[0], up = node.inputs[1];
   const MatrixPlacement &gates = placed[gate].matrix, &ups = placed[up].matrix;
   const std::vector<Quantised>& xs = quantised_values.at(graph.nodes[gate].inputs[0]);
-  std::vector<Vectors> ys(rows, {layout[id], {}, nullptr});
+  std::vector<Vectors> ys(rows);
   std::vector<std::vector<TileSums>> gate_sums, up_sums;
   uint32_t done = 0;
   while (done < gates.row_tiles) {
@@ -834,7 +864,7 @@ std::vector<Lowering::State::Vectors> Lowering::State::silu_gate(uint32_t id) {
 std::vector<Lowering::State::Vectors> Lowering::State::attention(uint32_t id) {
   const Node& node = graph.nodes[id];
   const AttentionPlacement& placement_of = placed[id].attention;
-  const HeadLayout& heads = placement_of.layout;
+  const HeadLayout& heads = layouts.heads(id);
   const int32_t source = static_cast<int32_t>(id);
   const std::vector<Vectors>&q = vectors.at(node.inputs[0]), &k = vectors.at(node.inputs[1]),
         &v = vectors.at(node.inputs[2]);
@@ -851,7 +881,7 @@ std::vector<Lowering::State::Vectors> Lowering::State::attention(uint32_t id) {
   const auto spread = [&](const Term& scale, uint32_t head) {
     return s->distributed(s->permuted(scale, placement_of.spread), placement_of.head_lanes[head]);
   };
-  std::vector<Vectors> out(rows, {layout[id], {}, nullptr});
+  std::vector<Vectors> out(rows);
 
   for (uint32_t set = 0; set < heads.sets; ++set) {
     const KvTile& current = placement_of.tiles[last][set];
@@ -1104,12 +1134,11 @@ void Lowering::State::head(uint32_t id) {
     }
     if (rows > 1) continue;  // of several rows the host takes what it wants
     std::vector<uint32_t> real(lanes);
-    bool all = true;
-    for (uint32_t lane = 0; lane < lanes; ++lane) {
-      real[lane] = output.ids[tile * lanes + lane] >= 0 ? ~0u : 0;
-      all = all && real[lane] != 0;
-    }
-    if (!all) logit = s->op(LpuOp::Select, constant(placement.words(real)), logit, immediate(-HUGE_VALF));
+    for (uint32_t lane = 0; lane < lanes; ++lane) real[lane] = output.ids[tile * lanes + lane] >= 0 ? ~0u : 0;
+    // A chip of the group has fewer tokens than the others.
+    const uint32_t all = output.slices / 16, last_group = tile / all * (lanes / 16) + lanes / 16 - 1;
+    if (output.slices * last_group + tile % all * 16 + 15 >= graph.vocabulary - (parts() - 1) * output.count)
+      logit = s->op(LpuOp::Select, constant(placement.own_words(real)), logit, immediate(-HUGE_VALF));
     if (best == nullptr) {
       best = logit;
       best_tile = s->op(LpuOp::And, logit, immediate(0u));
@@ -1126,23 +1155,44 @@ void Lowering::State::head(uint32_t id) {
   const Term largest = maximum_over_lanes(best, LpuOp::Maximum, 0);
   const uint32_t planes = output.slices / 16, groups = lanes / 16;
   std::vector<uint32_t> in_tile(lanes);
-  for (uint32_t lane = 0; lane < lanes; ++lane) in_tile[lane] = output.slices * (lane / 16) + lane % 16;
+  for (uint32_t lane = 0; lane < lanes; ++lane)
+    in_tile[lane] = output.first + output.slices * (lane / 16) + lane % 16;
   // id = slices * groups * (tile / planes) + 16 * (tile % planes) + in_tile
   LOCKSTEP_CHECK(std::has_single_bit(planes));
   const Term block =
       s->op(LpuOp::ShiftRight, best_tile, immediate(static_cast<uint32_t>(std::countr_zero(planes))));
   const Term plane = s->op(LpuOp::And, best_tile, immediate(planes - 1));
   const Term base = s->op(LpuOp::IntegerMultiplyAdd, block, immediate(output.slices * groups),
-                          constant(placement.words(in_tile)));
+                          constant(placement.own_words(in_tile)));
   const Term ids = s->op(LpuOp::IntegerAdd, base, s->op(LpuOp::ShiftLeft, plane, immediate(4u)));
   const Term lower = s->op(LpuOp::Less, best, largest);
   const Term negative = s->op(LpuOp::Multiply, s->op(LpuOp::Int32ToFloat, ids), immediate(-1.0f));
   const Term none = constant(uniform(std::bit_cast<uint32_t>(-0x1p30f)));
   const Term candidate = s->op(LpuOp::Select, lower, none, negative);
-  const Term first = maximum_over_lanes(candidate, LpuOp::Maximum, 0);
+  Term first = maximum_over_lanes(candidate, LpuOp::Maximum, 0);
+  if (parts() > 1) first = first_of_parts(largest, first);
   const Term next = s->op(LpuOp::FloatToInt32, s->op(LpuOp::Multiply, first, immediate(-1.0f)));
   s->store_at(next, next_token_port, 4);
   next_token = s->store(next, ChipScheduler::kInEast);
+}
+
+// Of the chips' largest logits and the ids less than zero of these, the id of the largest; of equal ones the
+// lowest.
+Term Lowering::State::first_of_parts(Term largest, Term negative_id) {
+  largest = s->store(largest, ChipScheduler::kInBoth);
+  negative_id = s->store(negative_id, ChipScheduler::kInBoth);
+  const std::vector<ChipScheduler::Sent> sent = broadcast({largest, negative_id});
+  for (uint32_t distance = 1; distance < parts(); ++distance) {
+    const uint32_t link = links.to_part(distance);
+    const Term other = s->receive(link, sent[0]), id = s->receive(link, sent[1]);
+    const Term better = s->store(s->op(LpuOp::Less, largest, other), ChipScheduler::kInBoth);
+    const Term worse = s->store(s->op(LpuOp::Less, other, largest), ChipScheduler::kInBoth);
+    const Term either = s->op(LpuOp::Maximum, negative_id, id);
+    const Term kept = s->op(LpuOp::Select, worse, negative_id, either);
+    negative_id = s->store(s->op(LpuOp::Select, better, id, kept), ChipScheduler::kInBoth);
+    largest = s->store(s->op(LpuOp::Maximum, largest, other), ChipScheduler::kInBoth);
+  }
+  return negative_id;
 }
 
 bool Lowering::State::feeds(uint32_t id, Op op) const {
@@ -1179,7 +1229,7 @@ void Lowering::State::run_node(uint32_t id) {
       break;
     case Op::Quantise:
       for (uint32_t row = 0; row < rows; ++row) {
-        const Vectors& x = vectors.at(node.inputs[0])[row];
+        const Vectors& x = whole(node.inputs[0], row);
         quantised_values[id].push_back(quantised(x, node.name, static_cast<int32_t>(id), row));
       }
       break;
@@ -1201,9 +1251,9 @@ void Lowering::State::run_node(uint32_t id) {
       break;
     case Op::Add:
       each_row([&](uint32_t row) {
-        Vectors sum{layout[id], {}, nullptr};
+        Vectors sum;
         const Vectors &a = vectors.at(node.inputs[0])[row], &b = vectors.at(node.inputs[1])[row];
-        for (size_t v = 0; v < a.words.size(); ++v) {
+        for (uint32_t v = 0; v < layouts.own(id).vectors; ++v) {
           const Term value = s->op(LpuOp::Add, a.words[v], b.words[v]);
           add_magnitude(sum, value);
           sum.words.push_back(s->store(value, ChipScheduler::kInBoth));
@@ -1251,11 +1301,15 @@ void Lowering::State::begin(const Extent& extent) {
 // Sends what the chips behind need to go on from a node.
 Handover Lowering::State::sent_before(uint32_t node, bool position) {
   Handover sent;
-  for (uint32_t r = 0; r < rows && position; ++r) sent.push_back(s->send(step_rows[r].position, kLinkToNext));
+  const std::array<uint32_t, 1> to = {links.to_next()};
+  const auto send = [&](const Term& words) {
+    sent.push_back(s->send(s->store(words, ChipScheduler::kInBoth), to));
+  };
+  for (uint32_t r = 0; r < rows && position; ++r) send(step_rows[r].position);
   for (const uint32_t value : crossing(node)) {
     LOCKSTEP_CHECK(vectors.contains(value));
     for (const Vectors& x : vectors.at(value))
-      for (const Term& word : x.words) sent.push_back(s->send(word, kLinkToNext));
+      for (uint32_t v = 0; v < layouts.own(value).vectors; ++v) send(x.words[v]);
   }
   return sent;
 }
@@ -1273,7 +1327,7 @@ Handover Lowering::State::embed_tokens() {
 Handover Lowering::State::run(const Handover& received) {
   size_t next = 0;
   if (!is_last()) {
-    for (Row& row : step_rows) row.position = s->receive(kLinkFromLast, received[next++]);
+    for (Row& row : step_rows) row.position = s->receive(links.from_last(), received[next++]);
     begin_step();
   }
   for (const uint32_t value : crossing(model.share.first)) {
@@ -1281,16 +1335,16 @@ Handover Lowering::State::run(const Handover& received) {
     s->set_source(static_cast<int32_t>(value));
     std::vector<Vectors>& xs = vectors[value];
     for (uint32_t r = 0; r < rows; ++r) {
-      Vectors& x = xs.emplace_back(Vectors{layout[value], {}, nullptr});
-      for (uint32_t v = 0; v < layout[value]->vectors; ++v) {
-        x.words.push_back(s->receive(kLinkFromLast, received[next++]));
+      Vectors& x = xs.emplace_back(Vectors());
+      for (uint32_t v = 0; v < layouts.own(value).vectors; ++v) {
+        x.words.push_back(s->receive(links.from_last(), received[next++]));
         add_magnitude(x, x.words.back());
       }
       if (rows > 1) x.magnitude = s->store(x.magnitude, ChipScheduler::kInBoth);
     }
   }
   for (uint32_t id = model.share.first; id < model.share.end; ++id) run_node(id);
-  if (!is_last()) return sent_before(model.share.end, model.share.chip + 2 < model.share.chips);
+  if (!is_last()) return sent_before(model.share.end, model.share.group + 2 < model.share.groups);
   if (rows == 1) keep_next_token();
   return {};
 }

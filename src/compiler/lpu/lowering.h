@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compiler/lpu/chip_scheduler.h"
+#include "compiler/lpu/layouts.h"
 #include "compiler/lpu/placement.h"
 #include "graph/graph.h"
 
@@ -29,13 +30,17 @@ struct SwitchMaps {
   uint32_t distribution(const std::vector<uint8_t>& map);
 };
 
-// Which part of a graph a chip computes: the nodes from `first` to before `end`; the last chip, which has the
-// vocabulary, those before `embed_end` too.
+// Which part of a graph a chip computes: its group the nodes from `first` to before `end`; the last group,
+// which has the vocabulary, those before `embed_end` too. The chips of a group share every matrix: each has a
+// part of its rows, and all run one schedule.
 struct ChipShare {
-  uint32_t chip = 0, chips = 1;
+  uint32_t group = 0, groups = 1;
+  uint32_t part = 0, parts = 1;
   uint32_t embed_end = 0;
   uint32_t first = 0, end = 0;
-  bool is_last() const { return chip + 1 == chips; }
+  bool is_last() const { return group + 1 == groups; }
+  uint32_t chip() const { return group * parts + part; }
+  uint32_t chips() const { return groups * parts; }
 };
 
 // A chip with what it computes: everything that does not depend on the entry.
@@ -54,8 +59,17 @@ struct ChipModel {
   std::vector<int32_t> logit_ids;  // of the chip that has the head
 };
 
-// Chips stand in a ring: each sends on one link to the next one's other.
-inline constexpr uint32_t kLinkToNext = 0, kLinkFromLast = 1;
+// Groups stand in a ring: each chip has links to those of its group, to its counterpart in the next group and
+// to the one in the group before; they lie in both hemispheres by turns.
+struct Links {
+  uint32_t parts = 1;  // of a group
+  uint32_t all = 2;    // of a chip
+  uint32_t link(uint32_t i) const { return i % 2 == 0 ? i / 2 : all / 2 + i / 2; }
+  // To the chip `distance` parts further on in the group, which has it as its to_part(parts - distance).
+  uint32_t to_part(uint32_t distance) const { return link(distance - 1); }
+  uint32_t to_next() const { return link(parts - 1); }
+  uint32_t from_last() const { return link(parts); }
+};
 
 // What a chip sends to the next one: words, in this order.
 using Handover = std::vector<ChipScheduler::Sent>;

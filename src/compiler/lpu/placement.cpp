@@ -23,30 +23,41 @@ constexpr int32_t high_part(int32_t w) {
 
 }  // namespace
 
-Layout dense_layout(uint32_t width, uint32_t lanes) {
+Layout dense_layout(uint32_t first, uint32_t width, uint32_t lanes) {
   Layout layout{ceil_div(width, lanes), {}};
   layout.elements.assign(size_t{layout.vectors} * lanes, -1);
-  std::iota(layout.elements.begin(), layout.elements.begin() + width, 0);
+  std::iota(layout.elements.begin(), layout.elements.begin() + width, static_cast<int32_t>(first));
   return layout;
 }
 
-HeadLayout head_layout(uint32_t heads, uint32_t kv_heads, uint32_t head_width, uint32_t lanes) {
+Layout joined(const std::vector<Layout>& parts) {
+  Layout all;
+  for (const Layout& part : parts) {
+    all.vectors += part.vectors;
+    all.elements.insert(all.elements.end(), part.elements.begin(), part.elements.end());
+  }
+  return all;
+}
+
+HeadLayout head_layout(uint32_t first_kv_head, uint32_t kv_heads, uint32_t group, uint32_t head_width,
+                       uint32_t lanes) {
   HeadLayout layout;
   layout.head_width = head_width;
   layout.kv_heads = kv_heads;
-  layout.group = heads / kv_heads;
+  layout.group = group;
   layout.vector_heads = std::min(kv_heads, lanes / head_width);
   layout.sets = ceil_div(kv_heads, layout.vector_heads);
   layout.keys = {layout.sets, std::vector<int32_t>(size_t{layout.sets} * lanes, -1)};
   layout.queries = {layout.sets * layout.group,
                     std::vector<int32_t>(size_t{layout.sets} * layout.group * lanes, -1)};
-  for (uint32_t kv = 0; kv < kv_heads; ++kv) {
-    const uint32_t set = kv / layout.vector_heads, lane = kv % layout.vector_heads * head_width;
-    for (uint32_t i = 0; i < head_width; ++i) {
-      layout.keys.elements[set * lanes + lane + i] = static_cast<int32_t>(kv * head_width + i);
+  for (uint32_t i = 0; i < kv_heads; ++i) {
+    const uint32_t kv = first_kv_head + i;
+    const uint32_t set = i / layout.vector_heads, lane = i % layout.vector_heads * head_width;
+    for (uint32_t e = 0; e < head_width; ++e) {
+      layout.keys.elements[set * lanes + lane + e] = static_cast<int32_t>(kv * head_width + e);
       for (uint32_t r = 0; r < layout.group; ++r) {
-        layout.queries.elements[(set * layout.group + r) * lanes + lane + i] =
-            static_cast<int32_t>((kv * layout.group + r) * head_width + i);
+        layout.queries.elements[(set * layout.group + r) * lanes + lane + e] =
+            static_cast<int32_t>((kv * layout.group + r) * head_width + e);
       }
     }
   }
@@ -79,21 +90,16 @@ const Tile& Placement::ones(ChipScheduler::Plane plane) const {
 }
 
 Place Placement::words(const std::vector<uint32_t>& lanes) {
-  for (uint32_t h = 0; h < 2; ++h) {
-    const auto it = known_[h].find(lanes);
-    if (it != known_[h].end()) return it->second;
-  }
-  const uint32_t east = memory_.rows_taken(kEast, 0), west = memory_.rows_taken(kWest, 0);
-  return words_in(east <= west ? kEast : kWest, lanes);
+  const auto [it, is_new] = known_.try_emplace(lanes);
+  if (is_new) it->second = own_words(lanes);
+  return it->second;
 }
 
-Place Placement::words_in(Hemisphere hemisphere, const std::vector<uint32_t>& lanes) {
-  const auto it = known_[hemisphere].find(lanes);
-  if (it != known_[hemisphere].end()) return it->second;
+Place Placement::own_words(const std::vector<uint32_t>& lanes) {
+  const Hemisphere hemisphere = memory_.rows_taken(kEast, 0) <= memory_.rows_taken(kWest, 0) ? kEast : kWest;
   Place place{hemisphere, 0, memory_.take_rows(hemisphere, 0, 1)};
   for (uint16_t k = 1; k < 4; ++k) LOCKSTEP_CHECK(memory_.take_rows(hemisphere, k, 1) == place.row);
   set_words(place, place.row, lanes);
-  known_[hemisphere].emplace(lanes, place);
   return place;
 }
 
@@ -125,8 +131,8 @@ Tile Placement::tile_in(Hemisphere hemisphere, const std::array<uint16_t, 16>& s
   return tile;
 }
 
-Tile Placement::tile(ChipScheduler::Plane plane, uint32_t rows) {
-  // The sixteen emptiest slices of the plane's share.
+// The sixteen emptiest slices of a plane's share.
+std::array<uint16_t, 16> Placement::emptiest_slices(ChipScheduler::Plane plane) const {
   const uint32_t first = 4 * options_.scratch_quads;
   const uint32_t share = (machine_.geometry.slices - first) / machine_.geometry.planes;
   LOCKSTEP_CHECK(share >= kTileStreams);
@@ -138,7 +144,11 @@ Tile Placement::tile(ChipScheduler::Plane plane, uint32_t rows) {
   std::array<uint16_t, 16> slices{};
   std::copy_n(order.begin(), kTileStreams, slices.begin());
   std::sort(slices.begin(), slices.end());
-  return tile_in(plane.hemisphere, slices, ceil_div(rows, kTileStreams));
+  return slices;
+}
+
+Tile Placement::tile(ChipScheduler::Plane plane, uint32_t rows) {
+  return tile_in(plane.hemisphere, emptiest_slices(plane), ceil_div(rows, kTileStreams));
 }
 
 void Placement::set_tile_row(const Tile& tile, uint32_t row, const std::vector<int8_t>& lanes) {
@@ -179,6 +189,13 @@ void widen_bounds(vector_math::PlaneBounds& bounds, const std::vector<int16_t>& 
   widen(bounds.total, whole * 32512);
 }
 
+// Of weights that are not known: a quarter of the largest in the middle, as in trained models.
+vector_math::PlaneBounds likely_bounds(uint64_t columns, uint32_t parts) {
+  vector_math::PlaneBounds bounds = vector_math::PlaneBounds::of_terms(columns / 4);
+  if (parts == 1) bounds.h = bounds.ll;
+  return bounds;
+}
+
 }  // namespace
 
 void Placement::fill(MatrixPlacement& placement, const graph::Weight& weight, const Layout& rows,
@@ -186,14 +203,20 @@ void Placement::fill(MatrixPlacement& placement, const graph::Weight& weight, co
   const numerics::IntegerMatrix& matrix = weight.integers;
   std::vector<int16_t> w(matrix.columns);
   std::vector<int8_t> bytes(lanes());
+  const bool filled = matrix.has_values();
+  if (!filled) placement.bounds = likely_bounds(matrix.columns, placement.parts);
+  // Of all rows, wherever they are: chips that share a matrix run one schedule.
+  for (uint64_t row = 0; row < matrix.rows && filled; ++row) {
+    matrix.row(row, w);
+    widen_bounds(placement.bounds, w, placement.parts);
+  }
   for (uint32_t j = 0; j < placement.row_tiles; ++j) {
     std::vector<uint32_t> scales(lanes());
-    for (uint32_t lane = 0; lane < lanes(); ++lane) {
+    for (uint32_t lane = 0; lane < lanes() && filled; ++lane) {
       const int32_t row = rows.elements[j * lanes() + lane];
       if (row < 0) continue;
       scales[lane] = std::bit_cast<uint32_t>(matrix.row_scales[static_cast<size_t>(row)]);
       matrix.row(static_cast<uint64_t>(row), w);
-      widen_bounds(placement.bounds, w, placement.parts);
       for (uint32_t c = 0; c < placement.column_tiles; ++c) {
         for (uint32_t part = 0; part < placement.parts; ++part) {
           for (uint32_t k = 0; k < lanes(); ++k) {
@@ -209,7 +232,7 @@ void Placement::fill(MatrixPlacement& placement, const graph::Weight& weight, co
       }
     }
     if (scale_rows.slice == 0) {
-      placement.scales.push_back(words(scales));
+      placement.scales.push_back(own_words(scales));
       continue;
     }
     Place place = scale_rows;
@@ -254,26 +277,26 @@ MatrixPlacement Placement::matrix(const graph::Weight& weight, const Layout& row
   return placement;
 }
 
-VocabularyPlacement Placement::vocabulary(const graph::Weight& weight, const Layout& columns) {
+VocabularyPlacement Placement::vocabulary(const graph::Weight& weight, const Layout& columns, uint32_t from,
+                                          uint32_t count) {
   VocabularyPlacement result;
+  result.first = from;
+  result.count = count;
   const std::vector<ChipScheduler::Plane> planes = planes_of(machine_);
   const uint32_t all = static_cast<uint32_t>(planes.size()), groups = lanes() / kTileStreams;
   result.slices = all * kTileStreams;
-  const uint32_t blocks = ceil_div(static_cast<uint32_t>(weight.rows()), result.slices * groups);
+  const uint32_t blocks = ceil_div(count, result.slices * groups);
   MatrixPlacement& matrix = result.matrix;
   matrix.row_tiles = blocks * all;
   matrix.column_tiles = columns.vectors;
   matrix.parts = parts_of(weight);
   matrix.tiles.resize(size_t{matrix.row_tiles} * matrix.column_tiles * matrix.parts);
   Layout rows{matrix.row_tiles, std::vector<int32_t>(size_t{matrix.row_tiles} * lanes(), -1)};
-  const uint32_t first = 4 * options_.scratch_quads;
-  const uint32_t share = (machine_.geometry.slices - first) / machine_.geometry.planes;
   result.candidates.resize(size_t{matrix.column_tiles} * matrix.parts);
   for (uint32_t column = 0; column < matrix.column_tiles; ++column) {
     for (uint32_t part = 0; part < matrix.parts; ++part) {
       for (uint32_t p = 0; p < all; ++p) {
-        std::array<uint16_t, 16> slices{};
-        std::iota(slices.begin(), slices.end(), static_cast<uint16_t>(first + planes[p].index * share));
+        const std::array<uint16_t, 16> slices = emptiest_slices(planes[p]);
         const Tile whole = tile_in(planes[p].hemisphere, slices, blocks * groups);
         for (uint32_t k = 0; k < kTileStreams; ++k)
           result.candidates[column * matrix.parts + part].push_back(
@@ -293,7 +316,8 @@ VocabularyPlacement Placement::vocabulary(const graph::Weight& weight, const Lay
     for (uint32_t lane = 0; lane < lanes(); ++lane) {
       const uint32_t id = result.slices * (j / all * groups + lane / kTileStreams) + j % all * kTileStreams +
                           lane % kTileStreams;
-      if (id < weight.rows()) rows.elements[j * lanes() + lane] = static_cast<int32_t>(id);
+      if (id < count && from + id < weight.rows())
+        rows.elements[j * lanes() + lane] = static_cast<int32_t>(from + id);
     }
   }
   fill(matrix, weight, rows, columns, word_rows(kEast, matrix.row_tiles));

@@ -18,8 +18,10 @@ struct Layout {
   uint32_t vectors = 0;
   std::vector<int32_t> elements;  // [vectors][lanes]
 };
-// Element 320 v + l in lane l of vector v (for 320 lanes).
-Layout dense_layout(uint32_t width, uint32_t lanes);
+// Element first + 320 v + l in lane l of vector v (for 320 lanes).
+Layout dense_layout(uint32_t first, uint32_t width, uint32_t lanes);
+// One behind the other.
+Layout joined(const std::vector<Layout>& parts);
 
 // Heads side by side: a vector holds as many KV heads as fit; query heads that share KV heads stand in
 // as many vectors as there are queries to a KV head, each where its KV head stands.
@@ -29,7 +31,9 @@ struct HeadLayout {
   uint32_t sets = 0;                                 // vectors of KV heads
   Layout keys, queries;                              // queries: vector set * group + r
 };
-HeadLayout head_layout(uint32_t heads, uint32_t kv_heads, uint32_t head_width, uint32_t lanes);
+// The layout of `kv_heads` heads from `first_kv_head` on.
+HeadLayout head_layout(uint32_t first_kv_head, uint32_t kv_heads, uint32_t group, uint32_t head_width,
+                       uint32_t lanes);
 
 // The planes of a chip in the order in which work is dealt to them.
 std::vector<ChipScheduler::Plane> planes_of(const machine::Machine& machine);
@@ -51,9 +55,10 @@ struct MatrixPlacement {
 };
 
 // The vocabulary's rows, so that a token's row can be gathered: row id is at base[column tile][part] + id / n
-// of slice id % n, the n slices those of all planes, sixteen each.
+// of slice id % n, the n slices those of all planes, sixteen each. Ids count from the first that is there.
 struct VocabularyPlacement {
   MatrixPlacement matrix;
+  uint32_t first = 0, count = 0;               // the tokens that are there
   uint32_t slices = 0;                         // n
   std::vector<std::vector<Place>> candidates;  // [column_tile * parts + part][n]: row 0
   std::vector<int32_t> ids;  // [row_tiles][lanes]: the token of each lane of the logits, or -1
@@ -69,10 +74,10 @@ class Placement {
  public:
   Placement(const machine::Machine& machine, SliceMemory& memory, SchedulerOptions options);
 
-  // A vector of 32-bit words in memory; equal ones stand there once. It lies in the hemisphere that is
-  // emptier unless one is asked for.
+  // A vector of 32-bit words in memory, in the hemisphere that is emptier; equal ones stand there once.
   Place words(const std::vector<uint32_t>& lanes);
-  Place words_in(Hemisphere hemisphere, const std::vector<uint32_t>& lanes);
+  // The same in a place of its own: what differs from chip to chip of those that run one schedule.
+  Place own_words(const std::vector<uint32_t>& lanes);
   // `count` rows of words side by side, in the last four scratch slices; zero.
   Place word_rows(Hemisphere hemisphere, uint32_t count);
   void set_words(Place place, uint32_t row, const std::vector<uint32_t>& lanes);
@@ -85,13 +90,16 @@ class Placement {
 
   MatrixPlacement matrix(const graph::Weight& weight, const Layout& rows, const Layout& columns,
                          uint32_t first_plane);
-  VocabularyPlacement vocabulary(const graph::Weight& weight, const Layout& columns);
+  // `count` tokens from `first` on; there may be fewer rows.
+  VocabularyPlacement vocabulary(const graph::Weight& weight, const Layout& columns, uint32_t first,
+                                 uint32_t count);
   KvTile kv_tile(const HeadLayout& layout);
   const Tile& ones(ChipScheduler::Plane plane) const;
 
   uint32_t lanes() const { return machine_.geometry.lanes(); }
 
  private:
+  std::array<uint16_t, 16> emptiest_slices(ChipScheduler::Plane plane) const;
   Tile tile_in(Hemisphere hemisphere, const std::array<uint16_t, 16>& slices, uint32_t groups);
   // Row scales go to `scale_rows`, one after the other, or where there is room if that is slice 0.
   void fill(MatrixPlacement& placement, const graph::Weight& weight, const Layout& rows,
@@ -100,7 +108,7 @@ class Placement {
   const machine::Machine& machine_;
   SliceMemory& memory_;
   SchedulerOptions options_;
-  std::map<std::vector<uint32_t>, Place> known_[2];
+  std::map<std::vector<uint32_t>, Place> known_;
   std::vector<Tile> ones_;
 };
 

@@ -24,7 +24,7 @@ class SliceMemoryTest : public testing::Test {
   }
 
   const machine::Machine machine = machine::find_machine("lpu-v1");
-  SliceMemory memory{machine, SchedulerOptions(), "a model"};
+  SliceMemory memory{machine, SchedulerOptions(), "a model", true};
 };
 
 TEST_F(SliceMemoryTest, LeavesTheSchedulersRowsOfAScratchSlice) {
