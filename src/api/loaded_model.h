@@ -28,8 +28,8 @@ struct LoadOptions {
   uint32_t chips = 0;
   uint32_t chip_context = 0;
   uint32_t tensor_parallel = 0;  // chips that share every matrix; 0: as is fastest
-  uint32_t chip_rows = 8;  // of a prompt or a draft that go through LPUs together
-  bool use_cache = true;   // keep and reuse the compiled form of a GGUF file
+  uint32_t chip_rows = 8;        // of a prompt or a draft that go through LPUs together
+  bool use_cache = true;         // keep and reuse the compiled form of a GGUF file
   // Told how far long work is: what, steps done, steps in all. Called by the loading thread.
   std::function<void(const std::string& what, uint64_t done, uint64_t total)> progress;
   // Told of things that are not errors: an unwritable cache, a damaged entry that is rebuilt. Also called
