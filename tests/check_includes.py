@@ -22,6 +22,7 @@ MAY_INCLUDE = {
     "compiler": ["base", "numerics", "graph", "machine", "program"],
     "targets": ["base", "machine", "numerics", "program"],
     "engine": ["base", "numerics", "text", "program", "targets"],
+    "server": ["base", "engine", "text", "store"],
     "api": None,  # None: everything
     "cli": None,
 }

@@ -15,7 +15,6 @@
 #include "store/atomic_file.h"
 #include "store/cache.h"
 #include "targets/host/kernels/kernels.h"
-#include "text/utf8.h"
 
 namespace lockstep::api {
 
@@ -244,60 +243,6 @@ std::optional<text::ChatTemplate> load_chat_template(const program::Program& pro
   if (asset == nullptr) return std::nullopt;
   return text::ChatTemplate::parse(std::string(lockstep::as_text(asset->bytes)),
                                    fmt::format("the chat template of {}", program.model_name));
-}
-
-namespace {
-
-// Put inside a control token that a message merely spells, so that it is read as text: a noncharacter, which
-// no exchanged text may contain (Unicode 23.7). tokenize_prompt takes it out again.
-constexpr std::string_view kGuard = "\xf4\x8f\xbf\xbf";
-
-std::string guard_control_tokens(std::string content, const text::Vocabulary& vocabulary) {
-  for (size_t at = content.find(kGuard); at != std::string::npos; at = content.find(kGuard, at)) {
-    content.erase(at, kGuard.size());
-  }
-  for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
-    const std::string& token = vocabulary.tokens[id];
-    if (vocabulary.types[id] != text::TokenType::Control || token.size() < 2) continue;
-    for (size_t at = content.find(token); at != std::string::npos; at = content.find(token, at)) {
-      content.insert(at + 1, kGuard);
-    }
-  }
-  return content;
-}
-
-}  // namespace
-
-std::string render_chat(const text::ChatTemplate& chat_template, const text::Tokenizer& tokenizer,
-                        std::span<const text::ChatMessage> messages) {
-  const text::Vocabulary& vocabulary = tokenizer.vocabulary();
-  std::vector<text::ChatMessage> guarded(messages.begin(), messages.end());
-  for (text::ChatMessage& message : guarded)
-    message.content = guard_control_tokens(message.content, vocabulary);
-  text::ChatOptions options;
-  if (vocabulary.bos_id) options.bos_token = vocabulary.tokens[static_cast<size_t>(*vocabulary.bos_id)];
-  if (vocabulary.eos_id) options.eos_token = vocabulary.tokens[static_cast<size_t>(*vocabulary.eos_id)];
-  return chat_template.render_chat(guarded, options);
-}
-
-std::vector<int32_t> tokenize_prompt(const text::Tokenizer& tokenizer, std::string_view text, bool special) {
-  if (const auto offset = text::find_invalid_utf8(text)) {
-    user_error("the prompt is not valid UTF-8 at byte {}", *offset);
-  }
-  const text::SpecialTokens parse = special ? text::SpecialTokens::Parse : text::SpecialTokens::Plain;
-  std::vector<int32_t> ids;
-  while (true) {
-    const size_t guard = special ? text.find(kGuard) : std::string_view::npos;
-    const std::vector<int32_t> piece = tokenizer.encode(text.substr(0, guard), parse);
-    ids.insert(ids.end(), piece.begin(), piece.end());
-    if (guard == std::string_view::npos) break;
-    text.remove_prefix(guard + kGuard.size());
-  }
-  const text::Vocabulary& vocabulary = tokenizer.vocabulary();
-  if (vocabulary.add_bos && vocabulary.bos_id && (ids.empty() || ids[0] != *vocabulary.bos_id)) {
-    ids.insert(ids.begin(), *vocabulary.bos_id);
-  }
-  return ids;
 }
 
 numerics::WeightVariant parse_weight_variant(const std::string& name) {

@@ -28,8 +28,8 @@ struct LoadOptions {
   uint32_t chips = 0;
   uint32_t chip_context = 0;
   uint32_t tensor_parallel = 0;  // chips that share every matrix; 0: as is fastest
-  uint32_t chip_rows = 8;  // of a prompt or a draft that go through LPUs together
-  bool use_cache = true;  // keep and reuse the compiled form of a GGUF file
+  uint32_t chip_rows = 8;        // of a prompt or a draft that go through LPUs together
+  bool use_cache = true;         // keep and reuse the compiled form of a GGUF file
   // Told how far long work is: what, steps done, steps in all. Called by the loading thread.
   std::function<void(const std::string& what, uint64_t done, uint64_t total)> progress;
   // Told of things that are not errors: an unwritable cache, a damaged entry that is rebuilt. Also called
@@ -80,13 +80,6 @@ std::unique_ptr<targets::lpu::LpuTarget> load_chips(const program::Program& prog
 text::Tokenizer load_tokenizer(const program::Program& program);
 // Nothing where the model has no template.
 std::optional<text::ChatTemplate> load_chat_template(const program::Program& program);
-// The prompt for an answer to the messages. Control tokens that a message spells are marked so that
-// tokenize_prompt reads them as text, not as the template's own.
-std::string render_chat(const text::ChatTemplate& chat_template, const text::Tokenizer& tokenizer,
-                        std::span<const text::ChatMessage> messages);
-// A prompt's ids. `special`: special tokens are parsed. The begin mark is added where the model asks for it
-// and the text does not start with it.
-std::vector<int32_t> tokenize_prompt(const text::Tokenizer& tokenizer, std::string_view text, bool special);
 
 // "faithful" or "int8"; throws a user's error for anything else.
 numerics::WeightVariant parse_weight_variant(const std::string& name);

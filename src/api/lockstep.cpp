@@ -5,29 +5,14 @@
 #include <cstring>
 #include <new>
 
-#include "api/kept_prefixes.h"
-#include "api/tuning.h"
-#include "engine/engine.h"
-#include "program/isa/isa.h"
-#include "text/utf8.h"
+#include "api/running_model.h"
+#include "text/chat_prompt.h"
 
 using lockstep::Error;
 using lockstep::ErrorKind;
 
-struct lockstep_model {
-  lockstep::api::LoadedProgram loaded;
-  std::unique_ptr<lockstep::text::Tokenizer> tokenizer;
-  std::optional<lockstep::text::ChatTemplate> chat_template;
-  std::unique_ptr<lockstep::targets::Target> target;
-  const lockstep::targets::lpu::LpuTarget* chips = nullptr;  // the target, where it is one of chips
-  uint32_t threads = 1;
-  std::unique_ptr<lockstep::api::KeptPrefixes> kept_prefixes;
-  lockstep::api::LoadedProgram draft_loaded;
-  std::unique_ptr<lockstep::targets::host::HostTarget> draft_target;
-  std::unique_ptr<lockstep::engine::DraftModel> draft_model;
-  std::string fingerprint, program_hash, machine, isa;
-  std::unique_ptr<lockstep::engine::Engine> engine;  // last: it stops first
-};
+// A lockstep_model is a RunningModel under its name in C.
+struct lockstep_model : lockstep::api::RunningModel {};
 
 struct lockstep_request {
   std::shared_ptr<lockstep::engine::Ticket> ticket;
@@ -71,29 +56,6 @@ lockstep_status guarded(F f) {
   }
 }
 
-lockstep::api::LoadOptions load_options(const lockstep_load_options& options) {
-  lockstep::api::LoadOptions result;
-  if (options.weights != nullptr) result.weights = lockstep::api::parse_weight_variant(options.weights);
-  if (options.kv_bits != 0) result.kv_bits = options.kv_bits;
-  result.use_cache = options.no_cache == 0;
-  if (options.machine != nullptr) result.machine = options.machine;
-  result.chips = options.chips;
-  result.chip_context = result.machine == "host" ? 0 : options.context;
-  void* context = options.callback_context;
-  if (options.progress != nullptr) {
-    result.progress = [progress = options.progress, context](const std::string& what, uint64_t done,
-                                                             uint64_t total) {
-      progress(context, what.c_str(), done, total);
-    };
-  }
-  if (options.warning != nullptr) {
-    result.warn = [warning = options.warning, context](const std::string& message) {
-      warning(context, message.c_str());
-    };
-  }
-  return result;
-}
-
 lockstep::engine::Request make_request(const int32_t* prompt, size_t count,
                                        const lockstep_request_options& options) {
   lockstep::engine::Request request;
@@ -116,86 +78,18 @@ lockstep::engine::Request make_request(const int32_t* prompt, size_t count,
   return request;
 }
 
-// Loads the draft model beside a model.
-void load_draft_model(lockstep_model& model, const lockstep_load_options& options,
-                      const lockstep::targets::host::HostOptions& host) {
-  namespace api = lockstep::api;
-  api::LoadOptions load;  // its own weights and cache, whatever the model's are
-  load.use_cache = options.no_cache == 0;
-  model.draft_loaded = api::load_program(options.draft_model, load);
-  const lockstep::program::Program& program = model.draft_loaded.program;
-  lockstep::engine::check_draft_vocabulary(*model.tokenizer, model.loaded.program.model_name,
-                                           api::load_tokenizer(program), program.model_name);
-  lockstep::targets::host::HostOptions draft_host = host;
-  draft_host.context = std::min(model.target->context(), program.context_max);
-  model.draft_target = api::load_target(program, draft_host);
-  model.draft_model = std::make_unique<lockstep::engine::DraftModel>(*model.draft_target);
-}
-
-// The host as the target, with what makes it fast.
-lockstep::engine::BatchOptions load_host(lockstep_model& model, const lockstep_load_options& options,
-                                         lockstep::targets::host::HostOptions host) {
-  namespace api = lockstep::api;
-  const api::Tuning tuning = api::find_tuning(model.loaded, host, load_options(options));
-  host.workers = tuning.workers;
-  std::unique_ptr<lockstep::targets::host::HostTarget> target = api::load_target(model.loaded.program, host);
-  model.isa = api::kernels_name(*target);
-  model.threads = target->workers();
-  model.target = std::move(target);
-  if (options.cache_dir != nullptr) {
-    model.kept_prefixes = std::make_unique<api::KeptPrefixes>(
-        model.loaded.program,
-        lockstep::store::PrefixStoreOptions{.folder = options.cache_dir, .warn = load_options(options).warn});
-  }
-  if (options.draft_model != nullptr) load_draft_model(model, options, host);
-  lockstep::engine::BatchOptions batch = api::batch_options(tuning);
-  if (options.drafts_max != 0) batch.drafts_max = options.drafts_max;
-  if (options.no_speculation != 0) batch.drafts_max = 0;
-  batch.prefix_keeper = model.kept_prefixes.get();
-  batch.draft_model = model.draft_model.get();
-  return batch;
-}
-
-// Simulated chips as the target. They run a row at a time, so that a guess would cost what it might save.
-lockstep::engine::BatchOptions load_chips(lockstep_model& model, const lockstep_load_options& options) {
-  if (options.cache_dir != nullptr || options.draft_model != nullptr) {
-    lockstep::user_error("{}: a chip keeps its state and makes no guesses; leave out {}", options.machine,
-                         options.cache_dir != nullptr ? "--cache-dir" : "--draft-model");
-  }
-  std::unique_ptr<lockstep::targets::lpu::LpuTarget> target =
-      lockstep::api::load_chips(model.loaded.program, options.context);
-  model.chips = target.get();
-  model.machine = target->machine().name;
-  model.isa = lockstep::program::isa::lpu().name;
-  model.target = std::move(target);
-  lockstep::engine::BatchOptions batch;
-  batch.drafts_max = 0;
-  return batch;
-}
-
 }  // namespace
+
+lockstep::api::RunningModel& lockstep::api::running_model(lockstep_model& model) {
+  return model;
+}
 
 lockstep_status lockstep_load(const char* path, const lockstep_load_options* options,
                               lockstep_model** model) {
   return guarded([&] {
     const lockstep_load_options defaults{};
-    const lockstep_load_options& chosen = options != nullptr ? *options : defaults;
-    lockstep::targets::host::HostOptions host = {chosen.isa != nullptr ? chosen.isa : "", chosen.threads,
-                                                 chosen.context, chosen.kv_positions};
-    lockstep::targets::host::select_kernels(host.isa);  // refuses a wrong name before long work
     auto result = std::make_unique<lockstep_model>();
-    result->machine = load_options(chosen).machine;
-    result->loaded = lockstep::api::load_program(path, load_options(chosen));
-    result->tokenizer =
-        std::make_unique<lockstep::text::Tokenizer>(lockstep::api::load_tokenizer(result->loaded.program));
-    result->chat_template = lockstep::api::load_chat_template(result->loaded.program);
-    const bool on_host = result->loaded.program.isa == lockstep::program::isa::host().name;
-    const lockstep::engine::BatchOptions batch =
-        on_host ? load_host(*result, chosen, host) : load_chips(*result, chosen);
-    result->fingerprint = lockstep::hex(result->loaded.program.fingerprint);
-    result->program_hash = lockstep::hex(result->loaded.program_hash);
-    result->engine = std::make_unique<lockstep::engine::Engine>(*result->target, *result->tokenizer,
-                                                                result->loaded.program.vocabulary, batch);
+    lockstep::api::load_running_model(path, options != nullptr ? *options : defaults, *result);
     *model = result.release();
   });
 }
@@ -231,7 +125,7 @@ lockstep_status lockstep_apply_template(const lockstep_model* model, const locks
     }
     std::vector<lockstep::text::ChatMessage> list;
     for (size_t i = 0; i < count; ++i) list.push_back({messages[i].role, messages[i].content});
-    const std::string rendered = lockstep::api::render_chat(*model->chat_template, *model->tokenizer, list);
+    const std::string rendered = lockstep::text::render_chat(*model->chat_template, *model->tokenizer, list);
     *text = new char[rendered.size() + 1];
     std::memcpy(*text, rendered.c_str(), rendered.size() + 1);
   });
@@ -241,7 +135,7 @@ lockstep_status lockstep_tokenize(const lockstep_model* model, const char* text,
                                   int32_t** tokens, size_t* count) {
   return guarded([&] {
     const std::vector<int32_t> ids =
-        lockstep::api::tokenize_prompt(*model->tokenizer, std::string_view(text, bytes), special != 0);
+        lockstep::text::tokenize_prompt(*model->tokenizer, std::string_view(text, bytes), special != 0);
     *tokens = new int32_t[std::max<size_t>(ids.size(), 1)];
     std::copy(ids.begin(), ids.end(), *tokens);
     *count = ids.size();

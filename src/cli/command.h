@@ -18,5 +18,6 @@ void add_cache(CLI::App& app);
 void add_chat(CLI::App& app);
 void add_machine(CLI::App& app);
 void add_replay(CLI::App& app);
+void add_serve(CLI::App& app);
 
 }  // namespace lockstep::cli

@@ -11,6 +11,7 @@
 #include "numerics/q16.h"
 #include "program/isa/host_q16.h"
 #include "targets/sole_sequence.h"
+#include "text/chat_prompt.h"
 
 namespace lockstep::cli {
 
@@ -125,7 +126,7 @@ void run(const DiffOptions& options) {
       compiler::compile_for_host(source->graph, api::import_assets(source->checkpoint.metadata), compile);
   std::vector<int32_t> tokens =
       options.tokens.empty()
-          ? api::tokenize_prompt(api::load_tokenizer(compiled.program), read_text_file(options.file), false)
+          ? text::tokenize_prompt(api::load_tokenizer(compiled.program), read_text_file(options.file), false)
           : read_token_file(options.tokens);
   if (tokens.empty()) user_error("there are no tokens to compare");
   tokens.resize(std::min<size_t>({tokens.size(), options.tokens_max, source->graph.context_max}));

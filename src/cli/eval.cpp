@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "engine/evaluate.h"
 #include "graph/interpreter.h"
+#include "text/chat_prompt.h"
 
 namespace lockstep::cli {
 
@@ -27,7 +28,7 @@ void run(const EvalOptions& options) {
   end_progress();
   const std::vector<int32_t> tokens =
       options.tokens.empty()
-          ? api::tokenize_prompt(api::load_tokenizer(loaded.program), read_text_file(options.file), false)
+          ? text::tokenize_prompt(api::load_tokenizer(loaded.program), read_text_file(options.file), false)
           : read_token_file(options.tokens);
   if (tokens.size() == 1 && options.logits.empty()) {
     user_error(

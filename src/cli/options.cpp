@@ -179,6 +179,7 @@ ModelHandle load_model(const ModelOptions& options, const EngineOptions& engine)
   load.cache_dir = engine.cache_folder.empty() ? nullptr : engine.cache_folder.c_str();
   load.draft_model = engine.draft_model.empty() ? nullptr : engine.draft_model.c_str();
   load.drafts_max = engine.drafts_max;
+  load.kv_positions = engine.kv_positions;
   load.no_speculation = engine.no_speculation ? 1 : 0;
   load.progress = [](void*, const char* what, uint64_t done, uint64_t total) {
     show_progress(what, done, total);

@@ -39,6 +39,7 @@ struct EngineOptions {
   std::string draft_model;
   uint32_t drafts_max = 31;
   bool no_speculation = false;
+  uint64_t kv_positions = 0;  // of all requests together; 0: one context. An option of serve alone
 
   void add(CLI::App& command);
 };

@@ -14,11 +14,13 @@ std::optional<Event> Ticket::poll(std::chrono::milliseconds timeout) {
 }
 
 void Ticket::push(Event event) {
+  const bool finished = event.finished;
   {
     std::lock_guard lock(mutex_);
     events_.push_back(std::move(event));
   }
   ready_.notify_one();
+  if (listener_) listener_(finished);
 }
 
 Engine::Engine(targets::Target& target, const text::Tokenizer& tokenizer, uint32_t vocabulary,
@@ -38,9 +40,10 @@ Engine::~Engine() {
   wake_.notify_one();
 }
 
-std::shared_ptr<Ticket> Engine::submit(Request request) {
+std::shared_ptr<Ticket> Engine::submit(Request request, Listener listener) {
   check_request(request, vocabulary_, target_.context());
   auto ticket = std::make_shared<Ticket>();
+  ticket->listener_ = std::move(listener);
   ticket->sequence_ = std::make_shared<Sequence>(tokenizer_, std::move(request), target_.context());
   {
     std::lock_guard lock(mutex_);
@@ -95,7 +98,9 @@ void Engine::tell(Sequence& sequence) {
   LOCKSTEP_CHECK(ticket != tickets_.end());
   Event event;
   event.text = generation.take_text();
+  event.logprobs = generation.take_logprobs();
   event.prompt_tokens_done = std::min(sequence.computed, generation.prompt_size());
+  event.answer_tokens_done = static_cast<uint32_t>(generation.answer().size());
   event.finished = generation.finished();
   if (!event.finished) return ticket->second->push(std::move(event));
   const std::span<const int32_t> answer = generation.answer();

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,6 +16,10 @@
 #include "engine/batch.h"
 
 namespace lockstep::engine {
+
+// Told by the engine's thread that an event is there, and whether it is the last. Must neither wait nor
+// throw.
+using Listener = std::function<void(bool finished)>;
 
 // A request that was handed in. THREAD: poll by one thread, cancel by any.
 class Ticket {
@@ -32,6 +37,7 @@ class Ticket {
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<Event> events_;
+  Listener listener_;
 };
 
 // THREAD: submit by any thread. The destructor cancels what runs and joins.
@@ -43,7 +49,7 @@ class Engine {
   ~Engine();
 
   // Throws the user's error of check_request at once.
-  std::shared_ptr<Ticket> submit(Request request);
+  std::shared_ptr<Ticket> submit(Request request, Listener listener = {});
 
  private:
   void thread_main();

@@ -1,6 +1,7 @@
 #include "engine/generation.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 namespace lockstep::engine {
@@ -38,7 +39,10 @@ void Generation::sample(std::span<const float> raw) {
   digest_.token(token);
 
   if (!request_.ignore_end && tokenizer_.is_end_of_generation(token)) return finish_with(FinishReason::Stop);
-  text_ += stop_filter_.push(decoder_.push(token));
+  if (request_.top_logprobs) note_logprob(raw, token);
+  const std::string text = decoder_.push(token);
+  decoded_bytes_ += text.size();
+  show(stop_filter_.push(text));
   if (stop_filter_.stopped()) {
     finish_ = FinishReason::Stop;
   } else if (request_.tokens_max != 0 && answer().size() >= request_.tokens_max) {
@@ -57,10 +61,42 @@ std::string Generation::take_text() {
   return std::exchange(text_, {});
 }
 
+std::vector<TokenLogprob> Generation::take_logprobs() {
+  return std::exchange(logprobs_, {});
+}
+
 void Generation::finish_with(FinishReason reason) {
   finish_ = reason;
-  text_ += stop_filter_.push(decoder_.flush());
-  text_ += stop_filter_.flush();
+  show(stop_filter_.push(decoder_.flush()));
+  show(stop_filter_.flush());
+  if (stop_filter_.stopped()) return;
+  for (HeldLogprob& held : held_logprobs_) logprobs_.push_back(std::move(held.of));
+  held_logprobs_.clear();
+}
+
+// Adds text that is safe to show, and the log-probabilities of the tokens that begin in it.
+void Generation::show(const std::string& text) {
+  shown_bytes_ += text.size();
+  text_ += text;
+  while (!held_logprobs_.empty() && held_logprobs_.front().begin < shown_bytes_) {
+    logprobs_.push_back(std::move(held_logprobs_.front().of));
+    held_logprobs_.pop_front();
+  }
+}
+
+void Generation::note_logprob(std::span<const float> raw, int32_t token) {
+  logits_.resize(raw.size());
+  numerics::log_probabilities(raw, logits_);
+  TokenLogprob of{token, logits_[static_cast<size_t>(token)], {}};
+  const uint32_t count = *request_.top_logprobs;
+  std::vector<int32_t> ids(raw.size());
+  std::iota(ids.begin(), ids.end(), 0);
+  std::partial_sort(ids.begin(), ids.begin() + count, ids.end(), [&](int32_t a, int32_t b) {
+    const float of_a = raw[static_cast<size_t>(a)], of_b = raw[static_cast<size_t>(b)];
+    return of_a != of_b ? of_a > of_b : a < b;
+  });
+  for (uint32_t i = 0; i < count; ++i) of.top.emplace_back(ids[i], logits_[static_cast<size_t>(ids[i])]);
+  held_logprobs_.push_back({decoded_bytes_, std::move(of)});
 }
 
 }  // namespace lockstep::engine

@@ -1,6 +1,7 @@
 // One answer as it grows: its tokens, how the next is chosen, and the text that may be shown.
 #pragma once
 
+#include <deque>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,10 +36,14 @@ class Generation {
   const std::optional<Error>& error() const { return error_; }
   // The text that is new since the last call, perhaps none.
   std::string take_text();
+  // And the log-probabilities that belong to it.
+  std::vector<TokenLogprob> take_logprobs();
   std::string digest() const { return digest_.text(); }
 
  private:
   void finish_with(FinishReason reason);
+  void show(const std::string& text);
+  void note_logprob(std::span<const float> raw, int32_t token);
 
   const text::Tokenizer& tokenizer_;
   const Request request_;
@@ -50,6 +55,14 @@ class Generation {
   text::StreamDecoder decoder_;
   StopFilter stop_filter_;
   std::string text_;
+  // Log-probabilities of tokens whose text is not shown yet, each with where in the text its token begins.
+  struct HeldLogprob {
+    size_t begin = 0;
+    TokenLogprob of;
+  };
+  std::deque<HeldLogprob> held_logprobs_;
+  std::vector<TokenLogprob> logprobs_;
+  size_t decoded_bytes_ = 0, shown_bytes_ = 0;
   numerics::Digest digest_;
   FinishReason finish_ = FinishReason::None;
   std::optional<Error> error_;

@@ -1,5 +1,6 @@
 #include "engine/request.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace lockstep::engine {
@@ -44,6 +45,10 @@ void check_request(const Request& request, uint32_t vocabulary, uint32_t context
           s.repetition_penalty, "above 0, up to 1000");
   require(std::fabs(s.frequency_penalty) <= 1000, "frequency penalty", s.frequency_penalty, "-1000 to 1000");
   require(std::fabs(s.presence_penalty) <= 1000, "presence penalty", s.presence_penalty, "-1000 to 1000");
+  if (request.top_logprobs) {
+    require(*request.top_logprobs <= std::min(kTopLogprobsMax, vocabulary), "top_logprobs",
+            static_cast<float>(*request.top_logprobs), "0 to 20 and no more than the vocabulary has");
+  }
   for (auto [id, bias] : s.logit_bias) {
     require(id >= 0 && static_cast<uint32_t>(id) < vocabulary, "the id of a logit bias",
             static_cast<float>(id), "an id of the vocabulary");

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -19,6 +20,16 @@ struct Request {
   bool ignore_end = false;  // go on past the model's end-of-answer tokens
   uint32_t chunk = 0;       // prompt tokens a step at the most; 0: the engine's choice
   uint32_t choice = 0;      // number of this answer among those of one request
+  // Report every token's log-probability and those of so many of the most likely ones.
+  std::optional<uint32_t> top_logprobs;
+};
+
+// How likely a token was after those before it, as the natural logarithm at temperature 1, before bias and
+// penalties.
+struct TokenLogprob {
+  int32_t token = 0;
+  float logprob = 0;
+  std::vector<std::pair<int32_t, float>> top;  // the most likely tokens, the likeliest first, then by id
 };
 
 enum class FinishReason : uint8_t { None, Stop, Length, ContextFull, Cancelled, Failed };
@@ -35,7 +46,11 @@ struct Timing {
 // What a request's owner learns, in order. The last one has finished set.
 struct Event {
   std::string text;  // new text of the answer, perhaps empty
+  // Of the tokens whose text begins in what has been told by now, where they were asked for; none of the end
+  // mark and of a stop string.
+  std::vector<TokenLogprob> logprobs;
   uint32_t prompt_tokens_done = 0;
+  uint32_t answer_tokens_done = 0;
   bool finished = false;
   // Set with finished:
   FinishReason reason = FinishReason::None;
@@ -48,7 +63,8 @@ struct Event {
 };
 
 // Throws a user's error that says what is wrong with a request and what would be right: an empty prompt, one
-// longer than the context, ids outside the vocabulary, sampling numbers out of range.
+// longer than the context, ids outside the vocabulary, numbers out of range.
+inline constexpr uint32_t kTopLogprobsMax = 20;
 void check_request(const Request& request, uint32_t vocabulary, uint32_t context);
 
 }  // namespace lockstep::engine

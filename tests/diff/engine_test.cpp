@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/evaluate.h"
 #include "small_model.h"
 #include "targets/host/host_target.h"
 
@@ -97,6 +98,83 @@ TEST_F(EngineTest, StopsBeforeAStopString) {
   const Event event = finish(*engine_.submit(std::move(r)), &text);
   EXPECT_EQ(event.reason, FinishReason::Stop);
   EXPECT_EQ(text, all.substr(0, all.find(stop)));
+}
+
+TEST_F(EngineTest, TellsLogProbabilitiesOfTheRawLogits) {
+  Request r = request(6);
+  r.top_logprobs = 3;
+  r.sampling.temperature = 1.5f;
+  const auto ticket = engine_.submit(r);
+  std::vector<engine::TokenLogprob> told;
+  Event event;
+  do {
+    event = ticket->poll(std::chrono::milliseconds(10000)).value();
+    told.insert(told.end(), event.logprobs.begin(), event.logprobs.end());
+  } while (!event.finished);
+  ASSERT_EQ(told.size(), 6u);
+  std::vector<int32_t> tokens = r.prompt;
+  tokens.insert(tokens.end(), event.tokens.begin(), event.tokens.end());
+  const auto other = targets::host::load(model_->compiled.program, {"scalar", 1, 96});
+  engine::evaluate(*other, tokens, 0, [&](uint32_t position, std::span<const float> logits) {
+    if (position + 1 < r.prompt.size() || position + 1 == tokens.size()) return;
+    const engine::TokenLogprob& one = told[position + 1 - r.prompt.size()];
+    std::vector<float> expected(logits.size());
+    numerics::log_probabilities(logits, expected);
+    EXPECT_EQ(one.token, tokens[position + 1]);
+    EXPECT_EQ(one.logprob, expected[static_cast<size_t>(one.token)]);
+    ASSERT_EQ(one.top.size(), 3u);
+    EXPECT_EQ(one.top[0].first, numerics::argmax(logits));
+    for (auto [token, logprob] : one.top) EXPECT_EQ(logprob, expected[static_cast<size_t>(token)]);
+    EXPECT_GE(one.top[0].second, one.top[1].second);
+    EXPECT_GE(one.top[1].second, one.top[2].second);
+  });
+}
+
+TEST_F(EngineTest, AStopStringsTokensHaveNoLogProbabilities) {
+  Request r = request(24);
+  std::string all;
+  const std::vector<int32_t> tokens = finish(*engine_.submit(r), &all).tokens;
+  std::vector<size_t> begins;  // of each token's text
+  text::StreamDecoder decoder(*model_->tokenizer);
+  size_t decoded = 0;
+  for (int32_t token : tokens) {
+    begins.push_back(decoded);
+    decoded += decoder.push(token).size();
+  }
+  r.top_logprobs = 0;
+  for (size_t first : {6u, 9u, 12u}) {
+    r.stop = {all.substr(begins[first], begins[first + 3] - begins[first])};
+    if (r.stop[0].empty()) continue;
+    const auto shown = static_cast<size_t>(all.find(r.stop[0]));
+    const auto ticket = engine_.submit(r);
+    std::vector<engine::TokenLogprob> told;
+    Event event;
+    do {
+      event = ticket->poll(std::chrono::milliseconds(10000)).value();
+      told.insert(told.end(), event.logprobs.begin(), event.logprobs.end());
+    } while (!event.finished);
+    EXPECT_EQ(event.reason, FinishReason::Stop);
+    const auto begun = std::count_if(begins.begin(), begins.end(), [&](size_t at) { return at < shown; });
+    EXPECT_EQ(told.size(), static_cast<size_t>(begun)) << "stops at '" << r.stop[0] << "' of '" << all << "'";
+    EXPECT_LT(told.size(), event.tokens.size());
+  }
+}
+
+TEST_F(EngineTest, AListenerHearsOfEveryEvent) {
+  struct Heard {
+    std::atomic<uint32_t> events{0}, ends{0};
+  };
+  const auto heard = std::make_shared<Heard>();
+  const auto ticket = engine_.submit(request(20), [heard](bool finished) {
+    ++heard->events;
+    heard->ends += finished ? 1 : 0;
+  });
+  uint32_t events = 1;
+  while (!ticket->poll(std::chrono::milliseconds(10000)).value().finished) ++events;
+  const Stopwatch watch;
+  while (heard->ends == 0 && watch.seconds() < 10) std::this_thread::yield();
+  EXPECT_EQ(heard->events, events);
+  EXPECT_EQ(heard->ends, 1u);
 }
 
 TEST_F(EngineTest, EndsAtTheContextsEnd) {

@@ -1,0 +1,47 @@
+// Errors as OpenAI's and Groq's clients read them.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "server/http.h"
+
+namespace lockstep::server {
+
+// Thrown while a request is read; becomes its reply.
+class ApiError : public std::runtime_error {
+ public:
+  // `code` and `param` may be empty. The type follows from the status.
+  ApiError(unsigned status, std::string code, std::string param, const std::string& message)
+      : std::runtime_error(message), status_(status), code_(std::move(code)), param_(std::move(param)) {}
+  // What an error of the engine is to a client: the user's is 400, the machine's 503, ours 500.
+  explicit ApiError(const Error& error);
+
+  // A header of the reply besides the usual ones.
+  ApiError with_header(std::string name, std::string value) &&;
+
+  unsigned status() const { return status_; }
+  // {"error":{"message","type","param","code"}}
+  std::string body() const;
+  std::unique_ptr<HttpReply> reply() const;
+
+ private:
+  unsigned status_;
+  std::string code_, param_;
+  std::vector<std::pair<std::string, std::string>> headers_;
+};
+
+// A 400 that names the field: "'PARAM' : what is wrong".
+template <class... Args>
+[[noreturn]] void bad_field(const std::string& param, fmt::format_string<Args...> format, Args&&... args) {
+  throw ApiError(400, "", param,
+                 fmt::format("'{}' : {}", param, fmt::format(format, std::forward<Args>(args)...)));
+}
+
+}  // namespace lockstep::server

@@ -1,0 +1,48 @@
+// Reads a JSON object of a request field by field. Every field is taken or refused by name: finish() refuses
+// what nobody asked for.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lockstep::server {
+
+// An object of sorted keys: unlike an ordered one it takes as little time for many keys as for few.
+using RequestJson = nlohmann::json;
+
+// Parses a body. Throws an ApiError for what is no JSON, no UTF-8 or nested more than 64 deep.
+RequestJson parse_json(std::string_view body);
+
+class JsonFields {
+ public:
+  // `where` is the object's own place, such as "messages.2"; empty at the top. Throws an ApiError if `json`
+  // is no object. `json` must outlive the reader.
+  JsonFields(const RequestJson& json, std::string where);
+
+  // A field's value; none where it is missing or null.
+  const RequestJson* find(const char* name);
+  // The same with a type and a range. They throw an ApiError that names the field.
+  std::optional<double> number(const char* name, double least, double most);
+  std::optional<int64_t> integer(const char* name, int64_t least, int64_t most);
+  std::optional<bool> boolean(const char* name);
+  std::optional<std::string> text(const char* name);
+  // Refuses a field with any value but null, false, "", [] and {}; `why` ends the sentence.
+  void refuse(const char* name, const char* why);
+
+  // The name of a field in errors: "messages.2.role".
+  std::string path(std::string_view name) const;
+
+  // Throws an ApiError for the first field that was not asked for.
+  void finish() const;
+
+ private:
+  const RequestJson& json_;
+  const std::string where_;
+  std::vector<std::string_view> known_;
+};
+
+}  // namespace lockstep::server

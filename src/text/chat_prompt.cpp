@@ -1,0 +1,78 @@
+#include "text/chat_prompt.h"
+
+#include "base/error.h"
+#include "text/utf8.h"
+
+namespace lockstep::text {
+
+namespace {
+
+// Put inside a control token that a message merely spells, so that it is read as text: a noncharacter, which
+// no exchanged text may contain (Unicode 23.7). tokenize_prompt takes it out again.
+constexpr std::string_view kGuard = "\xf4\x8f\xbf\xbf";
+
+std::string without_guards(std::string_view content) {
+  std::string result;
+  size_t begin = 0;
+  for (size_t at = content.find(kGuard); at != std::string_view::npos; at = content.find(kGuard, begin)) {
+    result.append(content, begin, at - begin);
+    begin = at + kGuard.size();
+  }
+  return result.append(content, begin);
+}
+
+// A guard after the first byte of every `token` in the content.
+std::string with_guards(std::string_view content, std::string_view token) {
+  std::string result;
+  size_t begin = 0;
+  for (size_t at = content.find(token); at != std::string_view::npos; at = content.find(token, begin)) {
+    result.append(content, begin, at + 1 - begin).append(kGuard);
+    begin = at + 1;
+  }
+  return result.append(content, begin);
+}
+
+std::string guard_control_tokens(std::string_view content, const Vocabulary& vocabulary) {
+  std::string guarded = without_guards(content);
+  for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+    const std::string& token = vocabulary.tokens[id];
+    if (vocabulary.types[id] != TokenType::Control || token.size() < 2) continue;
+    if (guarded.find(token) != std::string::npos) guarded = with_guards(guarded, token);
+  }
+  return guarded;
+}
+
+}  // namespace
+
+std::string render_chat(const ChatTemplate& chat_template, const Tokenizer& tokenizer,
+                        std::span<const ChatMessage> messages) {
+  const Vocabulary& vocabulary = tokenizer.vocabulary();
+  std::vector<ChatMessage> guarded(messages.begin(), messages.end());
+  for (ChatMessage& message : guarded) message.content = guard_control_tokens(message.content, vocabulary);
+  ChatOptions options;
+  if (vocabulary.bos_id) options.bos_token = vocabulary.tokens[static_cast<size_t>(*vocabulary.bos_id)];
+  if (vocabulary.eos_id) options.eos_token = vocabulary.tokens[static_cast<size_t>(*vocabulary.eos_id)];
+  return chat_template.render_chat(guarded, options);
+}
+
+std::vector<int32_t> tokenize_prompt(const Tokenizer& tokenizer, std::string_view text, bool special) {
+  if (const auto offset = find_invalid_utf8(text)) {
+    user_error("the prompt is not valid UTF-8 at byte {}", *offset);
+  }
+  const SpecialTokens parse = special ? SpecialTokens::Parse : SpecialTokens::Plain;
+  std::vector<int32_t> ids;
+  while (true) {
+    const size_t guard = special ? text.find(kGuard) : std::string_view::npos;
+    const std::vector<int32_t> piece = tokenizer.encode(text.substr(0, guard), parse);
+    ids.insert(ids.end(), piece.begin(), piece.end());
+    if (guard == std::string_view::npos) break;
+    text.remove_prefix(guard + kGuard.size());
+  }
+  const Vocabulary& vocabulary = tokenizer.vocabulary();
+  if (vocabulary.add_bos && vocabulary.bos_id && (ids.empty() || ids[0] != *vocabulary.bos_id)) {
+    ids.insert(ids.begin(), *vocabulary.bos_id);
+  }
+  return ids;
+}
+
+}  // namespace lockstep::text
