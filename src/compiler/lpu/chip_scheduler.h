@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "compiler/lpu/reservations.h"
+#include "compiler/lpu/scheduler_options.h"
 #include "compiler/lpu/vector_builder.h"
 #include "machine/machine.h"
 #include "program/isa/lpu.h"
@@ -70,57 +71,6 @@ struct Tile {
   std::array<uint16_t, 16> slices{}, bases{};
   uint32_t groups = 0;
   uint32_t step = 1;
-};
-
-// A queue of the chip.
-struct QueueKey {
-  program::isa::LpuUnit unit;
-  uint8_t hemisphere;
-  uint16_t place;
-  auto operator<=>(const QueueKey&) const = default;
-};
-
-inline constexpr Cycle kFetchEvery = 64;
-
-struct SchedulerOptions {
-  Cycle hold_min_cycles = 12;      // an ALU that cannot keep a result so long is not taken
-  bool copies_for_safety = false;  // a result that its ALU cannot keep for ever is in memory too
-  std::set<QueueKey> fetching;     // these queues keep one cycle in kFetchEvery idle
-  uint32_t scratch_quads = 2;      // times four slices, nearest the VXM, hold words and activations
-  bool is_scratch(uint32_t slice) const { return slice < 4 * scratch_quads; }
-};
-
-// In a slice that holds words and activations, the rows of what lasts: the scheduler's own lie above.
-constexpr uint32_t rows_beside_scratch(const machine::Geometry& geometry) {
-  return geometry.slice_rows * 5 / 8;
-}
-
-// The chip's memory as the compiler hands it out. Words and activations lie in the slices
-// nearest the VXM, weights in the others.
-class SliceMemory {
- public:
-  // `subject` is whose data it holds, for messages. Without contents only the sizes of images are kept.
-  SliceMemory(const machine::Machine& machine, const SchedulerOptions& options, std::string subject,
-              bool contents);
-  // `count` rows side by side, never given back. The image of a slice is what stands in it before the first
-  // step. Throws a user's error when the slice has no room for them.
-  uint16_t take_rows(Hemisphere hemisphere, uint32_t slice, uint32_t count);
-  uint32_t rows_taken(Hemisphere hemisphere, uint32_t slice) const { return taken_[hemisphere][slice]; }
-  uint32_t rows_free(Hemisphere hemisphere, uint32_t slice) const;
-  bool has_contents() const { return contents_; }
-  std::span<uint8_t> image_row(Hemisphere hemisphere, uint32_t slice, uint32_t row);
-  // Empty without contents.
-  const std::vector<uint8_t>& image(Hemisphere hemisphere, uint32_t slice) const;
-  uint32_t image_rows(Hemisphere hemisphere, uint32_t slice) const { return image_rows_[hemisphere][slice]; }
-
- private:
-  const machine::Machine& machine_;
-  SchedulerOptions options_;
-  std::string subject_;
-  bool contents_;
-  std::vector<uint8_t> no_row_;  // what is written to where there are no contents
-  std::array<std::vector<uint32_t>, 2> taken_, image_rows_;
-  std::array<std::vector<std::vector<uint8_t>>, 2> images_;
 };
 
 class ChipScheduler {

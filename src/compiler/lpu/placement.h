@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compiler/lpu/chip_scheduler.h"
+#include "compiler/lpu/slice_memory.h"
 #include "compiler/lpu/vector_integers.h"
 #include "graph/graph.h"
 

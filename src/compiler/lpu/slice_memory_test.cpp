@@ -1,8 +1,9 @@
 // How many rows of a slice the compiler hands out.
+#include "compiler/lpu/slice_memory.h"
+
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "compiler/lpu/chip_scheduler.h"
 #include "machine/machine.h"
 
 namespace lockstep::compiler::lpu {
