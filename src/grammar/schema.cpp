@@ -288,15 +288,15 @@ class SchemaCompiler {
             to);
   }
 
-  // The properties in their order: at `first` none has come yet, at `later` one has.
+  // The properties in their order: at `first`, while there is one, none has come yet, at `later` one has.
   void members(const Json& properties, const std::set<std::string>& required, const std::string& place,
                StateId from, StateId to) {
     GrammarBuilder& b = builder_;
     const StateId opened = b.add_state();
     b.take(from, '{', opened);
-    std::optional<StateId> first = b.add_state();
+    StateId first = b.add_state();
     StateId later = b.add_state();
-    b.call(opened, rules_.white_space(), *first);
+    b.call(opened, rules_.white_space(), first);
     for (const auto& item : properties.items()) {
       const StateId member = b.add_state();  // a rule
       const StateId named = b.add_state();
@@ -310,20 +310,20 @@ class SchemaCompiler {
       b.take(later, ',', after_comma);
       b.call(after_comma, rules_.white_space(), before_member);
       b.call(before_member, member, next_later);
-      if (first) b.call(*first, member, next_later);
+      if (first != kNoState) b.call(first, member, next_later);
       if (required.contains(item.key())) {
-        first.reset();
+        first = kNoState;
       } else {
         b.skip(later, next_later);
-        if (first) {
+        if (first != kNoState) {
           const StateId next_first = b.add_state();
-          b.skip(*first, next_first);
+          b.skip(first, next_first);
           first = next_first;
         }
       }
       later = next_later;
     }
-    if (first) b.take(*first, '}', to);
+    if (first != kNoState) b.take(first, '}', to);
     rules_.close(later, '}', to);
   }
 
