@@ -1,5 +1,7 @@
 #include "grammar/token_masks.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace lockstep::grammar {
@@ -45,20 +47,22 @@ void TokenMasks::forget() {
 
 TokenMasks::Number TokenMasks::number(const Readings& readings) {
   const auto [entry, is_new] = numbers_.try_emplace(readings, static_cast<Number>(known_.size()));
-  if (is_new) known_.push_back({.readings = &entry->first, .leaves = reaches_hole(readings)});
+  if (is_new) known_.push_back({.readings = &entry->first});
   return entry->second;
 }
 
-TokenMasks::Number TokenMasks::step(Number from, uint8_t byte) {
-  if (!known_[from].steps) {
-    known_[from].steps = std::make_unique<std::array<Number, 256>>();
-    known_[from].steps->fill(kUnknown);
+TokenMasks::Step TokenMasks::step_at(Number number) {
+  std::unique_ptr<Number[]>& table = known_[number].steps;
+  if (!table) {
+    table = std::make_unique<Number[]>(256);
+    std::fill_n(table.get(), 256, kUnknown);
   }
-  const Number found = (*known_[from].steps)[byte];
-  if (found != kUnknown) return found;
-  const Number to = number(advance(grammar_, *known_[from].readings, byte));
-  (*known_[from].steps)[byte] = to;
-  return to;
+  return {number, table.get()};
+}
+
+TokenMasks::Number TokenMasks::work_out_step(const Step& from, uint8_t byte) {
+  const Readings next = advance(grammar_, *known_[from.number].readings, byte);
+  return from.table[byte] = number(next) | (reaches_hole(next) ? kLeaves : 0);
 }
 
 void TokenMasks::walk(uint32_t begin, uint32_t end, std::vector<uint64_t>& bits,
@@ -66,15 +70,14 @@ void TokenMasks::walk(uint32_t begin, uint32_t end, std::vector<uint64_t>& bits,
   for (uint32_t i = begin; i < end;) {
     const TokenTrie::Node& node = trie_.nodes[i];
     const Number next = step(path_[node.depth - 1], node.byte);
-    const bool leaves = known_[next].leaves;
-    if (leaves) leaving->push_back(i);
-    if (next == kDead || leaves) {
+    if (next == kDead || (next & kLeaves) != 0) {
+      if (next != kDead) leaving->push_back(i);
       i = node.end;
       continue;
     }
-    path_[node.depth] = next;
     for (const int32_t id : trie_.tokens_at(i)) set_bit(bits, id);
     ++i;
+    if (i < node.end) path_[node.depth] = step_at(next);
   }
 }
 
@@ -82,7 +85,7 @@ const TokenMasks::LocalMask& TokenMasks::local_mask(Number holes) {
   if (!known_[holes].local) {
     auto local = std::make_unique<LocalMask>();
     local->bits.resize(word_count_);
-    path_[0] = holes;
+    path_[0] = step_at(holes);
     walk(0, trie_.node_count(), local->bits, &local->leaving);
     known_[holes].local = std::move(local);
     ++masks_;
@@ -90,16 +93,16 @@ const TokenMasks::LocalMask& TokenMasks::local_mask(Number holes) {
   return *known_[holes].local;
 }
 
-std::vector<uint64_t> TokenMasks::work_out(Number id) {
+std::vector<uint64_t> TokenMasks::work_out_mask(Number id) {
   const Readings& readings = *known_[id].readings;
   std::vector<uint64_t> bits(word_count_);
   if (!readings.single()) {
-    path_[0] = id;
+    path_[0] = step_at(id);
     walk(0, trie_.node_count(), bits, nullptr);
   } else {
     const LocalMask& local = local_mask(number(with_holes(readings)));
     bits = local.bits;
-    path_[0] = id;
+    path_[0] = step_at(id);
     for (const uint32_t first : local.leaving) {
       // The readings before the node, along the way down to it.
       std::vector<uint8_t> way(trie_.nodes[first].depth - 1);
@@ -107,7 +110,8 @@ std::vector<uint64_t> TokenMasks::work_out(Number id) {
         node = trie_.nodes[node].parent;
         way[depth - 1] = trie_.nodes[node].byte;
       }
-      for (size_t depth = 0; depth < way.size(); ++depth) path_[depth + 1] = step(path_[depth], way[depth]);
+      for (size_t depth = 0; depth < way.size(); ++depth)
+        path_[depth + 1] = step_at(step(path_[depth], way[depth]));
       walk(first, trie_.nodes[first].end, bits, nullptr);
     }
   }
@@ -121,7 +125,7 @@ std::span<const uint64_t> TokenMasks::allowed(const Readings& readings) {
   if (known_.size() > kKnownMax || masks_ > kMasksMax) forget();
   const Number id = number(readings);
   if (known_[id].mask.empty()) {
-    std::vector<uint64_t> mask = work_out(id);
+    std::vector<uint64_t> mask = work_out_mask(id);
     known_[id].mask = std::move(mask);
     ++masks_;
   }

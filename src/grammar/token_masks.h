@@ -1,7 +1,6 @@
 // Which tokens may come next in a text that follows a grammar.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -29,9 +28,11 @@ class TokenMasks {
   std::span<const uint64_t> allowed(const Readings& readings);
 
  private:
-  using Number = uint32_t;  // of readings
+  // A number for readings. In a step's table, kLeaves is added where the readings reach a hole.
+  using Number = uint32_t;
   static constexpr Number kDead = 0;
   static constexpr Number kUnknown = 0xFFFFFFFF;
+  static constexpr Number kLeaves = 0x80000000;
 
   // The mask of tokens that stay inside the place's innermost rule, and the trie's nodes where they leave it.
   struct LocalMask {
@@ -40,10 +41,14 @@ class TokenMasks {
   };
   struct Known {
     const Readings* readings;
-    bool leaves = false;                                  // reaches a hole
-    std::unique_ptr<std::array<Number, 256>> steps = {};  // made when first needed
+    std::unique_ptr<Number[]> steps = {};  // by byte; made when first needed
     std::vector<uint64_t> mask = {};
     std::unique_ptr<LocalMask> local = {};
+  };
+  // Readings along a way down the trie.
+  struct Step {
+    Number number;
+    Number* table;
   };
   struct HashReadings {
     size_t operator()(const Readings& readings) const;
@@ -51,11 +56,16 @@ class TokenMasks {
 
   void forget();
   Number number(const Readings& readings);
-  Number step(Number from, uint8_t byte);
+  Step step_at(Number number);
+  Number step(const Step& from, uint8_t byte) {
+    const Number found = from.table[byte];
+    return found != kUnknown ? found : work_out_step(from, byte);
+  }
+  Number work_out_step(const Step& from, uint8_t byte);
   // Walks the nodes [begin, end) of the trie, where `path_` has the readings before the first.
   void walk(uint32_t begin, uint32_t end, std::vector<uint64_t>& bits, std::vector<uint32_t>* leaving);
   const LocalMask& local_mask(Number holes);
-  std::vector<uint64_t> work_out(Number id);
+  std::vector<uint64_t> work_out_mask(Number id);
 
   const Grammar& grammar_;
   const TokenTrie& trie_;
@@ -63,8 +73,8 @@ class TokenMasks {
   const size_t word_count_;
   std::unordered_map<Readings, Number, HashReadings> numbers_;
   std::vector<Known> known_;
-  size_t masks_ = 0;          // made since the last forget()
-  std::vector<Number> path_;  // by depth, the readings after that many bytes
+  size_t masks_ = 0;        // made since the last forget()
+  std::vector<Step> path_;  // by depth, the readings after that many bytes
 };
 
 }  // namespace lockstep::grammar
