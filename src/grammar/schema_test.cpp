@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -221,6 +222,58 @@ TEST(Schema, RefusesByNameAndPlace) {
   std::string nested = "{}";
   for (int i = 0; i < 70; ++i) nested = R"({"items": )" + nested + "}";
   expect_refusal(nested, {"nested"});
+}
+
+// Goes as deep as it may; what is required further down is still reached.
+TEST(Schema, TheDepthLimitIsNeverADeadEnd) {
+  for (const char* start : {"a", "b", "c"}) {  // so that the limit comes at each
+    const Grammar grammar = grammar_of(fmt::format(R"({{"$ref": "#/$defs/{}", "$defs": {{
+      "a": {{"type": "array", "minItems": 1, "maxItems": 1, "items": {{"$ref": "#/$defs/b"}}}},
+      "b": {{"type": "array", "minItems": 1, "maxItems": 1, "items": {{"$ref": "#/$defs/c"}}}},
+      "c": {{"type": "array", "minItems": 2, "maxItems": 2, "items": {{"anyOf": [{{"type": "null"}},
+        {{"$ref": "#/$defs/a"}}]}}}}}}}})",
+                                                   start));
+    Matcher matcher(grammar);
+    std::string text;
+    while (text.size() < 300) {  // a tree of 2^20 leaves: the first way down and up is enough
+      const std::string_view choices = "[nul,]";
+      const auto taken = std::find_if(choices.begin(), choices.end(),
+                                      [&](char byte) { return matcher.accept(static_cast<uint8_t>(byte)); });
+      ASSERT_NE(taken, choices.end()) << text;
+      text += *taken;
+    }
+    EXPECT_GT(text.find("null"), 50u);
+  }
+}
+
+// A call is not made where what follows it could not be finished.
+TEST(Matcher, WhatFollowsACallMustFitTheDepth) {
+  GrammarBuilder builder;
+  const StateId end = builder.add_final_state();
+  const StateId before_end = builder.add_state();
+  builder.take(before_end, 'z', end);
+  StateId deep = builder.add_state();  // needs 50 calls
+  builder.take(deep, 'd', end);
+  for (int i = 0; i < 50; ++i) {
+    const StateId outer = builder.add_state();
+    builder.call(outer, deep, before_end);
+    deep = outer;
+  }
+  const StateId letter = builder.add_state();
+  builder.take(letter, "ab", end);
+  const StateId start = builder.add_state();
+  builder.take_and_call(start, '[', '[', start, before_end);
+  builder.take(start, 'x', end);
+  builder.call(start, letter, deep);
+  const Grammar grammar = builder.build(start);
+  for (const int depth : {10, 14, 15, 30}) {
+    Matcher matcher(grammar);
+    ASSERT_TRUE(matcher.accept(std::string(depth, '[')));
+    ASSERT_TRUE(Matcher(matcher).accept("x" + std::string(depth, 'z')));
+    EXPECT_EQ(matcher.accept('a'), depth <= 14) << depth;
+    if (depth > 14) continue;
+    EXPECT_TRUE(matcher.accept("bd" + std::string(50 + depth, 'z')));
+  }
 }
 
 // 2^20 ways to read the text, of which kReadingsMax are kept.
