@@ -1,7 +1,7 @@
 #include "grammar/json_rules.h"
 
+#include <algorithm>
 #include <map>
-#include <string_view>
 #include <utility>
 
 namespace lockstep::grammar {
@@ -178,6 +178,59 @@ StateId JsonRules::integer() {
 StateId JsonRules::number() {
   if (number_ == kNoState) number_ = number_rule(true);
   return number_;
+}
+
+StateId JsonRules::digits_rule(size_t count) {
+  if (digits_.empty()) digits_.push_back(builder_.add_final_state());
+  while (digits_.size() <= count) {
+    const StateId longer = builder_.add_state();
+    builder_.take(longer, '0', '9', digits_.back());
+    digits_.push_back(longer);
+  }
+  return digits_[count];
+}
+
+void JsonRules::same_length_between(StateId from, std::string_view least, std::string_view most, StateId to) {
+  const size_t tail = least.size() - 1;
+  // A bound binds after its first digit, unless its tail leaves all digits free.
+  const bool least_binds = least.find_first_not_of('0', 1) != std::string_view::npos;
+  const bool most_binds = most.find_first_not_of('9', 1) != std::string_view::npos;
+  auto bound = [&](char digit, std::string_view tail_least, std::string_view tail_most) {
+    const StateId next = builder_.add_state();
+    builder_.take(from, digit, next);
+    same_length_between(next, tail_least, tail_most, to);
+  };
+  if (least[0] == most[0] && (least_binds || most_binds)) {
+    return bound(least[0], least.substr(1), most.substr(1));
+  }
+  if (least_binds) bound(least[0], least.substr(1), std::string(tail, '9'));
+  if (most_binds) bound(most[0], std::string(tail, '0'), most.substr(1));
+  const auto first = static_cast<uint8_t>(least[0] + (least_binds ? 1 : 0));
+  const auto last = static_cast<uint8_t>(most[0] - (most_binds ? 1 : 0));
+  if (first <= last) builder_.take_and_call(from, first, last, digits_rule(tail), to);
+}
+
+void JsonRules::magnitude_between(StateId from, uint64_t least, uint64_t most, StateId to) {
+  uint64_t shortest = 0;  // of so many digits
+  for (uint64_t longest = 9; shortest <= most; longest = longest * 10 + 9) {
+    const uint64_t low = std::max(least, shortest);
+    const uint64_t high = std::min(most, longest);
+    if (low <= high) same_length_between(from, std::to_string(low), std::to_string(high), to);
+    shortest = longest + 1;
+  }
+}
+
+void JsonRules::integer_between(StateId from, int64_t least, int64_t most, StateId to) {
+  if (most >= 0) {
+    magnitude_between(from, static_cast<uint64_t>(std::max<int64_t>(least, 0)), static_cast<uint64_t>(most),
+                      to);
+  }
+  if (least < 0) {
+    const StateId negative = builder_.add_state();
+    builder_.take(from, '-', negative);
+    magnitude_between(negative, static_cast<uint64_t>(std::max<int64_t>(-most, 1)),
+                      static_cast<uint64_t>(-least), to);
+  }
 }
 
 void JsonRules::array(StateId from, StateId item, Count items, StateId to) {

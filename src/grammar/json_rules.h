@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "grammar/grammar.h"
@@ -15,6 +16,8 @@ struct Count {
   uint32_t least = 0;
   std::optional<uint32_t> most;  // none: without end
 };
+
+inline constexpr int64_t kIntegerMax = 999'999'999'999'999'999;  // 18 digits
 
 // What the rules leave out of RFC 8259, so that a text stays short and every reader takes it: white space is
 // one space, or one line break with up to 32 spaces or tabs, and stands after `{`, `[`, `,` and `:` and
@@ -35,6 +38,8 @@ class JsonRules {
 
   // The part of a string after its opening quote, with so many characters (code points).
   void string_rest(StateId from, Count characters, StateId to);
+  // An integer from `least` to `most`, both of at most 18 digits and least <= most.
+  void integer_between(StateId from, int64_t least, int64_t most, StateId to);
   // An array whose items are the texts of a rule.
   void array(StateId from, StateId item, Count items, StateId to);
   // An object of any names whose values are the texts of a rule.
@@ -51,9 +56,13 @@ class JsonRules {
   const CharacterRules& characters();
   void digits(StateId from, int count, StateId to);
   StateId number_rule(bool fraction);
+  StateId digits_rule(size_t count);  // exactly so many
+  void magnitude_between(StateId from, uint64_t least, uint64_t most, StateId to);
+  void same_length_between(StateId from, std::string_view least, std::string_view most, StateId to);
 
   GrammarBuilder& builder_;
   std::optional<CharacterRules> characters_;
+  std::vector<StateId> digits_;  // by count
   StateId white_space_ = kNoState;
   StateId string_ = kNoState;
   StateId integer_ = kNoState;

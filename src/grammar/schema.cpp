@@ -26,6 +26,7 @@ constexpr std::array kAnnotations = {"title",      "description", "default",   "
 constexpr std::array kObjectKeywords = {"properties", "required", "additionalProperties"};
 constexpr std::array kArrayKeywords = {"items", "minItems", "maxItems"};
 constexpr std::array kStringKeywords = {"minLength", "maxLength"};
+constexpr std::array kNumberKeywords = {"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"};
 constexpr std::array kTypes = {"object", "array", "string", "number", "integer", "boolean", "null"};
 constexpr const char* kTaken =
     "type, properties, required, additionalProperties, items, minItems, maxItems, minLength, maxLength, "
@@ -145,7 +146,7 @@ class SchemaCompiler {
       const std::string& keyword = item.key();
       const bool known = has(kAnnotations, keyword) || has(kAlone, keyword) || keyword == "type" ||
                          has(kObjectKeywords, keyword) || has(kArrayKeywords, keyword) ||
-                         has(kStringKeywords, keyword);
+                         has(kStringKeywords, keyword) || has(kNumberKeywords, keyword);
       if (!known) {
         refuse(place, "has the keyword '{}', which is not supported: {} are", printable(keyword), kTaken);
       }
@@ -175,6 +176,7 @@ class SchemaCompiler {
       if (has_any(schema, kObjectKeywords)) return {"object"};
       if (has_any(schema, kArrayKeywords)) return {"array"};
       if (has_any(schema, kStringKeywords)) return {"string"};
+      if (has_any(schema, kNumberKeywords)) return {"number"};
       return {};
     }
     std::vector<std::string> types;
@@ -210,8 +212,8 @@ class SchemaCompiler {
     if (type == "object") return object(schema, place, from, to);
     if (type == "array") return array(schema, place, from, to);
     if (type == "string") return string(schema, place, from, to);
-    if (type == "number") return builder_.call(from, rules_.number(), to);
-    if (type == "integer") return builder_.call(from, rules_.integer(), to);
+    if (type == "number") return number(schema, place, from, to);
+    if (type == "integer") return integer(schema, place, from, to);
     if (type == "boolean") return rules_.one_of(from, {"true", "false"}, to);
     rules_.one_of(from, {"null"}, to);
   }
@@ -235,6 +237,49 @@ class SchemaCompiler {
     const StateId rest = builder_.add_state();
     builder_.take(from, '"', rest);
     rules_.string_rest(rest, count(schema, place, "minLength", "maxLength"), to);
+  }
+
+  void number(const Json& schema, const std::string& place, StateId from, StateId to) {
+    for (const char* keyword : kNumberKeywords) {
+      if (schema.contains(keyword))
+        refuse(place, "has a {}, which is supported for type integer alone", keyword);
+    }
+    builder_.call(from, rules_.number(), to);
+  }
+
+  // The last integer within the bound, at most kIntegerMax + 1 away from 0.
+  static std::optional<int64_t> integer_bound(const Json& schema, const std::string& place,
+                                              const char* keyword, bool upper, bool exclusive) {
+    const Json* bound = find(schema, keyword);
+    if (bound == nullptr) return std::nullopt;
+    if (!bound->is_number()) refuse(place, "has a {} that is no number", keyword);
+    constexpr int64_t kFar = kIntegerMax + 1;
+    const auto number = bound->get<double>();
+    if (number >= static_cast<double>(kFar)) {
+      const bool exact = bound->is_number_integer() && bound->get<uint64_t>() < static_cast<uint64_t>(kFar);
+      if (!exact) return kFar;
+    }
+    if (number <= -static_cast<double>(kFar)) {
+      const bool exact = bound->is_number_integer() && bound->get<int64_t>() > -kFar;
+      if (!exact) return -kFar;
+    }
+    const double rounded = upper ? std::floor(number) : std::ceil(number);
+    const bool whole = bound->is_number_integer() || rounded == number;
+    const auto integer = bound->is_number_integer() ? bound->get<int64_t>() : static_cast<int64_t>(rounded);
+    return exclusive && whole ? integer + (upper ? -1 : 1) : integer;
+  }
+
+  void integer(const Json& schema, const std::string& place, StateId from, StateId to) {
+    if (!has_any(schema, kNumberKeywords)) return builder_.call(from, rules_.integer(), to);
+    const int64_t least =
+        std::max({-kIntegerMax, integer_bound(schema, place, "minimum", false, false).value_or(-kIntegerMax),
+                  integer_bound(schema, place, "exclusiveMinimum", false, true).value_or(-kIntegerMax)});
+    const int64_t most =
+        std::min({kIntegerMax, integer_bound(schema, place, "maximum", true, false).value_or(kIntegerMax),
+                  integer_bound(schema, place, "exclusiveMaximum", true, true).value_or(kIntegerMax)});
+    if (least > most)
+      refuse(place, "has bounds with no integer of at most 18 digits between its minimum and its maximum");
+    rules_.integer_between(from, least, most, to);
   }
 
   // A rule for a schema that stands below `schema`; any value where the keyword is missing.

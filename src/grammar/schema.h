@@ -19,9 +19,9 @@ nlohmann::ordered_json read_schema(std::string_view text);
 // Every text of the grammar is JSON, in the form that json_rules.h says, and satisfies the schema; an object
 // has its properties in the schema's order and no others. Taken are type (one or several), properties,
 // required, additionalProperties (any value or a schema only beside no properties), items, minItems,
-// maxItems, minLength, maxLength, enum, const, anyOf, allOf with one member, and $ref to a place in the same
-// schema, recursive ones too. Without a type, it follows from the keywords. Annotations such as description
-// are passed over.
+// maxItems, minLength, maxLength, the two minimums and maximums of an integer, enum, const, anyOf, allOf with
+// one member, and $ref to a place in the same schema, recursive ones too. Without a type, it follows from the
+// keywords. Annotations such as description are passed over.
 // Throws a user's error that names the keyword and its place for everything else, for a schema that no finite
 // text satisfies, and for one that needs more than kStatesMax states.
 Grammar schema_grammar(const nlohmann::ordered_json& schema);
