@@ -14,6 +14,7 @@ MAY_INCLUDE = {
     "machine": ["base"],
     "numerics": ["base"],
     "text": ["base"],
+    "grammar": ["base"],
     "store": ["base"],
     "import": ["base", "numerics"],
     "graph": ["base", "numerics"],

@@ -1,0 +1,32 @@
+// Grammars of the JSON texts that satisfy a JSON Schema.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "grammar/grammar.h"
+
+namespace lockstep::grammar {
+
+inline constexpr size_t kSchemaBytesMax = 262144;
+inline constexpr uint32_t kSchemaKeysMax = 10000;
+inline constexpr uint32_t kSchemaNestingMax = 64;
+
+// Reads a schema with its properties in their order. Throws a user's error for what is no JSON, larger than
+// kSchemaBytesMax, of more than kSchemaKeysMax keys or nested deeper than kSchemaNestingMax.
+nlohmann::ordered_json read_schema(std::string_view text);
+
+// Every text of the grammar is JSON, in the form that json_rules.h says, and satisfies the schema; an object
+// has its properties in the schema's order and no others. Taken are type (one or several), properties,
+// required, additionalProperties (any value or a schema only beside no properties), items, minItems,
+// maxItems, minLength, maxLength, the two minimums and maximums of an integer, enum, const, anyOf, allOf with
+// one member, and $ref to a place in the same schema, recursive ones too. Without a type, it follows from the
+// keywords. Annotations such as description are passed over.
+// Throws a user's error that names the keyword and its place for everything else, for a schema that no finite
+// text satisfies, and for one that needs more than kStatesMax states.
+Grammar schema_grammar(const nlohmann::ordered_json& schema);
+
+// Any JSON object: what JSON mode gives.
+Grammar json_object_grammar();
+
+}  // namespace lockstep::grammar

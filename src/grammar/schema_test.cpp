@@ -1,0 +1,321 @@
+#include "grammar/schema.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "grammar/matcher.h"
+
+namespace lockstep::grammar {
+namespace {
+
+bool takes(const Grammar& grammar, std::string_view text) {
+  Matcher matcher(grammar);
+  return matcher.accept(text) && matcher.can_finish();
+}
+
+Grammar grammar_of(std::string_view schema) {
+  return schema_grammar(read_schema(schema));
+}
+
+bool takes(std::string_view schema, std::string_view text) {
+  return takes(grammar_of(schema), text);
+}
+
+// The schema is refused in a sentence with these words.
+void expect_refusal(std::string_view schema, const std::vector<std::string>& words) {
+  try {
+    grammar_of(schema);
+    ADD_FAILURE() << "taken: " << schema;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::User);
+    for (const std::string& word : words) {
+      EXPECT_NE(std::string_view(error.what()).find(word), std::string_view::npos) << error.what();
+    }
+  }
+}
+
+TEST(JsonObject, TakesObjects) {
+  const Grammar grammar = json_object_grammar();
+  for (const char* text :
+       {R"({})", R"({"a":1})", R"({"a": [1, -2.5e+10, true, false, null, "x"], "b": {}})",
+        "{\n  \"a\": [\n    []\n  ]\n}", R"({"":"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00 é€😀"})",
+        R"({"a":0,"b":-0,"c":0.1,"d":1E-7})"}) {
+    EXPECT_TRUE(takes(grammar, text)) << text;
+    EXPECT_TRUE(nlohmann::json::accept(std::string_view(text))) << text;
+  }
+}
+
+TEST(JsonObject, RefusesTheRest) {
+  const Grammar grammar = json_object_grammar();
+  for (const char* text : {"",
+                           "1",
+                           "[]",
+                           "null",
+                           " {}",
+                           "{} ",
+                           "{",
+                           "{,}",
+                           R"({"a"})",
+                           R"({"a":})",
+                           R"({"a":1,})",
+                           R"({a:1})",
+                           R"({"a":01})",
+                           R"({"a":1.})",
+                           R"({"a":.5})",
+                           R"({"a":1e})",
+                           R"({"a":1e999})",
+                           R"({"a":+1})",
+                           R"({"a":"\x"})",
+                           R"({"a":"\ud83d"})",
+                           R"({"a":"\ude00"})",
+                           R"({"a":"\ud83dx"})",
+                           "{\"a\":\"\n\"}",
+                           R"({"a":tru})",
+                           R"({"a":[1,]})",
+                           R"({"a":[,1]})",
+                           R"({"a":1}})",
+                           "{\"a\":\"\xC0\x80\"}",
+                           "{\"a\":\"\xED\xA0\x80\"}",
+                           "{\"a\":\"\xF4\x90\x80\x80\"}",
+                           "{\"a\":\"\xFF\"}",
+                           "{\"a\":\"\xC3\"}"}) {
+    EXPECT_FALSE(takes(grammar, text)) << text;
+  }
+}
+
+TEST(JsonObject, NestingIsBoundedAndNeverADeadEnd) {
+  const Grammar grammar = json_object_grammar();
+  Matcher matcher(grammar);
+  ASSERT_TRUE(matcher.accept("{\"a\":"));
+  size_t depth = 0;
+  while (matcher.accept("[")) ++depth;
+  EXPECT_GE(depth, 55u);
+  EXPECT_LE(depth, size_t{kDepthMax});
+  EXPECT_TRUE(matcher.accept(std::string(depth, ']') + "}"));
+  EXPECT_TRUE(matcher.can_finish());
+}
+
+TEST(Schema, Object) {
+  const Grammar grammar = grammar_of(R"({"type": "object", "additionalProperties": false,
+    "properties": {"b": {"type": "integer"}, "a": {"type": "string"}, "c": {"type": "null"}, "q\"é": true},
+    "required": ["a"]})");
+  for (const char* text : {R"({"a":"x"})", R"({"b": 1, "a": "x"})", R"({"a":"","c":null})",
+                           R"({"b":-1,"a":"","c":null,"q\"é":[{}]})", R"({"a":"","q\"é":1})"}) {
+    EXPECT_TRUE(takes(grammar, text)) << text;
+  }
+  for (const char* text :
+       {R"({})", R"({"b":1})", R"({"a":"","b":1})", R"({"a":1})", R"({"a":"","d":1})", R"({"b":1.5,"a":""})",
+        R"({"b":1,"b":1,"a":""})", R"({,"a":""})", R"({"b":1,,"a":""})", R"({"a":"",})"}) {
+    EXPECT_FALSE(takes(grammar, text)) << text;
+  }
+}
+
+TEST(Schema, ObjectsWithoutProperties) {
+  EXPECT_TRUE(takes(R"({"type": "object", "additionalProperties": false})", "{}"));
+  EXPECT_FALSE(takes(R"({"type": "object", "additionalProperties": false})", R"({"a":1})"));
+  EXPECT_TRUE(takes(R"({"type": "object"})", R"({"a":1})"));
+  EXPECT_FALSE(takes(R"({"type": "object", "properties": {}})", R"({"a":1})"));
+  const Grammar map = grammar_of(R"({"type": "object", "additionalProperties": {"type": "boolean"}})");
+  EXPECT_TRUE(takes(map, R"({"a": true, "b": false})"));
+  EXPECT_FALSE(takes(map, R"({"a": 1})"));
+}
+
+TEST(Schema, Array) {
+  const char* between = R"({"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 3})";
+  EXPECT_FALSE(takes(between, "[]"));
+  EXPECT_FALSE(takes(between, "[1]"));
+  EXPECT_TRUE(takes(between, "[1,2]"));
+  EXPECT_TRUE(takes(between, "[1, 2, 3]"));
+  EXPECT_FALSE(takes(between, "[1,2,3,4]"));
+  EXPECT_FALSE(takes(between, "[1,\"\"]"));
+  const char* least = R"({"type": "array", "items": {"type": "integer"}, "minItems": 1})";
+  EXPECT_FALSE(takes(least, "[]"));
+  EXPECT_TRUE(takes(least, "[1,2,3,4,5]"));
+  EXPECT_TRUE(takes(R"({"type": "array", "maxItems": 0})", "[]"));
+  EXPECT_FALSE(takes(R"({"type": "array", "maxItems": 0})", "[1]"));
+  EXPECT_TRUE(takes(R"({"type": "array"})", "[[{}], 1]"));
+}
+
+TEST(Schema, StringLengthsCountCodePoints) {
+  const char* schema = R"({"type": "string", "minLength": 1, "maxLength": 3})";
+  for (const char* text :
+       {R"("a")", R"("abc")", R"("é€😀")", R"("\n\u00e9\ud83d\ude00")", R"("\ud83d\ude00\ud83d\ude00x")"}) {
+    EXPECT_TRUE(takes(schema, text)) << text;
+  }
+  for (const char* text : {R"("")", R"("abcd")", R"("é€😀x")", R"("abc\n")"}) {
+    EXPECT_FALSE(takes(schema, text)) << text;
+  }
+  EXPECT_TRUE(takes(R"({"type": "string", "minLength": 2})", R"("abcdef")"));
+  EXPECT_TRUE(takes(R"({"type": "string", "maxLength": 0})", R"("")"));
+}
+
+TEST(Schema, EnumAndConst) {
+  const Grammar grammar = grammar_of(R"({"enum": ["a", "ab", 1, 12, null, [1, {"x": "é"}]]})");
+  for (const char* text : {R"("a")", R"("ab")", "1", "12", "null", R"([1,{"x":"é"}])"}) {
+    EXPECT_TRUE(takes(grammar, text)) << text;
+  }
+  for (const char* text : {R"("b")", R"("abc")", "2", "122", "true"})
+    EXPECT_FALSE(takes(grammar, text)) << text;
+  EXPECT_TRUE(takes(R"({"const": "x"})", R"("x")"));
+  EXPECT_TRUE(takes(R"({"type": "integer", "enum": ["a", 1, 2.5]})", "1"));
+  EXPECT_FALSE(takes(R"({"type": "integer", "enum": ["a", 1, 2.5]})", "2.5"));
+  EXPECT_FALSE(takes(R"({"type": "integer", "enum": ["a", 1, 2.5]})", R"("a")"));
+}
+
+TEST(Schema, TypesAndAnyOf) {
+  EXPECT_TRUE(takes(R"({"type": ["string", "null"]})", "null"));
+  EXPECT_TRUE(takes(R"({"type": ["string", "null"]})", R"("x")"));
+  EXPECT_FALSE(takes(R"({"type": ["string", "null"]})", "1"));
+  EXPECT_TRUE(takes(R"({"type": "number"})", "-12.5e3"));
+  EXPECT_FALSE(takes(R"({"type": "integer"})", "12.5"));
+  EXPECT_TRUE(takes("{}", R"({"a":[1]})"));
+  EXPECT_TRUE(takes("true", "false"));
+  // Two objects that begin alike.
+  const Grammar grammar = grammar_of(R"({"anyOf": [
+    {"type": "object", "properties": {"k": {"const": "a"}, "n": {"type": "integer"}}, "required": ["k", "n"]},
+    {"type": "object", "properties": {"k": {"type": "string"}, "t": {"type": "string"}}, "required": ["k"]}]})");
+  EXPECT_TRUE(takes(grammar, R"({"k": "a", "n": 1})"));
+  EXPECT_TRUE(takes(grammar, R"({"k": "a", "t": ""})"));
+  EXPECT_TRUE(takes(grammar, R"({"k": "b"})"));
+  EXPECT_FALSE(takes(grammar, R"({"k": "b", "n": 1})"));
+}
+
+TEST(Schema, IntegerBounds) {
+  for (int least = -120; least <= 120; least += 7) {
+    for (int most = least; most <= 1200; most += 1 + (most - least) / 2) {
+      const Grammar grammar =
+          grammar_of(fmt::format(R"({{"type": "integer", "minimum": {}, "maximum": {}}})", least, most));
+      for (int value = -130; value <= 1300; value += 1 + (value > 130 ? 7 : 0)) {
+        ASSERT_EQ(takes(grammar, std::to_string(value)), least <= value && value <= most)
+            << least << " " << value << " " << most;
+      }
+      ASSERT_FALSE(takes(grammar, "007"));
+    }
+  }
+  EXPECT_TRUE(takes(R"({"type": "integer", "minimum": 5})", "999999999999999999"));
+  EXPECT_FALSE(takes(R"({"type": "integer", "minimum": 5})", "4"));
+  EXPECT_TRUE(takes(R"({"type": "integer", "exclusiveMaximum": 5})", "-999999999999999999"));
+  EXPECT_FALSE(takes(R"({"type": "integer", "exclusiveMaximum": 5})", "5"));
+  EXPECT_TRUE(takes(R"({"type": "integer", "exclusiveMaximum": 5.5})", "5"));
+  EXPECT_FALSE(takes(R"({"type": "integer", "exclusiveMinimum": 0})", "0"));
+  EXPECT_FALSE(takes(R"({"type": "integer", "minimum": 0.5})", "0"));
+  EXPECT_TRUE(takes(R"({"type": "integer", "maximum": 1e300})", "7"));
+  expect_refusal(R"({"type": "integer", "minimum": 2, "maximum": 1})", {"minimum", "maximum"});
+  expect_refusal(R"({"type": "integer", "minimum": 2e18})", {"minimum"});
+  expect_refusal(R"({"type": "integer", "maximum": -18446744073709551615})", {"maximum"});
+  expect_refusal(R"({"type": "integer", "minimum": 18446744073709551615})", {"minimum"});
+  const char* last = R"({"type": "integer", "exclusiveMaximum": 999999999999999999})";
+  EXPECT_TRUE(takes(last, "999999999999999998"));
+  EXPECT_FALSE(takes(last, "999999999999999999"));
+  expect_refusal(R"({"type": "integer", "minimum": "2"})", {"minimum"});
+}
+
+TEST(Schema, References) {
+  const Grammar list = grammar_of(R"({"$ref": "#/$defs/node", "$defs": {"node": {"type": "object",
+    "properties": {"value": {"type": "integer"}, "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}},
+    "required": ["value", "next"], "additionalProperties": false}}})");
+  EXPECT_TRUE(takes(list, R"({"value": 1, "next": {"value": 2, "next": null}})"));
+  EXPECT_FALSE(takes(list, R"({"value": 1})"));
+  const Grammar tree = grammar_of(R"({"type": "object", "properties": {"children": {"type": "array", "items":
+    {"$ref": "#"}}}, "required": ["children"], "additionalProperties": false})");
+  EXPECT_TRUE(takes(tree, R"({"children": [{"children": []}, {"children": [{"children": []}]}]})"));
+  EXPECT_TRUE(takes(R"({"anyOf": [{"$ref": "#"}, {"type": "null"}]})", "null"));
+  EXPECT_TRUE(takes(R"({"allOf": [{"$ref": "#/$defs/a~1b"}], "$defs": {"a/b": {"const": 1}}})", "1"));
+}
+
+TEST(Schema, RefusesByNameAndPlace) {
+  expect_refusal(R"({"type": "object", "properties": {"a": {"type": "string", "pattern": "x"}}})",
+                 {"'#/properties/a'", "'pattern'"});
+  expect_refusal(R"({"anyOf": [{}, {"type": "number", "minimum": 1}]})", {"'#/anyOf/1'", "minimum"});
+  expect_refusal(R"({"oneOf": [{}]})", {"'oneOf'"});
+  expect_refusal(R"({"anyOf": [{}], "type": "string"})", {"'type' beside 'anyOf'"});
+  expect_refusal(R"({"$ref": "#/$defs/none"})", {"#/$defs/none"});
+  expect_refusal(R"({"$ref": "http://x/y"})", {"http://x/y"});
+  expect_refusal(R"({"type": "object", "required": ["a"]})", {"'a'"});
+  expect_refusal(R"({"properties": {"a": {}}, "additionalProperties": true})", {"additionalProperties"});
+  expect_refusal(R"({"type": "text"})", {"type"});
+  expect_refusal(R"({"type": "array", "minItems": 3, "maxItems": 2})", {"maxItems"});
+  expect_refusal(R"({"type": "array", "minItems": -1})", {"minItems"});
+  expect_refusal(R"({"type": "string", "maxLength": 65536})", {"too large"});
+  expect_refusal(R"({"enum": []})", {"enum"});
+  expect_refusal(R"({"properties": {"a": false}})", {"#/properties/a"});
+  expect_refusal("[]", {"object"});
+  expect_refusal("{", {"JSON"});
+  expect_refusal(R"({"$ref": "#"})", {"no finite text"});
+  expect_refusal(R"({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]})",
+                 {"no finite text"});
+  expect_refusal(std::string(kSchemaBytesMax + 1, ' '), {"bytes"});
+  std::string nested = "{}";
+  for (int i = 0; i < 70; ++i) nested = R"({"items": )" + nested + "}";
+  expect_refusal(nested, {"nested"});
+}
+
+// Goes as deep as it may; what is required further down is still reached.
+TEST(Schema, TheDepthLimitIsNeverADeadEnd) {
+  for (const char* start : {"a", "b", "c"}) {  // so that the limit comes at each
+    const Grammar grammar = grammar_of(fmt::format(R"({{"$ref": "#/$defs/{}", "$defs": {{
+      "a": {{"type": "array", "minItems": 1, "maxItems": 1, "items": {{"$ref": "#/$defs/b"}}}},
+      "b": {{"type": "array", "minItems": 1, "maxItems": 1, "items": {{"$ref": "#/$defs/c"}}}},
+      "c": {{"type": "array", "minItems": 2, "maxItems": 2, "items": {{"anyOf": [{{"type": "null"}},
+        {{"$ref": "#/$defs/a"}}]}}}}}}}})",
+                                                   start));
+    Matcher matcher(grammar);
+    std::string text;
+    while (text.size() < 300) {  // a tree of 2^20 leaves: the first way down and up is enough
+      const std::string_view choices = "[nul,]";
+      const auto taken = std::find_if(choices.begin(), choices.end(),
+                                      [&](char byte) { return matcher.accept(static_cast<uint8_t>(byte)); });
+      ASSERT_NE(taken, choices.end()) << text;
+      text += *taken;
+    }
+    EXPECT_GT(text.find("null"), 50u);
+  }
+}
+
+// A call is not made where what follows it could not be finished.
+TEST(Matcher, WhatFollowsACallMustFitTheDepth) {
+  GrammarBuilder builder;
+  const StateId end = builder.add_final_state();
+  const StateId before_end = builder.add_state();
+  builder.take(before_end, 'z', end);
+  StateId deep = builder.add_state();  // needs 50 calls
+  builder.take(deep, 'd', end);
+  for (int i = 0; i < 50; ++i) {
+    const StateId outer = builder.add_state();
+    builder.call(outer, deep, before_end);
+    deep = outer;
+  }
+  const StateId letter = builder.add_state();
+  builder.take(letter, "ab", end);
+  const StateId start = builder.add_state();
+  builder.take_and_call(start, '[', '[', start, before_end);
+  builder.take(start, 'x', end);
+  builder.call(start, letter, deep);
+  const Grammar grammar = builder.build(start);
+  for (const int depth : {10, 14, 15, 30}) {
+    Matcher matcher(grammar);
+    ASSERT_TRUE(matcher.accept(std::string(depth, '[')));
+    ASSERT_TRUE(Matcher(matcher).accept("x" + std::string(depth, 'z')));
+    EXPECT_EQ(matcher.accept('a'), depth <= 14) << depth;
+    if (depth > 14) continue;
+    EXPECT_TRUE(matcher.accept("bd" + std::string(50 + depth, 'z')));
+  }
+}
+
+// 2^20 ways to read the text, of which kReadingsMax are kept.
+TEST(Schema, AmbiguityIsBounded) {
+  const Grammar grammar = grammar_of(R"({"anyOf": [{"const": 1},
+    {"type": "array", "items": {"$ref": "#"}, "maxItems": 1}, {"type": "array", "items": {"$ref": "#"}}]})");
+  Matcher matcher(grammar);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(matcher.accept("["));
+  EXPECT_LE(matcher.readings().words.size(), kReadingsMax * (kDepthMax + 2));
+  ASSERT_TRUE(matcher.accept("1" + std::string(20, ']')));
+  EXPECT_TRUE(matcher.can_finish());
+}
+
+}  // namespace
+}  // namespace lockstep::grammar

@@ -1,0 +1,80 @@
+// Which tokens may come next in a text that follows a grammar.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "grammar/grammar.h"
+#include "grammar/matcher.h"
+#include "grammar/token_trie.h"
+
+namespace lockstep::grammar {
+
+// Masks of one grammar, with what was worked out kept for the next: the readings met so far are numbered and
+// their steps by byte kept in tables (a deterministic automaton made as it is needed). What is kept is
+// bounded and has no influence on a mask. Used by one thread.
+class TokenMasks {
+ public:
+  // `end_tokens`: the ids that end a text. Grammar and trie must outlive the masks. Throws a user's error for
+  // an end token outside the vocabulary.
+  TokenMasks(const Grammar& grammar, const TokenTrie& trie, std::vector<int32_t> end_tokens);
+
+  // Bit id % 64 of word id / 64 says that token `id` may come next: an end token exactly where the text may
+  // end, another where its bytes lead on. At least one bit is set for a vocabulary that has a token for every
+  // byte. Valid until the next call.
+  std::span<const uint64_t> allowed(const Readings& readings);
+
+ private:
+  // A number for readings. In a step's table, kLeaves is added where the readings reach a hole.
+  using Number = uint32_t;
+  static constexpr Number kDead = 0;
+  static constexpr Number kUnknown = 0xFFFFFFFF;
+  static constexpr Number kLeaves = 0x80000000;
+
+  // The mask of tokens that stay inside the place's innermost rule, and the trie's nodes where they leave it.
+  struct LocalMask {
+    std::vector<uint64_t> bits;
+    std::vector<uint32_t> leaving;
+  };
+  struct Known {
+    const Readings* readings;
+    std::unique_ptr<Number[]> steps = {};  // by byte; made when first needed
+    std::vector<uint64_t> mask = {};
+    std::unique_ptr<LocalMask> local = {};
+  };
+  // Readings along a way down the trie.
+  struct Step {
+    Number number;
+    Number* table;
+  };
+  struct HashReadings {
+    size_t operator()(const Readings& readings) const;
+  };
+
+  void forget();
+  Number number(const Readings& readings);
+  Step step_at(Number number);
+  Number step(const Step& from, uint8_t byte) {
+    const Number found = from.table[byte];
+    return found != kUnknown ? found : work_out_step(from, byte);
+  }
+  Number work_out_step(const Step& from, uint8_t byte);
+  // Walks the nodes [begin, end) of the trie, where `path_` has the readings before the first.
+  void walk(uint32_t begin, uint32_t end, std::vector<uint64_t>& bits, std::vector<uint32_t>* leaving);
+  const LocalMask& local_mask(Number holes);
+  std::vector<uint64_t> work_out_mask(Number id);
+
+  const Grammar& grammar_;
+  const TokenTrie& trie_;
+  const std::vector<int32_t> end_tokens_;
+  const size_t word_count_;
+  std::unordered_map<Readings, Number, HashReadings> numbers_;
+  std::vector<Known> known_;
+  size_t masks_ = 0;        // made since the last forget()
+  std::vector<Step> path_;  // by depth, the readings after that many bytes
+};
+
+}  // namespace lockstep::grammar
