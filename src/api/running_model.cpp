@@ -70,7 +70,8 @@ engine::BatchOptions load_on_host(RunningModel& model, const lockstep_load_optio
   return batch;
 }
 
-// Simulated chips as the target. They run a row at a time, so that a guess would cost what it might save.
+// Simulated chips as the target. Their simulator takes as long for eight rows at once as for eight steps, so
+// that a guess would cost what it might save.
 engine::BatchOptions load_on_chips(RunningModel& model, const lockstep_load_options& options) {
   if (options.cache_dir != nullptr || options.draft_model != nullptr) {
     user_error("{}: a chip keeps its state and makes no guesses; leave out {}", options.machine,

@@ -100,17 +100,22 @@ TEST_F(EngineTest, StopsBeforeAStopString) {
   EXPECT_EQ(text, all.substr(0, all.find(stop)));
 }
 
+// The last event; all events' log-probabilities are added to `told`.
+Event last_event(engine::Ticket& ticket, std::vector<engine::TokenLogprob>& told) {
+  while (true) {
+    const Event event = ticket.poll(std::chrono::milliseconds(10000)).value();
+    told.insert(told.end(), event.logprobs.begin(), event.logprobs.end());
+    if (event.finished) return event;
+  }
+}
+
 TEST_F(EngineTest, TellsLogProbabilitiesOfTheRawLogits) {
   Request r = request(6);
   r.top_logprobs = 3;
   r.sampling.temperature = 1.5f;
   const auto ticket = engine_.submit(r);
   std::vector<engine::TokenLogprob> told;
-  Event event;
-  do {
-    event = ticket->poll(std::chrono::milliseconds(10000)).value();
-    told.insert(told.end(), event.logprobs.begin(), event.logprobs.end());
-  } while (!event.finished);
+  const Event event = last_event(*ticket, told);
   ASSERT_EQ(told.size(), 6u);
   std::vector<int32_t> tokens = r.prompt;
   tokens.insert(tokens.end(), event.tokens.begin(), event.tokens.end());
@@ -148,11 +153,7 @@ TEST_F(EngineTest, AStopStringsTokensHaveNoLogProbabilities) {
     const auto shown = static_cast<size_t>(all.find(r.stop[0]));
     const auto ticket = engine_.submit(r);
     std::vector<engine::TokenLogprob> told;
-    Event event;
-    do {
-      event = ticket->poll(std::chrono::milliseconds(10000)).value();
-      told.insert(told.end(), event.logprobs.begin(), event.logprobs.end());
-    } while (!event.finished);
+    const Event event = last_event(*ticket, told);
     EXPECT_EQ(event.reason, FinishReason::Stop);
     const auto begun = std::count_if(begins.begin(), begins.end(), [&](size_t at) { return at < shown; });
     EXPECT_EQ(told.size(), static_cast<size_t>(begun)) << "stops at '" << r.stop[0] << "' of '" << all << "'";

@@ -748,13 +748,6 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
         std::max(from, value.kind == Value::Kind::Alu ? value.ready
                                                       : earliest_arrival(value) + machine_.latency.vxm_entry);
   }
-  // The same, with nothing before a cycle.
-  const auto place_from = [&](Cycle cycle, const std::array<Operand, 3>& again) {
-    const Cycle before = std::exchange(not_before_, std::max(not_before_, cycle));
-    const Term result = place_op(free_alus, op, again, std::move(stored), copies, bytes, fixed, free_from);
-    not_before_ = before;
-    return result;
-  };
   if (const int rival = never_together(operands); rival >= 0) {
     std::array<Operand, 3> others = operands;
     Operand& moved = others[static_cast<size_t>(rival)];
@@ -763,8 +756,15 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
         not_before_, std::max(not_before_, from - static_cast<Cycle>(machine_.latency.vxm_operation)));
     moved = this->op(LpuOp::Move, moved);
     not_before_ = before;
-    return place_from(before, others);
+    return place_op(free_alus, op, others, std::move(stored), copies, bytes, fixed, free_from);
   }
+  // The same, with nothing before a cycle.
+  const auto place_from = [&](Cycle cycle) {
+    const Cycle before = std::exchange(not_before_, std::max(not_before_, cycle));
+    const Term result = place_op(free_alus, op, operands, std::move(stored), copies, bytes, fixed, free_from);
+    not_before_ = before;
+    return result;
+  };
   CycleSet& closed = closed_[latency];
   for (Cycle cycle = closed.next_absent(from); cycle < from + kSearchMax_cycles;
        cycle = closed.next_absent(cycle + 1)) {
@@ -772,7 +772,7 @@ Term ChipScheduler::place_op(uint32_t free_alus, LpuOp op, const std::array<Oper
       if (operand.term == nullptr || operand.term->kind != Value::Kind::Alu) continue;
       while (operand.term->kind == Value::Kind::Alu && cycle > operand.term->limit) extend(*operand.term);
       // In memory now: its way to the VXM is another.
-      if (operand.term->kind != Value::Kind::Alu) return place_from(cycle, operands);
+      if (operand.term->kind != Value::Kind::Alu) return place_from(cycle);
       cycle = std::max(cycle, operand.term->ready);
     }
     // The ALU that can keep the result longest.

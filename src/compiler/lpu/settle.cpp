@@ -31,21 +31,17 @@ uint32_t choose_tensor_parallel(const graph::Graph& graph, const machine::Machin
                                 LpuOptions options) {
   uint32_t best = 0;
   uint64_t least = 0;
-  std::vector<uint32_t> fitting;
-  std::map<uint32_t, uint64_t> chips;
+  std::map<uint32_t, uint64_t> fitting;  // how many chips each takes
   for (uint32_t parts = 1; parts <= machine.geometry.links; ++parts) {
     if (!can_share(graph, parts) || options.chips % parts != 0) continue;
     try {
-      const auto shares = share_out(graph, machine, options.chips, parts, options.context);
-      fitting.push_back(parts);
-      chips[parts] = shares[0].chips();
+      fitting[parts] = share_out(graph, machine, options.chips, parts, options.context)[0].chips();
     } catch (const Error& refused) {
       if (refused.kind() != ErrorKind::User) throw;
     }
   }
   if (fitting.empty()) return 1;  // which is refused for the clearest of reasons
-  for (const uint32_t parts : fitting) {
-    uint64_t cost = chips[parts];
+  for (auto [parts, cost] : fitting) {
     if (options.chips > 1 && fitting.size() > 1) {
       options.tensor_parallel = parts;
       options.rows = 1;
@@ -60,7 +56,7 @@ uint32_t choose_tensor_parallel(const graph::Graph& graph, const machine::Machin
     best = parts;
     least = cost;
   }
-  return best == 0 ? fitting[0] : best;
+  return best == 0 ? fitting.begin()->first : best;
 }
 
 // Whether the chips have room for a context.
