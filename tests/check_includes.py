@@ -23,7 +23,8 @@ MAY_INCLUDE = {
     "compiler": ["base", "numerics", "graph", "machine", "program"],
     "targets": ["base", "machine", "numerics", "program"],
     "engine": ["base", "numerics", "text", "program", "targets"],
-    "server": ["base", "engine", "text", "store"],
+    "constrain": ["base", "engine", "grammar", "text"],
+    "server": ["base", "constrain", "engine", "grammar", "text", "store"],
     "api": None,  # None: everything
     "cli": None,
 }

@@ -7,6 +7,9 @@
 
 namespace lockstep::engine {
 
+// What is forced is as likely as what continues so long a match.
+constexpr uint32_t kForcedMatch = 64;
+
 // Tokens of an answer without a limit for which memory is prepared.
 constexpr uint64_t kAnswerExpected = 512;
 
@@ -56,6 +59,9 @@ void Batch::step(const std::function<void(Sequence&)>& changed) {
   inputs_.clear();
   for (const Sequence* sequence : stepping_) {
     inputs_.push_back({sequence->tokens, sequence->computed, sequence->held.pages, sequence->wanted});
+  }
+  for (Sequence* sequence : stepping_) {
+    if (!sequence->wanted.empty()) sequence->generation.prepare(sequence->draft);
   }
   const Stopwatch watch;
   target_.step(inputs_);
@@ -200,7 +206,7 @@ void Batch::plan_rows(Sequence& sequence, uint32_t rows) {
 // Adds the rows of a draft to a stream's row, as many as pay; `load` is what the step has so far.
 void Batch::plan_draft(Sequence& sequence, StepLoad& load) {
   if (sequence.drafter == nullptr) return;
-  const Generation& generation = sequence.generation;
+  Generation& generation = sequence.generation;
   const std::span<const int32_t> tokens = generation.tokens();
   const auto size = static_cast<uint32_t>(tokens.size());
   uint32_t count_max =
@@ -208,11 +214,20 @@ void Batch::plan_draft(Sequence& sequence, StepLoad& load) {
   if (const uint32_t tokens_max = generation.request().tokens_max; tokens_max != 0) {
     count_max = std::min(count_max, tokens_max - static_cast<uint32_t>(generation.answer().size()) - 1);
   }
-  const uint32_t match = sequence.drafter->match(tokens);
+  uint32_t match = sequence.drafter->match(tokens);
+  const std::span<const int32_t> forced = generation.forced();
+  if (!forced.empty()) {
+    match = kForcedMatch;
+    count_max = std::min(count_max, static_cast<uint32_t>(forced.size()));
+  }
   DraftChoice choice = sequence.draft_policy->choose(match, count_max, load, sequence.drafter->token_s());
   if (options_.drafts_fixed != 0) choice.count = match == 0 ? 0 : std::min(options_.drafts_fixed, count_max);
   if (choice.count == 0) return;
-  sequence.drafter->propose(tokens, choice.count, sequence.draft);
+  if (!forced.empty()) {
+    sequence.draft.assign(forced.begin(), forced.begin() + choice.count);
+  } else {
+    sequence.drafter->propose(tokens, choice.count, sequence.draft);
+  }
   if (!pool_.extend(sequence.held, size + static_cast<uint32_t>(sequence.draft.size()))) {
     return sequence.draft.clear();  // nobody makes room for a guess
   }
