@@ -23,7 +23,8 @@ MAY_INCLUDE = {
     "compiler": ["base", "numerics", "graph", "machine", "program"],
     "targets": ["base", "machine", "numerics", "program"],
     "engine": ["base", "numerics", "text", "program", "targets"],
-    "server": ["base", "engine", "text", "store"],
+    "http": ["base"],
+    "server": ["base", "engine", "http", "text", "store"],
     "api": None,  # None: everything
     "cli": None,
 }
