@@ -23,7 +23,9 @@ MAY_INCLUDE = {
     "compiler": ["base", "numerics", "graph", "machine", "program"],
     "targets": ["base", "machine", "numerics", "program"],
     "engine": ["base", "numerics", "text", "program", "targets"],
-    "server": ["base", "engine", "text", "store"],
+    "database": ["base", "store"],
+    "accounts": ["base", "database"],
+    "server": ["base", "engine", "text", "store", "database", "accounts"],
     "api": None,  # None: everything
     "cli": None,
 }
