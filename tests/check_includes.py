@@ -24,7 +24,10 @@ MAY_INCLUDE = {
     "targets": ["base", "machine", "numerics", "program"],
     "engine": ["base", "numerics", "text", "program", "targets"],
     "constrain": ["base", "engine", "grammar", "text"],
-    "server": ["base", "constrain", "engine", "grammar", "text", "store"],
+    "http": ["base"],
+    "database": ["base", "store"],
+    "accounts": ["base", "database"],
+    "server": ["base", "constrain", "engine", "grammar", "text", "store", "http", "database", "accounts"],
     "api": None,  # None: everything
     "cli": None,
 }

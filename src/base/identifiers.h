@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace lockstep::server {
+namespace lockstep {
 
 // 26 lower-case characters of Crockford's base 32: 48 bits of milliseconds since 1970, then 80 random ones,
 // so that later ids sort after earlier ones.
@@ -15,4 +15,4 @@ std::string new_uuid();
 uint64_t new_seed();
 int64_t unix_seconds();
 
-}  // namespace lockstep::server
+}  // namespace lockstep

@@ -1,11 +1,11 @@
-#include "server/identifiers.h"
+#include "base/identifiers.h"
 
 #include <fmt/format.h>
 
 #include <chrono>
 #include <random>
 
-namespace lockstep::server {
+namespace lockstep {
 
 namespace {
 
@@ -50,4 +50,4 @@ int64_t unix_seconds() {
   return std::chrono::duration_cast<std::chrono::seconds>(since_1970()).count();
 }
 
-}  // namespace lockstep::server
+}  // namespace lockstep
