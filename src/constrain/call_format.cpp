@@ -28,7 +28,7 @@ constexpr CallFormat kLlama = {.name = "llama",
                                .open = "{\"name\": \"",
                                .middle = "\", \"parameters\": ",
                                .close = "}",
-                               .next = "; ",
+                               .next = "",  // its templates take one call a message
                                .end = "",
                                .bare = true};
 constexpr CallFormat kMistral = {.name = "mistral",

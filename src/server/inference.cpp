@@ -7,7 +7,12 @@
 namespace lockstep::server {
 
 Inference::Inference(ServedModel model, const InferenceLimits& limits)
-    : model_(std::move(model)), limits_(limits), answers_(std::make_shared<std::atomic<uint32_t>>(0)) {}
+    : model_(std::move(model)),
+      constraints_(model_.tokenizer, model_.chat_template == nullptr
+                                         ? constrain::hermes_format()
+                                         : constrain::format_of_template(model_.chat_template->source())),
+      limits_(limits),
+      answers_(std::make_shared<std::atomic<uint32_t>>(0)) {}
 
 const ServedModel& Inference::model(const std::string& id) const {
   if (std::find(model_.ids.begin(), model_.ids.end(), id) != model_.ids.end()) return model_;

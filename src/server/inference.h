@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "constrain/constraints.h"
 #include "server/answers.h"
 #include "server/router.h"
 #include "server/served_model.h"
@@ -37,10 +38,14 @@ class Inference {
   // the server has no room.
   std::unique_ptr<Answers> start(const Call& call, InferenceRequest request);
 
+  // Of the model's answers, in its format of calls.
+  constrain::Constraints& constraints() { return constraints_; }
+
   uint32_t answers_running() const { return answers_->load(); }
 
  private:
   const ServedModel model_;
+  constrain::Constraints constraints_;
   const InferenceLimits limits_;
   // Answers that the engine has not ended yet; shared with its listeners, which may outlive this.
   const std::shared_ptr<std::atomic<uint32_t>> answers_;

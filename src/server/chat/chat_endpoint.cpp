@@ -1,6 +1,7 @@
 #include "server/chat/chat_endpoint.h"
 
 #include "server/api_error.h"
+#include "server/chat/chat_prompt.h"
 #include "server/chat/chat_reply.h"
 #include "server/chat/chat_request.h"
 #include "text/chat_prompt.h"
@@ -9,6 +10,15 @@ namespace lockstep::server {
 
 namespace {
 
+engine::ConstraintMaker make_constraint(constrain::Constraints& constraints,
+                                        const constrain::AnswerRules& rules) {
+  try {
+    return constraints.maker(rules);
+  } catch (const constrain::SchemaError& error) {
+    bad_field(error.place(), "{}", error.what());
+  }
+}
+
 std::unique_ptr<http::Reply> complete_chat(Inference& inference, Call& call) {
   ChatRequest chat = parse_chat_request(call.request.body);
   const ServedModel& model = inference.model(chat.model);
@@ -16,8 +26,10 @@ std::unique_ptr<http::Reply> complete_chat(Inference& inference, Call& call) {
     throw ApiError(400, "", "model",
                    fmt::format("'{}' has no chat template, which a chat needs", chat.model));
   }
-  const std::string prompt = text::render_chat(*model.chat_template, model.tokenizer, chat.messages);
+  constrain::Constraints& constraints = inference.constraints();
+  const std::string prompt = chat_prompt(*model.chat_template, model.tokenizer, constraints.format(), chat);
   chat.generation.prompt = text::tokenize_prompt(model.tokenizer, prompt, true);
+  if (chat.output.rules) chat.generation.constraint = make_constraint(constraints, *chat.output.rules);
   ChatReplyHead head = {.request_id = call.request.id,
                         .model = chat.model,
                         .fingerprint = model.short_fingerprint(),
@@ -27,7 +39,7 @@ std::unique_ptr<http::Reply> complete_chat(Inference& inference, Call& call) {
                                                             .generation = chat.generation,
                                                             .choices = chat.choices,
                                                             .service_tier = chat.service_tier});
-  return make_chat_reply(chat, std::move(head), std::move(answers), model.tokenizer);
+  return make_chat_reply(chat, std::move(head), std::move(answers), model.tokenizer, constraints.format());
 }
 
 }  // namespace

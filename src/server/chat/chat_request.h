@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/request.h"
+#include "server/chat/output_fields.h"
 #include "server/generation_fields.h"
 #include "text/chat_template.h"
 
@@ -15,9 +16,10 @@ namespace lockstep::server {
 struct ChatRequest {
   std::string model;
   std::vector<text::ChatMessage> messages;
-  engine::Request generation;  // without prompt; its seed is the client's or a new one
+  engine::Request generation;  // without prompt and constraint; its seed is the client's or a new one
   uint32_t choices = 1;
   StreamFields stream;
+  OutputFields output;
   std::string service_tier = "";  // empty: not asked for
 };
 
