@@ -38,7 +38,11 @@ class AnswerBuilder {
       if (rules_.content == ContentKind::Json) builder_.call(start, json(), builder_.add_final_state());
     }
     for (size_t i = 0; i < rules_.tools.size(); ++i) arguments(rules_.tools[i], argument_places_[i]);
-    answer.grammar = builder_.build(start);
+    try {
+      answer.grammar = builder_.build(start);
+    } catch (const Error& error) {  // no text at all: no schema has one
+      throw SchemaError(schema_rules_.front().place, error.what());
+    }
     for (const Rule& rule : schema_rules_) {
       if (answer.grammar.height(rule.start) < grammar::kDepthMax) continue;
       throw SchemaError(rule.place,
