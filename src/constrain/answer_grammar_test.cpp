@@ -65,11 +65,17 @@ TEST(AnswerGrammar, JsonThatLooksLikeACall) {
 }
 
 TEST(CallFormat, IsFoundByTheTemplate) {
-  EXPECT_EQ(format_of_template("{{ '<tool_call>' }}").name, "hermes");
-  EXPECT_EQ(format_of_template("{{ messages }}").name, "hermes");
-  EXPECT_EQ(format_of_template("<|start_header_id|> {\"name\": n, \"parameters\": p}").name, "llama");
-  EXPECT_EQ(format_of_template("{{ '[TOOL_CALLS] [' }}").name, "mistral");
-  EXPECT_EQ(format_of_template("{{ '[TOOL_CALLS]' ~ n ~ '[ARGS]' }}").name, "mistral-args");
+  auto name = [](std::string_view source) {
+    const CallFormat* found = format_of_template(source);
+    return found == nullptr ? "" : found->name;
+  };
+  EXPECT_EQ(name("{{ tools }}{{ '<tool_call>' }}"), "hermes");
+  EXPECT_EQ(name("{{ tools }} <|start_header_id|> {\"name\": n, \"parameters\": p}"), "llama");
+  EXPECT_EQ(name("{{ tools }}{{ '[TOOL_CALLS] [' }}"), "mistral");
+  EXPECT_EQ(name("{{ tools }}{{ '[TOOL_CALLS]' ~ n ~ '[ARGS]' }}"), "mistral-args");
+  EXPECT_EQ(name("{{ tools }}<|tool_call|>"), "granite");
+  EXPECT_EQ(name("{{ messages }}<tool_call>"), "");
+  EXPECT_EQ(name("{{ tools }} Action: call"), "");
 }
 
 }  // namespace

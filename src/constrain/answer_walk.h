@@ -36,7 +36,8 @@ inline text::Vocabulary walk_vocabulary() {
     add(piece, text::TokenType::Normal);
   }
   add("<tool_call>", text::TokenType::UserDefined);
-  for (const char* control : {"<|im_end|>", "<|im_start|>", "[TOOL_CALLS]", "[ARGS]", "<|python_tag|>"}) {
+  for (const char* control :
+       {"<|im_end|>", "<|im_start|>", "[TOOL_CALLS]", "[ARGS]", "<|python_tag|>", "<|tool_call|>"}) {
     add(control, text::TokenType::Control);
   }
   for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
@@ -74,7 +75,8 @@ inline WalkedAnswer walk_answer(engine::TokenConstraint& constraint, const text:
         if (tokenizer.token_bytes(id) == token && random() % one_in == 0) pick = id;
       }
     };
-    for (const std::string_view begin : {"<tool_call>", "[TOOL_CALLS]", "<|python_tag|>", "{"})
+    for (const std::string_view begin :
+         {"<tool_call>", "[TOOL_CALLS]", "<|python_tag|>", "<|tool_call|>", "{"})
       prefer(begin, 8);
     if (step > 60) {  // towards the end
       for (const std::string_view close : {"\"", "}", "]"}) prefer(close, 2);

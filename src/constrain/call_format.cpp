@@ -48,11 +48,21 @@ constexpr CallFormat kMistralArguments = {.name = "mistral-args",
                                           .next = "[TOOL_CALLS]",
                                           .end = ""};
 
+constexpr CallFormat kGranite = {.name = "granite",
+                                 .begin = "<|tool_call|>",
+                                 .first = "[",
+                                 .open = "{\"name\": \"",
+                                 .middle = "\", \"arguments\": ",
+                                 .close = "}",
+                                 .next = ", ",
+                                 .end = "]"};
+
 // The first whose signs are there.
 constexpr std::array kKnown = {Known{kMistralArguments, {"[TOOL_CALLS]", "[ARGS]"}},
                                Known{kMistral, {"[TOOL_CALLS]", ""}}, Known{kHermes, {"<tool_call>", ""}},
+                               Known{kGranite, {"<|tool_call|>", ""}},
                                Known{kLlama, {"<|start_header_id|>", "\"parameters\": "}}};
-constexpr std::array kFormats = {kHermes, kLlama, kMistral, kMistralArguments};
+constexpr std::array kFormats = {kHermes, kLlama, kMistral, kMistralArguments, kGranite};
 
 }  // namespace
 
@@ -60,14 +70,15 @@ const CallFormat& hermes_format() {
   return kFormats[0];
 }
 
-const CallFormat& format_of_template(std::string_view source) {
+const CallFormat* format_of_template(std::string_view source) {
+  if (source.find("tools") == std::string_view::npos) return nullptr;
   for (const Known& known : kKnown) {
     const bool has_all = std::all_of(known.signs.begin(), known.signs.end(), [&](std::string_view sign) {
       return source.find(sign) != std::string_view::npos;
     });
-    if (has_all) return known.format;
+    if (has_all) return &known.format;
   }
-  return hermes_format();
+  return nullptr;
 }
 
 std::span<const CallFormat> call_formats() {

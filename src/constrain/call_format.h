@@ -20,10 +20,11 @@ struct CallFormat {
   bool bare = false;  // at an answer's start, `first` and `open` call without `begin` as well
 };
 
-// What the models do whose template knows no other way, or no tools at all.
+// The form in which a model is told to call whose template shows no other.
 const CallFormat& hermes_format();
-// The format that a chat template asks its model for, by what its source spells.
-const CallFormat& format_of_template(std::string_view source);
+// The format that a chat template asks its model for, by what its source spells; null: none that is known, or
+// the template has no tools.
+const CallFormat* format_of_template(std::string_view source);
 std::span<const CallFormat> call_formats();
 
 // A text that the model writes in this format has `part` in it.

@@ -6,11 +6,19 @@
 
 namespace lockstep::server {
 
+namespace {
+
+const constrain::CallFormat& format_of(const ServedModel& model) {
+  const constrain::CallFormat* format =
+      model.chat_template == nullptr ? nullptr : constrain::format_of_template(model.chat_template->source());
+  return format == nullptr ? constrain::hermes_format() : *format;
+}
+
+}  // namespace
+
 Inference::Inference(ServedModel model, const InferenceLimits& limits)
     : model_(std::move(model)),
-      constraints_(model_.tokenizer, model_.chat_template == nullptr
-                                         ? constrain::hermes_format()
-                                         : constrain::format_of_template(model_.chat_template->source())),
+      constraints_(model_.tokenizer, format_of(model_)),
       limits_(limits),
       answers_(std::make_shared<std::atomic<uint32_t>>(0)) {}
 

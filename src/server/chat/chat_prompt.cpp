@@ -68,10 +68,12 @@ std::string joined(const std::string& first, const std::string& second) {
 
 std::string chat_prompt(const text::ChatTemplate& chat_template, const text::Tokenizer& tokenizer,
                         const constrain::CallFormat& format, const ChatRequest& request) {
-  const bool knows_tools = chat_template.source().find("tools") != std::string::npos;
+  const std::string& source = chat_template.source();
+  const bool knows_tools = constrain::format_of_template(source) != nullptr;
+  const bool knows_calls = knows_tools && source.find("tool_calls") != std::string::npos;
   const nlohmann::ordered_json& tools = request.output.tools;
   std::vector<ChatMessage> messages =
-      knows_tools ? request.messages : without_tools(format, request.messages);
+      knows_calls ? request.messages : without_tools(format, request.messages);
   std::string told = request.output.instruction;
   if (!knows_tools && !tools.is_null()) told = joined(describe_tools(format, tools), told);
   auto render = [&] {

@@ -10,7 +10,7 @@
 
 namespace lockstep::server {
 
-// A template that knows no tools has them, calls and results told in texts, in the format's form.
+// Where a template shows no tools, or no calls and results, texts tell them in the format's form.
 std::string chat_prompt(const text::ChatTemplate& chat_template, const text::Tokenizer& tokenizer,
                         const constrain::CallFormat& format, const ChatRequest& request);
 
