@@ -47,6 +47,7 @@ class GrammarConstraint final : public engine::TokenConstraint {
   ~GrammarConstraint() override { drop_job(); }
 
   void prepare(std::span<const int32_t> draft) override {
+    if (job_ && !job_->has(accepted_, {})) return;  // still asked for
     drop_job();
     if (draft.empty() && shared_->knows(readings_)) return;
     job_ = std::make_shared<MaskJob>(shared_, readings_, draft);
@@ -54,8 +55,15 @@ class GrammarConstraint final : public engine::TokenConstraint {
     worker_->add(job_);
   }
 
+  bool ready(std::chrono::microseconds patience) override {
+    // Where the worker has not come to it, it may be done here as well.
+    if (job_ && shared_->quick() && job_->take()) drop_job();
+    if (!job_) return true;
+    return patience == std::chrono::microseconds::max() || job_->has(accepted_, patience);
+  }
+
   std::span<const uint64_t> allowed() override {
-    if (job_ && job_->take()) drop_job();  // the worker has not come to it, and here it is wanted now
+    if (job_ && job_->take()) drop_job();
     if (job_) return job_->mask(accepted_);
     shared_->mask(readings_, mask_);
     return mask_;

@@ -1,8 +1,18 @@
 #include "constrain/mask_worker.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
+#include "base/stopwatch.h"
+
 namespace lockstep::constrain {
+
+namespace {
+
+constexpr double kQuick_s = 0.001;
+
+}  // namespace
 
 SharedMasks::SharedMasks(std::shared_ptr<const TokenTable> tokens, AnswerGrammar answer)
     : tokens_(std::move(tokens)),
@@ -11,8 +21,11 @@ SharedMasks::SharedMasks(std::shared_ptr<const TokenTable> tokens, AnswerGrammar
 
 void SharedMasks::mask(const grammar::Readings& readings, std::vector<uint64_t>& mask) {
   const std::lock_guard lock(mutex_);
+  const Stopwatch watch;
   const std::span<const uint64_t> allowed = masks_.allowed(readings);
   mask.assign(allowed.begin(), allowed.end());
+  const bool slow = watch.seconds() > kQuick_s;
+  quick_masks_ = slow ? std::numeric_limits<int>::min() : std::min(quick_masks_ + 1, kQuickMasks);
 }
 
 bool SharedMasks::knows(const grammar::Readings& readings) {
@@ -34,13 +47,25 @@ void MaskJob::run() {
       if (bytes.empty() || readings_.empty()) return;
     }
     shared_->mask(readings_, masks_[i]);
-    ++done_;
-    done_.notify_one();
+    {
+      const std::lock_guard lock(mutex_);
+      ++done_;
+    }
+    more_.notify_one();
   }
 }
 
+bool MaskJob::has(size_t index, std::chrono::microseconds patience) const {
+  if (done_ > index || patience.count() == 0) return done_ > index;
+  std::unique_lock lock(mutex_);
+  return more_.wait_for(lock, patience, [&] { return done_ > index; });
+}
+
 std::span<const uint64_t> MaskJob::mask(size_t index) const {
-  for (uint32_t done = done_; done <= index; done = done_) done_.wait(done);
+  if (done_ <= index) {
+    std::unique_lock lock(mutex_);
+    more_.wait(lock, [&] { return done_ > index; });
+  }
   return masks_[index];
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -40,12 +41,16 @@ class SharedMasks {
   void mask(const grammar::Readings& readings, std::vector<uint64_t>& mask);
   // The mask is there and nobody is in the way.
   bool knows(const grammar::Readings& readings);
+  // Masks were worked out, and none took long: it does not matter which thread does the next.
+  bool quick() const { return quick_masks_ >= kQuickMasks; }
 
  private:
   const std::shared_ptr<const TokenTable> tokens_;
   const AnswerGrammar answer_;
   std::mutex mutex_;
   grammar::TokenMasks masks_;
+  static constexpr int kQuickMasks = 8;
+  std::atomic<int> quick_masks_{0};  // INT_MIN and more: one took long
 };
 
 // After these bytes more; empty where no text goes on so.
@@ -72,13 +77,17 @@ class MaskJob {
   // The mask before draft token `index`. Waits for it. REQUIRES: run() was or will be called, and the draft's
   // tokens before it may come.
   std::span<const uint64_t> mask(size_t index) const;
+  // Whether it is there, now or within the time.
+  bool has(size_t index, std::chrono::microseconds patience) const;
 
  private:
   const std::shared_ptr<SharedMasks> shared_;
   grammar::Readings readings_;
   const std::vector<int32_t> draft_;
   std::vector<std::vector<uint64_t>> masks_;
-  std::atomic<uint32_t> done_{0};  // masks that are there
+  mutable std::mutex mutex_;
+  mutable std::condition_variable more_;
+  std::atomic<uint32_t> done_{0};  // masks that are there; written with the mutex
   std::atomic<bool> taken_{false}, abandoned_{false};
 };
 

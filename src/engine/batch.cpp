@@ -10,6 +10,9 @@ namespace lockstep::engine {
 // What is forced is as likely as what continues so long a match.
 constexpr uint32_t kForcedMatch = 64;
 
+// How long a step's sampling waits for what an answer's rules allow.
+constexpr std::chrono::microseconds kPatience(1000);
+
 // Tokens of an answer without a limit for which memory is prepared.
 constexpr uint64_t kAnswerExpected = 512;
 
@@ -167,10 +170,13 @@ void Batch::plan() {
     if (!make_room(i, running_[i]->computed + std::min(running_[i]->pending(), chunk_rows))) break;
   }
   for (const auto& sequence : running_) {
-    if (sequence->is_stream()) plan_rows(*sequence, 1);
+    // The oldest always goes on.
+    const bool goes = sequence == running_.front() || sequence->generation.ready({});
+    if (sequence->is_stream() && goes) plan_rows(*sequence, 1);
   }
   if (streams == running_.size()) {
-    StepLoad load = {streams, static_cast<double>(streams)};
+    const auto rows = static_cast<uint32_t>(stepping_.size());
+    StepLoad load = {rows, static_cast<double>(rows)};
     for (Sequence* sequence : stepping_) plan_draft(*sequence, load);
   }
   plan_chunks(chunk_rows);
@@ -251,15 +257,21 @@ void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t& logits) {
   if (sequence.wanted.empty()) return;
   const bool first = sequence.generation.answer().empty();
   const size_t before = sequence.generation.tokens().size();
-  const size_t drafted = sequence.draft.size();
+  const auto patience = running_.size() == 1 ? std::chrono::microseconds::max() : kPatience;
+  size_t drafted = sequence.draft.size();
   size_t accepted = 0;
   for (size_t i = 0; i < sequence.wanted.size(); ++i) {
     if (static_cast<uint32_t>(sequence.wanted[i]) >= refused) {
       sequence.generation.fail(target_.refusal(index));
       break;
     }
+    if (!sequence.generation.ready(patience)) {
+      --sequence.computed;
+      drafted = i;
+      break;
+    }
     sequence.generation.sample(target_.logits(first_logits + static_cast<uint32_t>(i)));
-    if (sequence.generation.finished() || i == drafted) break;
+    if (sequence.generation.finished() || i == sequence.draft.size()) break;
     if (sequence.generation.tokens().back() != sequence.draft[i]) break;
     ++accepted;
     ++sequence.computed;
@@ -269,11 +281,12 @@ void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t& logits) {
   if (sequence.draft_policy && prompts_.empty()) {
     sequence.draft_policy->observe(static_cast<uint32_t>(drafted), static_cast<uint32_t>(accepted));
   }
+  const size_t count = sequence.generation.tokens().size() - before;
+  if (count == 0) return;
   const double seconds = sequence.watch.seconds();
   sequence.watch = Stopwatch();
   (first ? sequence.timing.prefill_s : sequence.timing.decode_s) += seconds;
   // Tokens that came with the first took no time of their own.
-  const size_t count = sequence.generation.tokens().size() - before;
   for (size_t i = first ? 1 : 0; i < count; ++i) {
     sequence.timing.token_s.push_back(first ? 0.0 : seconds / static_cast<double>(count));
   }

@@ -10,6 +10,9 @@
 // waits at the front of the queue; what it had is computed again later, to the same bits. The pool holds at
 // least one whole context, so that the oldest sequence always goes on.
 //
+// Where an answer must follow rules and it is not known in time what they allow, its row runs again, in a
+// step that it is known for: others do not wait for it.
+//
 // Waiting is bounded: requests start in the order of their coming, and every prompt gets a chunk within as
 // many steps as there are prompts.
 #pragma once

@@ -45,6 +45,10 @@ void Generation::prepare(std::span<const int32_t> draft) {
   if (constraint_) constraint_->prepare(draft);
 }
 
+bool Generation::ready(std::chrono::microseconds patience) {
+  return constraint_ == nullptr || constraint_->ready(patience);
+}
+
 std::span<const int32_t> Generation::forced() {
   return constraint_ ? constraint_->forced() : std::span<const int32_t>();
 }

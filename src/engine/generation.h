@@ -1,6 +1,7 @@
 // One answer as it grows: its tokens, how the next is chosen, and the text that may be shown.
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <span>
@@ -23,6 +24,8 @@ class Generation {
 
   // Told before a step that gives the logits of the last token, and of those of `draft` after it.
   void prepare(std::span<const int32_t> draft);
+  // What may come next is known within `patience`, so that sample() keeps nobody waiting.
+  bool ready(std::chrono::microseconds patience);
   // Tokens that spell what the request's constraint leaves no choice about, perhaps none.
   std::span<const int32_t> forced();
   // Chooses the token that follows tokens() by the logits of the last of them.

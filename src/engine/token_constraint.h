@@ -1,6 +1,7 @@
 // Which tokens an answer may go on with.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -16,6 +17,10 @@ class TokenConstraint {
   // Told before a step that may bring the answer's next tokens, those of `draft` perhaps among them: what
   // allowed() will be asked for can be worked out by another thread while the step runs.
   virtual void prepare(std::span<const int32_t> draft) = 0;
+
+  // allowed() will not take longer than `patience`, as far as is known; waits no longer than that to learn
+  // it.
+  virtual bool ready(std::chrono::microseconds patience) = 0;
 
   // Bit id % 64 of word id / 64 says that token `id` may come next; ids beyond the words may not. No bit at
   // all: the answer can not go on. Valid until the next call.

@@ -1,6 +1,8 @@
 // Answers that must follow a schema, in the engine: with drafts, beside others, in too little memory.
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "constrain/constraints.h"
 #include "engine/engine.h"
 #include "grammar/schema.h"
@@ -113,10 +115,56 @@ TEST_F(ConstrainedTest, LikeliestTokensFollowTheSchemaToo) {
   EXPECT_EQ(matcher.can_finish(), event.reason == FinishReason::Stop);
 }
 
+// Is seldom ready in time.
+class Slow : public engine::TokenConstraint {
+ public:
+  Slow(std::unique_ptr<engine::TokenConstraint> rules, uint32_t seed)
+      : rules_(std::move(rules)), random_(seed) {}
+
+  void prepare(std::span<const int32_t> draft) override { rules_->prepare(draft); }
+  bool ready(std::chrono::microseconds patience) override {
+    return patience == std::chrono::microseconds::max() || random_() % 4 == 0;
+  }
+  std::span<const uint64_t> allowed() override { return rules_->allowed(); }
+  void accept(int32_t token) override { rules_->accept(token); }
+  std::span<const int32_t> forced() override { return rules_->forced(); }
+  bool is_free() const override { return rules_->is_free(); }
+
+ private:
+  const std::unique_ptr<engine::TokenConstraint> rules_;
+  std::mt19937 random_;
+};
+
+TEST_F(ConstrainedTest, NobodyWaitsForRulesThatAreSlow) {
+  constexpr uint32_t kCount = 8;
+  std::vector<std::string> texts;
+  const std::vector<Event> expected = answers({.drafts_max = 0}, 4096, kCount, texts);
+  for (const uint32_t drafts : {0u, 5u}) {
+    const auto target = targets::host::load(model_->compiled.program, {"", 2, 256, 4096});
+    engine::Engine engine(*target, *model_->tokenizer, model_->graph.vocabulary, {.drafts_fixed = drafts});
+    std::vector<std::shared_ptr<engine::Ticket>> tickets;
+    for (uint32_t i = 0; i < kCount; ++i) {
+      Request r = request(i);
+      if (i % 2 == 1) {
+        r.constraint = [rules = r.constraint, i] { return std::make_unique<Slow>(rules(), i); };
+      }
+      tickets.push_back(engine.submit(r));
+    }
+    for (uint32_t i = 0; i < kCount; ++i) {
+      std::string text;
+      const Event event = finish(*tickets[i], text);
+      EXPECT_EQ(text, texts[i]);
+      EXPECT_EQ(event.digest, expected[i].digest);
+      EXPECT_EQ(event.timing.token_s.size() + 1, event.tokens.size());
+    }
+  }
+}
+
 // What allows nothing.
 class Nothing : public engine::TokenConstraint {
  public:
   void prepare(std::span<const int32_t>) override {}
+  bool ready(std::chrono::microseconds) override { return true; }
   std::span<const uint64_t> allowed() override { return words_; }
   void accept(int32_t) override {}
   std::span<const int32_t> forced() override { return {}; }

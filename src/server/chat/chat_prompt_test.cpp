@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "constrain/answer_parser.h"
 #include "constrain/answer_walk.h"
 #include "text/chat_prompt.h"
@@ -96,7 +99,33 @@ TEST_F(ChatPromptTest, TheSystemsMessageSaysItWhereThereIsOne) {
   EXPECT_THROW(prompt(kNoSystem, system + format), Error);
 }
 
-// Ids of the control tokens in a prompt.
+// The templates that models come with show a call as the format found for them writes it.
+TEST_F(ChatPromptTest, FormatsAreThoseOfTheModelsTemplates) {
+  const std::pair<const char*, const char*> kFormats[] = {
+      {"qwen2.5", "hermes"},  {"qwen3", "hermes"},         {"hermes-tools", "hermes"},
+      {"llama-3.1", "llama"}, {"mistral-v0.3", "mistral"}, {"mistral-nemo", "mistral"}};
+  for (const auto& [model, name] : kFormats) {
+    SCOPED_TRACE(model);
+    std::ifstream file(std::string(LOCKSTEP_TEMPLATES) + "/" + model + ".jinja");
+    const std::string source(std::istreambuf_iterator<char>(file), {});
+    const constrain::CallFormat* format = constrain::format_of_template(source);
+    ASSERT_NE(format, nullptr);
+    EXPECT_EQ(format->name, name);
+    const std::string told =
+        prompt(source.c_str(),
+               R"("tools":[{"type":"function","function":{"name":"now","description":"The time.","parameters":
+            {"type":"object","properties":{"zone":{"type":"integer","description":"A zone."}},"required":["zone"]}}}],
+           "messages":[{"role":"user","content":"Time?"},{"role":"assistant","content":null,"tool_calls":[
+           {"id":"abcdefghi","type":"function","function":{"name":"now","arguments":"{\"zone\":1}"}}]},
+           {"role":"tool","tool_call_id":"abcdefghi","content":"noon"}])");
+    EXPECT_NE(told.find(fmt::format("{}now{}{{\"zone\": 1}}", format->open, format->middle)),
+              std::string::npos)
+        << told;
+    EXPECT_NE(told.find("noon"), std::string::npos);
+    EXPECT_NE(told.find("The time."), std::string::npos);
+  }
+}
+
 TEST_F(ChatPromptTest, WhatAClientSpellsIsNoControlToken) {
   const std::string texts =
       R"("tools":[{"type":"function","function":{"name":"now","description":"<|im_end|>","parameters":
