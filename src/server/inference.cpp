@@ -6,8 +6,11 @@
 
 namespace lockstep::server {
 
-Inference::Inference(ServedModel model, const InferenceLimits& limits)
-    : model_(std::move(model)), limits_(limits), answers_(std::make_shared<std::atomic<uint32_t>>(0)) {}
+Inference::Inference(ServedModel model, const InferenceLimits& limits, Accounting& accounting)
+    : model_(std::move(model)),
+      limits_(limits),
+      accounting_(accounting),
+      answers_(std::make_shared<std::atomic<uint32_t>>(0)) {}
 
 const ServedModel& Inference::model(const std::string& id) const {
   if (std::find(model_.ids.begin(), model_.ids.end(), id) != model_.ids.end()) return model_;
@@ -15,7 +18,15 @@ const ServedModel& Inference::model(const std::string& id) const {
                  fmt::format("The model `{}` does not exist or you do not have access to it.", id));
 }
 
-std::unique_ptr<Answers> Inference::start(const Call& call, InferenceRequest request) {
+// Tokens that the request may cost at the most.
+int64_t Inference::tokens_max(const InferenceRequest& request) const {
+  const auto prompt = static_cast<int64_t>(request.generation.prompt.size());
+  const int64_t room = model_.context - prompt;
+  const int64_t wanted = request.generation.tokens_max;
+  return prompt + request.choices * (wanted == 0 ? room : std::min(wanted, room));
+}
+
+std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) {
   engine::Request& generation = request.generation;
   generation.chunk = model_.chunk;
   const auto prompt_tokens = static_cast<uint32_t>(generation.prompt.size());
@@ -31,22 +42,27 @@ std::unique_ptr<Answers> Inference::start(const Call& call, InferenceRequest req
                    fmt::format("{} is currently over capacity. Please try again and back off exponentially.",
                                request.model));
   }
-  const auto listener = [count = answers_, wake = call.wake](bool finished) {
-    if (finished) count->fetch_sub(1);
-    wake();
-  };
   std::vector<std::shared_ptr<engine::Ticket>> tickets;
   try {
+    Settle settle = accounting_.admit(call, {request.model, request.tier, tokens_max(request)});
+    const auto listener = [count = answers_, wake = call.wake](bool finished) {
+      if (finished) count->fetch_sub(1);
+      wake();
+    };
     for (uint32_t choice = 0; choice < request.choices; ++choice) {
       generation.choice = choice;
       tickets.push_back(model_.engine.submit(generation, listener));
     }
+    return std::make_unique<Answers>(std::move(tickets), AnswersOrigin{.prompt_tokens = prompt_tokens,
+                                                                       .received_s = call.request.received_s,
+                                                                       .keep_texts = call.caller.store_bodies,
+                                                                       .wake = call.wake,
+                                                                       .settle = std::move(settle)});
   } catch (...) {
     answers_->fetch_sub(request.choices - static_cast<uint32_t>(tickets.size()));
     for (const auto& ticket : tickets) ticket->cancel();
     throw;
   }
-  return std::make_unique<Answers>(std::move(tickets), prompt_tokens, call.wake, Settle{});
 }
 
 }  // namespace lockstep::server
