@@ -22,15 +22,20 @@ QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
 class Server:
     """A started server; as a context it is stopped at the end and must have ended well."""
 
-    CLIENT = {"api_key": "none", "max_retries": 0, "_strict_response_validation": True}
-
-    def __init__(self, *options, model=None, context=2048):
+    def __init__(self, *options, model=None, context=2048, keys=False, data=None):
+        """`keys`: requests need one, and self.key has all rights; `data`: the data folder of an earlier server."""
         self.model = "the-model"
+        self.data = data or tempfile.mkdtemp(dir=Place.folder)
+        self.key = "none"
         descriptor, self.log_path = tempfile.mkstemp(suffix=".log", dir=Place.folder)
         with open(descriptor, "wb") as log:  # a pipe that nobody reads would fill
             self.process = start("serve", "-m", model or Place.model, "--port", 0, "--context", context, "--name",
-                                 self.model, "--name", "org/alias", *options, stderr=log)
+                                 self.model, "--name", "org/alias", "--data-dir", self.data,
+                                 *([] if keys else ["--no-keys"]), *options, stderr=log)
         line = self.process.stdout.readline().decode()
+        if line.startswith("key, shown only now: "):
+            self.key = line.split()[-1]
+            line = self.process.stdout.readline().decode()
         if not line.startswith("http://"):
             finish(self.process)
             raise AssertionError(f"the server does not start: {self.log()}")
@@ -42,12 +47,15 @@ class Server:
         """What it has written to standard error so far."""
         return read(self.log_path).decode()
 
-    # The clients check the type of every field of a reply, which they do not by themselves.
+    def client_options(self, options):
+        # The clients check the type of every field of a reply, which they do not by themselves.
+        return {"api_key": self.key, "max_retries": 0, "_strict_response_validation": True, **options}
+
     def openai(self, **options):
-        return openai.OpenAI(base_url=self.url + "/v1", **{**self.CLIENT, **options})
+        return openai.OpenAI(base_url=self.url + "/v1", **self.client_options(options))
 
     def groq(self, **options):
-        return groq.Groq(base_url=self.url, **{**self.CLIENT, **options})
+        return groq.Groq(base_url=self.url, **self.client_options(options))
 
     def clients(self):
         return [("openai", openai, self.openai()), ("groq", groq, self.groq())]
