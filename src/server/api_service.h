@@ -15,9 +15,9 @@
 namespace lockstep::server {
 
 struct ApiOptions {
-  InferenceLimits limits;
-  accounts::PriceList prices;
-  std::optional<accounts::Caller> everyone;  // as whom requests without a key come; none: they are refused
+  InferenceLimits limits = {};
+  accounts::PriceList prices = {};
+  bool open = false;  // no keys are asked for
 };
 
 // Every request goes through answer(): it finds the route, asks who calls, has it handled, and makes errors
