@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "server/api_error.h"
-#include "server/chat_request.h"
+#include "server/chat/chat_request.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using lockstep::server::ApiError;

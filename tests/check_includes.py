@@ -23,9 +23,10 @@ MAY_INCLUDE = {
     "compiler": ["base", "numerics", "graph", "machine", "program"],
     "targets": ["base", "machine", "numerics", "program"],
     "engine": ["base", "numerics", "text", "program", "targets"],
+    "http": ["base"],
     "database": ["base", "store"],
     "accounts": ["base", "database"],
-    "server": ["base", "engine", "text", "store", "database", "accounts"],
+    "server": ["base", "engine", "text", "store", "http", "database", "accounts"],
     "api": None,  # None: everything
     "cli": None,
 }

@@ -6,8 +6,8 @@
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/options.h"
+#include "http/server.h"
 #include "server/api_service.h"
-#include "server/http_server.h"
 
 namespace lockstep::cli {
 
@@ -16,8 +16,8 @@ namespace {
 struct ServeOptions {
   ModelOptions model;
   EngineOptions engine;
-  server::HttpOptions http;
-  server::ApiLimits limits;
+  http::Options http;
+  server::InferenceLimits limits;
   std::vector<std::string> names;
 };
 
@@ -34,13 +34,13 @@ server::ServedModel served_model(api::RunningModel& running, const ServeOptions&
 }
 
 void run(const ServeOptions& options) {
-  server::HttpServer http(options.http);  // before the model: its engine wakes the server until it ends
+  http::Server http_server(options.http);  // before the model: its engine wakes the server until it ends
   const ModelHandle model = load_model(options.model, options.engine);
   server::ApiService service(served_model(api::running_model(*model), options), options.limits);
-  http.listen();
-  print_text(fmt::format("http://{}/v1\n", http.address()));
+  http_server.listen();
+  print_text(fmt::format("http://{}/v1\n", http_server.address()));
   flush_output();
-  http.run(service);
+  http_server.run(service);
 }
 
 }  // namespace
@@ -48,7 +48,7 @@ void run(const ServeOptions& options) {
 void add_serve(CLI::App& app) {
   CLI::App* command = app.add_subcommand("serve", "Serve OpenAI's and GroqCloud's API over HTTP");
   auto options = std::make_shared<ServeOptions>();
-  server::HttpOptions& http = options->http;
+  http::Options& http = options->http;
   command->add_option("--host", http.host, "address to listen on; 0.0.0.0: all, for anyone who reaches it")
       ->capture_default_str();
   command->add_option("--port", http.port, "0: a free one")->capture_default_str();

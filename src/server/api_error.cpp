@@ -38,12 +38,12 @@ std::string ApiError::body() const {
   return Json{{"error", error}}.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::unique_ptr<HttpReply> ApiError::reply() const {
-  HttpHead head;
+std::unique_ptr<http::Reply> ApiError::reply() const {
+  http::Head head;
   head.status = status_;
   head.headers = headers_;
   if (status_ == 503) head.headers.emplace_back("retry-after", "1");
-  return std::make_unique<WholeReply>(std::move(head), body());
+  return std::make_unique<http::WholeReply>(std::move(head), body());
 }
 
 }  // namespace lockstep::server

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "server/http.h"
+#include "http/service.h"
 
 namespace lockstep::server {
 
@@ -27,9 +27,10 @@ class ApiError : public std::runtime_error {
   ApiError with_header(std::string name, std::string value) &&;
 
   unsigned status() const { return status_; }
+  const std::string& code() const { return code_; }
   // {"error":{"message","type","param","code"}}
   std::string body() const;
-  std::unique_ptr<HttpReply> reply() const;
+  std::unique_ptr<http::Reply> reply() const;
 
  private:
   unsigned status_;

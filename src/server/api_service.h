@@ -1,41 +1,31 @@
-// The endpoints: which path does what.
+// The API: its endpoints, and what is the same for all of them.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 
-#include "server/http.h"
+#include "http/service.h"
+#include "server/inference.h"
+#include "server/router.h"
 #include "server/served_model.h"
 
 namespace lockstep::server {
 
-struct ApiLimits {
-  uint32_t answers_max = 1024;  // at once, those that wait among them
-};
-
-// GET /healthz, /health, /readyz; under /v1 and /openai/v1: GET /models, GET /models/ID,
-// POST /chat/completions. THREAD: answer() may be called by many threads.
-class ApiService : public HttpService {
+// Every request goes through answer(): it finds the route, has it handled, and makes errors replies.
+// THREAD: answer() and refuse() may be called by many threads.
+class ApiService : public http::Service {
  public:
-  ApiService(ServedModel model, const ApiLimits& limits);
+  ApiService(ServedModel model, const InferenceLimits& limits);
 
-  std::unique_ptr<HttpReply> answer(const HttpRequest& request, Wake wake) override;
+  std::unique_ptr<http::Reply> answer(const http::Request& request, http::Wake wake) override;
+  std::unique_ptr<http::Reply> refuse(const http::Request& request, unsigned status,
+                                      std::string message) override;
 
  private:
-  std::unique_ptr<HttpReply> route(const HttpRequest& request, Wake wake);
-  std::unique_ptr<HttpReply> list_models() const;
-  std::unique_ptr<HttpReply> show_model(const std::string& id) const;
-  std::unique_ptr<HttpReply> complete_chat(const HttpRequest& request, Wake wake);
-  void require_model(const std::string& id) const;
+  void add_health_endpoints();
 
-  const ServedModel model_;
-  const ApiLimits limits_;
-  const int64_t created_;
-  // Answers that the engine has not ended yet; shared with its listeners, which may outlive this.
-  const std::shared_ptr<std::atomic<uint32_t>> answers_;
+  Inference inference_;
+  Router router_;
 };
 
 }  // namespace lockstep::server

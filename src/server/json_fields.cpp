@@ -100,6 +100,12 @@ std::optional<std::string> JsonFields::text(const char* name) {
   return value->get<std::string>();
 }
 
+std::string JsonFields::required_text(const char* name) {
+  std::optional<std::string> value = text(name);
+  if (!value) bad_field(path(name), "property '{}' is missing", name);
+  return *std::move(value);
+}
+
 void JsonFields::refuse(const char* name, const char* why) {
   const RequestJson* value = find(name);
   if (value == nullptr || *value == RequestJson(false) || *value == RequestJson("")) return;

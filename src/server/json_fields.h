@@ -30,6 +30,7 @@ class JsonFields {
   std::optional<int64_t> integer(const char* name, int64_t least, int64_t most);
   std::optional<bool> boolean(const char* name);
   std::optional<std::string> text(const char* name);
+  std::string required_text(const char* name);
   // Refuses a field with any value but null, false, "", [] and {}; `why` ends the sentence.
   void refuse(const char* name, const char* why);
 

@@ -11,7 +11,7 @@
 
 #include "../diff/small_model.h"
 #include "server/api_service.h"
-#include "server/http_server.h"
+#include "http/server.h"
 #include "targets/host/host_target.h"
 
 namespace lockstep::tests {
@@ -70,7 +70,7 @@ class RunningServer {
   std::unique_ptr<SmallModel> model_;
   std::unique_ptr<targets::host::HostTarget> target_;
   text::ChatTemplate chat_template_;
-  server::HttpServer http_;
+  http::Server http_;
   engine::Engine engine_;
   server::ApiService service_;
   std::thread thread_;

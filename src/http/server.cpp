@@ -1,4 +1,4 @@
-#include "server/http_server.h"
+#include "http/server.h"
 
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
@@ -16,13 +16,12 @@
 #include <unordered_map>
 
 #include "base/error.h"
-#include "server/api_error.h"
-#include "server/identifiers.h"
+#include "base/identifiers.h"
 
-namespace lockstep::server {
+namespace lockstep::http {
 
 namespace asio = boost::asio;
-namespace http = boost::beast::http;
+namespace protocol = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 
@@ -40,15 +39,21 @@ Clock::time_point in(uint32_t seconds) {
   return Clock::now() + std::chrono::seconds(seconds);
 }
 
+std::string lower_case(std::string_view name) {
+  std::string text(name);
+  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return text;
+}
+
 class Session;
 
 // What all connections share. Used by the one thread that runs `io`, but for `io` itself.
 struct Shared {
-  explicit Shared(const HttpOptions& given) : options(given) {}
-  const HttpOptions options;
+  explicit Shared(const Options& given) : options(given) {}
+  const Options options;
   asio::io_context io{1};
   std::optional<asio::thread_pool> pool;
-  HttpService* service = nullptr;
+  Service* service = nullptr;
   std::unordered_map<const Session*, std::shared_ptr<Session>> sessions;
   std::function<void()> session_ended;
   bool draining = false;
@@ -61,6 +66,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void start() {
     error_code ignored;
+    client_ = socket_.remote_endpoint(ignored).address().to_string();
     socket_.set_option(tcp::no_delay(true), ignored);
     socket_.set_option(tcp::socket::send_buffer_size(kSendBytes), ignored);
     wait_for_request();
@@ -131,18 +137,20 @@ class Session : public std::enable_shared_from_this<Session> {
   void read_header() {
     state_ = State::Reading;
     request_.id = "req_" + new_ulid();
+    request_.client = client_;
+    request_.received_s = std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
     deadline_ = in(shared_.options.header_s);
-    http::async_read_header(socket_, buffer_, *parser_,
-                            [self = shared_from_this()](error_code error, size_t) {
-                              if (self->state_ == State::Closed) return;
-                              if (error) return self->refuse(error);
-                              self->read_body();
-                            });
+    protocol::async_read_header(socket_, buffer_, *parser_,
+                                [self = shared_from_this()](error_code error, size_t) {
+                                  if (self->state_ == State::Closed) return;
+                                  if (error) return self->refuse(error);
+                                  self->read_body();
+                                });
   }
 
   void read_body() {
     deadline_ = in(shared_.options.body_s);
-    const auto expect = parser_->get().find(http::field::expect);
+    const auto expect = parser_->get().find(protocol::field::expect);
     if (expect != parser_->get().end() && boost::beast::iequals(expect->value(), "100-continue")) {
       static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
       asio::async_write(socket_, asio::buffer(kContinue),
@@ -157,7 +165,7 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void read_rest() {
-    http::async_read(socket_, buffer_, *parser_, [self = shared_from_this()](error_code error, size_t) {
+    protocol::async_read(socket_, buffer_, *parser_, [self = shared_from_this()](error_code error, size_t) {
       if (self->state_ == State::Closed) return;
       if (error) return self->refuse(error);
       self->answer();
@@ -166,27 +174,26 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // The parser's errors become a reply, after which the connection ends; the socket's end it at once.
   void refuse(error_code error) {
-    static const error_code kBody = http::make_error_code(http::error::body_limit);
-    static const error_code kHeader = http::make_error_code(http::error::header_limit);
-    static const error_code kEnd = http::make_error_code(http::error::end_of_stream);
-    static const error_code kPartial = http::make_error_code(http::error::partial_message);
+    static const error_code kBody = protocol::make_error_code(protocol::error::body_limit);
+    static const error_code kHeader = protocol::make_error_code(protocol::error::header_limit);
+    static const error_code kEnd = protocol::make_error_code(protocol::error::end_of_stream);
+    static const error_code kPartial = protocol::make_error_code(protocol::error::partial_message);
     if (error.category() != kBody.category() || error == kEnd || error == kPartial) return close();
-    const HttpOptions& options = shared_.options;
+    const Options& options = shared_.options;
     state_ = State::Answering;
     keep_alive_ = false;
     lingers_ = true;
     if (error == kBody) {
-      set_reply(ApiError(413, "request_too_large", "",
-                         fmt::format("the body is larger than {} bytes", options.body_bytes_max))
-                    .reply());
+      say_no(413, fmt::format("the body is larger than {} bytes", options.body_bytes_max));
     } else if (error == kHeader) {
-      set_reply(
-          ApiError(431, "", "", fmt::format("the header is larger than {} bytes", options.header_bytes_max))
-              .reply());
+      say_no(431, fmt::format("the header is larger than {} bytes", options.header_bytes_max));
     } else {
-      set_reply(
-          ApiError(400, "", "", fmt::format("this is no HTTP/1.1 request: {}", error.message())).reply());
+      say_no(400, fmt::format("this is no HTTP/1.1 request: {}", error.message()));
     }
+  }
+
+  void say_no(unsigned status, std::string message) {
+    set_reply(shared_.service->refuse(request_, status, std::move(message)));
   }
 
   void answer() {
@@ -195,9 +202,12 @@ class Session : public std::enable_shared_from_this<Session> {
     auto& message = parser_->get();
     keep_alive_ = message.keep_alive();
     chunks_ = message.version() >= 11;
-    head_only_ = message.method() == http::verb::head;
+    head_only_ = message.method() == protocol::verb::head;
     request_.method = head_only_ ? "GET" : std::string(message.method_string());
     request_.target = std::string(message.target());
+    for (const auto& field : message) {
+      request_.headers.emplace_back(lower_case(field.name_string()), std::string(field.value()));
+    }
     request_.body = std::move(message.body());
     if (buffer_.size() + kReadBytes <= kBufferBytes) read_some();
     // The wake may come from any thread at any time: it holds nothing but a way to find the session again.
@@ -211,7 +221,7 @@ class Session : public std::enable_shared_from_this<Session> {
     };
     asio::post(*shared_.pool,
                [self = shared_from_this(), &shared = shared_, wake = std::move(wake)]() mutable {
-                 std::shared_ptr<HttpReply> reply = shared.service->answer(self->request_, std::move(wake));
+                 std::shared_ptr<Reply> reply = shared.service->answer(self->request_, std::move(wake));
                  self->request_.body = {};  // nobody needs it while the answer grows
                  asio::post(shared.io, [self = std::move(self), reply = std::move(reply)]() mutable {
                    if (self->state_ == State::Answering) self->set_reply(std::move(reply));
@@ -219,7 +229,7 @@ class Session : public std::enable_shared_from_this<Session> {
                });
   }
 
-  void set_reply(std::shared_ptr<HttpReply> reply) {
+  void set_reply(std::shared_ptr<Reply> reply) {
     reply_ = std::move(reply);
     head_sent_ = false;
     write_next();
@@ -228,7 +238,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // Writes the reply's next piece, if there is one and the one before it is written.
   void write_next() {
     if (writing_ || reply_ == nullptr) return;
-    HttpPiece piece;
+    Piece piece;
     try {
       piece = reply_->next();
     } catch (const std::exception&) {
@@ -264,14 +274,15 @@ class Session : public std::enable_shared_from_this<Session> {
     read_some();
   }
 
-  void append_head(const HttpPiece& piece) {
+  void append_head(const Piece& piece) {
     head_sent_ = true;
     whole_ = piece.last;
     if (shared_.draining || (!whole_ && !chunks_)) keep_alive_ = false;
-    const HttpHead head = piece.head.value_or(HttpHead{});
-    http::response<http::empty_body> response(http::int_to_status(head.status), chunks_ ? 11 : 10);
-    response.set(http::field::content_type, head.content_type);
-    response.set(http::field::cache_control, "no-store");
+    const Head head = piece.head.value_or(Head{});
+    protocol::response<protocol::empty_body> response(protocol::int_to_status(head.status),
+                                                      chunks_ ? 11 : 10);
+    response.set(protocol::field::content_type, head.content_type);
+    response.set(protocol::field::cache_control, "no-store");
     response.set("x-request-id", request_.id);
     for (const auto& [name, value] : head.headers) response.set(name, value);
     response.keep_alive(keep_alive_);
@@ -285,13 +296,13 @@ class Session : public std::enable_shared_from_this<Session> {
     out_ += text.str();
   }
 
-  void append_body(const HttpPiece& piece) {
+  void append_body(const Piece& piece) {
     if (whole_ || !chunks_) {
       out_ += piece.body;
       return;
     }
-    if (!piece.body.empty()) append_buffers(http::make_chunk(asio::buffer(piece.body)));
-    if (piece.last) append_buffers(http::make_chunk_last());
+    if (!piece.body.empty()) append_buffers(protocol::make_chunk(asio::buffer(piece.body)));
+    if (piece.last) append_buffers(protocol::make_chunk_last());
   }
 
   template <class Buffers>
@@ -305,9 +316,10 @@ class Session : public std::enable_shared_from_this<Session> {
   Shared& shared_;
   tcp::socket socket_;
   boost::beast::flat_buffer buffer_{kBufferBytes};
-  std::optional<http::request_parser<http::string_body>> parser_;
-  HttpRequest request_;
-  std::shared_ptr<HttpReply> reply_;
+  std::optional<protocol::request_parser<protocol::string_body>> parser_;
+  Request request_;
+  std::string client_;
+  std::shared_ptr<Reply> reply_;
   std::string out_;  // the piece that is being written
   Clock::time_point deadline_ = kNever;
   State state_ = State::Idle;
@@ -318,9 +330,9 @@ class Session : public std::enable_shared_from_this<Session> {
 
 }  // namespace
 
-class HttpServer::Core {
+class Server::Core {
  public:
-  explicit Core(const HttpOptions& options)
+  explicit Core(const Options& options)
       : shared_(options), acceptor_(shared_.io), tick_(shared_.io), signals_(shared_.io) {
     error_code error;
     tcp::resolver resolver(shared_.io);
@@ -348,7 +360,7 @@ class HttpServer::Core {
     return text.str();
   }
 
-  void run(HttpService& service) {
+  void run(Service& service) {
     shared_.service = &service;
     shared_.pool.emplace(shared_.options.answering_threads);
     shared_.session_ended = [this] { session_ended(); };
@@ -432,16 +444,16 @@ class HttpServer::Core {
   bool accepting_ = false;
 };
 
-HttpServer::HttpServer(const HttpOptions& options) : core_(std::make_unique<Core>(options)) {}
-HttpServer::~HttpServer() = default;
-void HttpServer::listen() {
+Server::Server(const Options& options) : core_(std::make_unique<Core>(options)) {}
+Server::~Server() = default;
+void Server::listen() {
   core_->listen();
 }
-std::string HttpServer::address() const {
+std::string Server::address() const {
   return core_->address();
 }
-void HttpServer::run(HttpService& service) {
+void Server::run(Service& service) {
   core_->run(service);
 }
 
-}  // namespace lockstep::server
+}  // namespace lockstep::http

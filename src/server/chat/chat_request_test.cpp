@@ -1,4 +1,4 @@
-#include "server/chat_request.h"
+#include "server/chat/chat_request.h"
 
 #include <gtest/gtest.h>
 
@@ -42,7 +42,7 @@ TEST(ChatRequest, DefaultsAreOpenAis) {
   EXPECT_EQ(1.0f, request.generation.sampling.top_p);
   EXPECT_EQ(0u, request.generation.tokens_max);
   EXPECT_EQ(1u, request.choices);
-  EXPECT_FALSE(request.stream);
+  EXPECT_FALSE(request.stream.stream);
   EXPECT_FALSE(request.generation.top_logprobs.has_value());
 }
 
@@ -68,7 +68,7 @@ TEST(ChatRequest, EveryFieldArrives) {
   EXPECT_EQ(1.5f, generation.sampling.repetition_penalty);
   EXPECT_TRUE(generation.ignore_end);
   EXPECT_EQ("auto", request.service_tier);
-  EXPECT_TRUE(request.stream && request.usage_at_end && request.usage_always);
+  EXPECT_TRUE(request.stream.stream && request.stream.usage_at_end && request.stream.usage_always);
 }
 
 TEST(ChatRequest, TheNewerNameOfTheTokenLimitWins) {

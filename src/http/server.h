@@ -6,12 +6,12 @@
 #include <memory>
 #include <string>
 
-#include "server/http.h"
+#include "http/service.h"
 
-namespace lockstep::server {
+namespace lockstep::http {
 
 // Times are those that a client may take; a connection that takes longer is closed.
-struct HttpOptions {
+struct Options {
   std::string host = "127.0.0.1";  // an address or a name
   uint16_t port = 8080;            // 0: a free one
   size_t body_bytes_max = size_t{4} << 20;
@@ -25,12 +25,12 @@ struct HttpOptions {
   uint32_t drain_s = 30;  // for what runs when the server is asked to stop
 };
 
-class HttpServer {
+class Server {
  public:
   // Binds, so that a port in use is known before long work. Throws a user's error that says so.
-  explicit HttpServer(const HttpOptions& options);
+  explicit Server(const Options& options);
   // What it gave out as Wake is no longer called by then.
-  ~HttpServer();
+  ~Server();
 
   // From here on clients can connect.
   void listen();
@@ -38,11 +38,11 @@ class HttpServer {
 
   // Serves until SIGTERM or SIGINT. Then nobody new is let in, idle connections are closed, and what runs may
   // end within drain_s; a second signal ends it at once. Returns when all is closed.
-  void run(HttpService& service);
+  void run(Service& service);
 
  private:
   class Core;
   std::unique_ptr<Core> core_;
 };
 
-}  // namespace lockstep::server
+}  // namespace lockstep::http

@@ -1,0 +1,73 @@
+// What the socket side (server.h) and those who answer say to each other.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace lockstep::http {
+
+using Headers = std::vector<std::pair<std::string, std::string>>;  // names in lower case
+
+struct Request {
+  std::string id;      // req_...: also the reply's header x-request-id
+  std::string method;  // "GET"; a HEAD is asked for as GET
+  std::string target;  // as it came: the path, perhaps with a query
+  Headers headers = {};
+  std::string body = {};
+  std::string client = {};  // the address it came from
+  // When its first byte came, in seconds of a clock that only goes on; for times that a client sees.
+  double received_s = 0;
+
+  // The header's value, empty where there is none.
+  std::string_view header(std::string_view lower_case_name) const;
+};
+
+struct Head {
+  unsigned status = 200;
+  std::string content_type = "application/json";
+  Headers headers = {};  // further ones
+};
+
+// A reply's next piece. Nothing set: there is none yet.
+struct Piece {
+  std::optional<Head> head;  // with the first piece
+  std::string body;
+  bool last = false;
+};
+
+// A reply as it grows. Destroyed early when the client has gone, which ends the work for it.
+class Reply {
+ public:
+  virtual ~Reply() = default;
+  // Never waits. Called again after the reply's Wake, and after a piece was written.
+  virtual Piece next() = 0;
+};
+
+// Tells that next() has something. THREAD: any; neither waits nor throws.
+using Wake = std::function<void()>;
+
+// What answers requests. THREAD: both are called by several threads at once.
+class Service {
+ public:
+  virtual ~Service() = default;
+  virtual std::unique_ptr<Reply> answer(const Request& request, Wake wake) = 0;
+  // What is said about bytes that are no request, or one that is too large; `message` is a sentence.
+  virtual std::unique_ptr<Reply> refuse(const Request& request, unsigned status, std::string message) = 0;
+};
+
+// A reply that is there at once.
+class WholeReply : public Reply {
+ public:
+  WholeReply(Head head, std::string body) : piece_{std::move(head), std::move(body), true} {}
+  Piece next() override { return std::exchange(piece_, {}); }
+
+ private:
+  Piece piece_;
+};
+
+}  // namespace lockstep::http

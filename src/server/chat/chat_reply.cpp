@@ -1,0 +1,195 @@
+#include "server/chat/chat_reply.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/identifiers.h"
+#include "server/api_error.h"
+#include "server/event_stream.h"
+#include "server/json_reply.h"
+#include "server/logprobs_json.h"
+
+namespace lockstep::server {
+
+namespace {
+
+// What both kinds of reply say alike.
+class ChatFormat {
+ public:
+  ChatFormat(const ChatRequest& request, ChatReplyHead head, const text::Tokenizer& tokenizer)
+      : head_(std::move(head)),
+        tokenizer_(tokenizer),
+        with_logprobs_(request.generation.top_logprobs.has_value()),
+        id_("chatcmpl-" + new_uuid()),
+        created_(unix_seconds()) {}
+
+  ReplyJson object(const char* kind) const {
+    ReplyJson json;
+    json["id"] = id_;
+    json["object"] = kind;
+    json["created"] = created_;
+    json["model"] = head_.model;
+    return json;
+  }
+
+  ReplyJson groq() const { return {{"id", head_.request_id}, {"seed", head_.seed}}; }
+
+  // Null where they were not asked for.
+  ReplyJson logprobs(const std::vector<engine::TokenLogprob>& logprobs) const {
+    return with_logprobs_ ? logprobs_json(logprobs, tokenizer_) : nullptr;
+  }
+
+  const ChatReplyHead& head() const { return head_; }
+
+ private:
+  const ChatReplyHead head_;
+  const text::Tokenizer& tokenizer_;
+  const bool with_logprobs_;
+  const std::string id_;
+  const int64_t created_;
+};
+
+// Everything at once, when it is there.
+class WholeChatReply : public http::Reply {
+ public:
+  WholeChatReply(ChatFormat format, std::unique_ptr<Answers> answers)
+      : format_(std::move(format)), answers_(std::move(answers)) {}
+
+  http::Piece next() override {
+    try {
+      answers_->take_news();
+    } catch (const ApiError& error) {
+      return error.reply()->next();
+    }
+    if (!answers_->finished()) return {};
+    return {http::Head{}, to_text(completion()), true};
+  }
+
+ private:
+  ReplyJson completion() const {
+    ReplyJson json = format_.object("chat.completion");
+    json["choices"] = ReplyJson::array();
+    for (const Answer& answer : answers_->list()) {
+      ReplyJson item;
+      item["index"] = json["choices"].size();
+      item["message"] = {{"role", "assistant"}, {"content", answer.text}};
+      item["logprobs"] = format_.logprobs(answer.logprobs);
+      item["finish_reason"] = engine::finish_reason_name(answer.last->reason);
+      json["choices"].push_back(std::move(item));
+    }
+    json["usage"] = usage_json(answers_->usage());
+    json["system_fingerprint"] = format_.head().fingerprint;
+    json["x_groq"] = format_.groq();
+    if (!format_.head().service_tier.empty()) json["service_tier"] = format_.head().service_tier;
+    return json;
+  }
+
+  const ChatFormat format_;
+  const std::unique_ptr<Answers> answers_;
+};
+
+// A chunk for the role, chunks of text, one that ends a choice, "[DONE]". What came while an earlier piece
+// was still being written goes into one chunk.
+class StreamedChatReply : public EventStreamReply {
+ public:
+  StreamedChatReply(ChatFormat format, std::unique_ptr<Answers> answers, const StreamFields& wanted)
+      : EventStreamReply(std::move(answers)),
+        format_(std::move(format)),
+        wanted_(wanted),
+        choices_(EventStreamReply::answers().list().size()) {
+    ReplyJson chunk = format_.object("chat.completion.chunk");
+    chunk["system_fingerprint"] = format_.head().fingerprint;
+    chunk_begin_ = to_text(chunk);
+    chunk_begin_.back() = ',';  // instead of the object's end
+  }
+
+ protected:
+  void append_news(bool finished, std::string& body) override {
+    for (size_t i = 0; i < choices_.size(); ++i) append_news_of(i, finished, body);
+    if (finished) append_end(body);
+  }
+
+ private:
+  struct Choice {
+    bool begun = false;  // its first chunk was sent
+    bool ended = false;  // its last one was
+  };
+
+  void append_news_of(size_t index, bool finished, std::string& body) {
+    Choice& choice = choices_[index];
+    Answer& answer = answers().list()[index];
+    const bool news = !answer.text.empty() || !answer.logprobs.empty();
+    if (choice.ended || (!news && !answer.last)) return;
+    if (!choice.begun) {
+      choice.begun = true;
+      append_chunk(index, {{"role", "assistant"}, {"content", ""}}, nullptr, nullptr, body, format_.groq());
+    }
+    if (news) {
+      ReplyJson delta;
+      delta["content"] = answer.text;
+      append_chunk(index, std::move(delta), format_.logprobs(answer.logprobs), nullptr, body);
+      answer.text.clear();
+      answer.logprobs.clear();
+    }
+    // The last choice's end tells the usage, and so waits until that is recorded.
+    const bool is_last = std::all_of(choices_.begin(), choices_.end(),
+                                     [&](const Choice& one) { return &one == &choice || one.ended; });
+    if (!answer.last || (is_last && !finished)) return;
+    choice.ended = true;
+    ReplyJson groq = format_.groq();
+    if (is_last) groq["usage"] = usage_json(answers().usage());
+    append_chunk(index, ReplyJson::object(), nullptr, engine::finish_reason_name(answer.last->reason), body,
+                 std::move(groq));
+  }
+
+  void append_chunk(size_t index, ReplyJson delta, ReplyJson logprobs, ReplyJson finish_reason,
+                    std::string& body, ReplyJson groq = nullptr) {
+    ReplyJson choice;
+    choice["index"] = index;
+    choice["delta"] = std::move(delta);
+    choice["logprobs"] = std::move(logprobs);
+    choice["finish_reason"] = std::move(finish_reason);
+    ReplyJson json;
+    json["choices"].push_back(std::move(choice));
+    if (wanted_.usage_always) json["usage"] = token_usage_json(answers().usage());
+    if (!groq.is_null()) {
+      if (groq.contains("usage")) json["usage"] = ReplyJson(groq["usage"]);
+      json["x_groq"] = std::move(groq);
+    }
+    append_rest(json, body);
+  }
+
+  void append_end(std::string& body) {
+    if (wanted_.usage_at_end) {
+      ReplyJson json;
+      json["choices"] = ReplyJson::array();
+      json["usage"] = usage_json(answers().usage());
+      append_rest(json, body);
+    }
+    append_event("[DONE]", body);
+  }
+
+  // A chunk's fields after those that all chunks begin with.
+  void append_rest(const ReplyJson& json, std::string& body) const {
+    append_event(chunk_begin_ + to_text(json).substr(1), body);
+  }
+
+  const ChatFormat format_;
+  const StreamFields wanted_;
+  std::vector<Choice> choices_;
+  std::string chunk_begin_;  // what all chunks begin with, up to a comma
+};
+
+}  // namespace
+
+std::unique_ptr<http::Reply> make_chat_reply(const ChatRequest& request, ChatReplyHead head,
+                                             std::unique_ptr<Answers> answers,
+                                             const text::Tokenizer& tokenizer) {
+  ChatFormat format(request, std::move(head), tokenizer);
+  if (!request.stream.stream) {
+    return std::make_unique<WholeChatReply>(std::move(format), std::move(answers));
+  }
+  return std::make_unique<StreamedChatReply>(std::move(format), std::move(answers), request.stream);
+}
+
+}  // namespace lockstep::server

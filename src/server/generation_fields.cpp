@@ -1,0 +1,112 @@
+#include "server/generation_fields.h"
+
+#include <charconv>
+#include <limits>
+
+#include "base/identifiers.h"
+#include "server/api_error.h"
+
+namespace lockstep::server {
+
+namespace {
+
+std::vector<std::string> read_stop(JsonFields& fields) {
+  const RequestJson* stop = fields.find("stop");
+  if (stop == nullptr) return {};
+  std::vector<std::string> list;
+  auto add = [&](const RequestJson& item) {
+    if (!item.is_string() || item.get_ref<const std::string&>().empty()) {
+      bad_field("stop", "value must be a string that is not empty, or an array of such strings");
+    }
+    list.push_back(item.get<std::string>());
+    if (list.back().size() > kStopBytesMax) {
+      bad_field("stop", "a string has {} bytes; up to {} are possible", list.back().size(), kStopBytesMax);
+    }
+  };
+  if (!stop->is_array()) {
+    add(*stop);
+  } else if (stop->size() > kStopsMax) {
+    bad_field("stop", "{} strings were given; up to {} are possible", stop->size(), kStopsMax);
+  } else {
+    for (const RequestJson& item : *stop) add(item);
+  }
+  return list;
+}
+
+std::vector<std::pair<int32_t, float>> read_logit_bias(JsonFields& fields) {
+  const RequestJson* map = fields.find("logit_bias");
+  if (map == nullptr) return {};
+  if (!map->is_object()) bad_field("logit_bias", "value must be an object of token ids and numbers");
+  if (map->size() > kBiasesMax) {
+    bad_field("logit_bias", "{} tokens were given; up to {} are possible", map->size(), kBiasesMax);
+  }
+  std::vector<std::pair<int32_t, float>> list;
+  for (const auto& [key, value] : map->items()) {
+    int32_t token = 0;
+    const auto parsed = std::from_chars(key.data(), key.data() + key.size(), token);
+    if (parsed.ec != std::errc() || parsed.ptr != key.data() + key.size() || token < 0) {
+      bad_field("logit_bias", "every name must be a token id, such as \"42\"");
+    }
+    const bool good = value.is_number() && value.get<double>() >= -100 && value.get<double>() <= 100;
+    if (!good) bad_field("logit_bias", "the bias of token {} must be a number from -100 to 100", token);
+    list.emplace_back(token, value.get<float>());
+  }
+  return list;
+}
+
+// The two names of the same limit; the newer one wins, as with OpenAI.
+uint32_t read_tokens_max(JsonFields& fields) {
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  const std::optional<int64_t> older = fields.integer("max_tokens", 1, kMost);
+  const std::optional<int64_t> newer = fields.integer("max_completion_tokens", 1, kMost);
+  return static_cast<uint32_t>(newer ? *newer : older.value_or(0));
+}
+
+uint64_t read_seed(JsonFields& fields) {
+  const RequestJson* seed = fields.find("seed");
+  if (seed == nullptr) return new_seed();
+  if (!seed->is_number_integer()) bad_field("seed", "value must be an integer");
+  return seed->is_number_unsigned() ? seed->get<uint64_t>() : static_cast<uint64_t>(seed->get<int64_t>());
+}
+
+void read_sampling(JsonFields& fields, engine::Request& generation) {
+  auto& sampling = generation.sampling;
+  auto number = [&](const char* name, double least, double most, double otherwise) {
+    return static_cast<float>(fields.number(name, least, most).value_or(otherwise));
+  };
+  sampling.temperature = number("temperature", 0, 2, 1);
+  sampling.top_p = number("top_p", 0, 1, 1);
+  sampling.frequency_penalty = number("frequency_penalty", -2, 2, 0);
+  sampling.presence_penalty = number("presence_penalty", -2, 2, 0);
+  sampling.seed = read_seed(fields);
+  sampling.logit_bias = read_logit_bias(fields);
+  // What local servers have beside OpenAI's fields.
+  sampling.top_k =
+      static_cast<int32_t>(fields.integer("top_k", 0, std::numeric_limits<int32_t>::max()).value_or(0));
+  sampling.min_p = number("min_p", 0, 1, 0);
+  sampling.repetition_penalty = number("repetition_penalty", 0.01, 100, 1);
+  generation.ignore_end = fields.boolean("ignore_eos").value_or(false);
+}
+
+}  // namespace
+
+void read_generation_fields(JsonFields& fields, engine::Request& generation) {
+  generation.tokens_max = read_tokens_max(fields);
+  generation.stop = read_stop(fields);
+  read_sampling(fields, generation);
+}
+
+StreamFields read_stream_fields(JsonFields& fields) {
+  StreamFields wanted;
+  wanted.stream = fields.boolean("stream").value_or(false);
+  const RequestJson* options = fields.find("stream_options");
+  if (options == nullptr) return wanted;
+  if (!wanted.stream) bad_field("stream_options", "it needs 'stream' to be true");
+  JsonFields inside(*options, "stream_options");
+  wanted.usage_at_end = inside.boolean("include_usage").value_or(false);
+  wanted.usage_always = inside.boolean("continuous_usage_stats").value_or(false);
+  inside.finish();
+  return wanted;
+}
+
+}  // namespace lockstep::server

@@ -1,0 +1,29 @@
+// The fields that every request for text has: how it is chosen, where it ends, how it is sent.
+#pragma once
+
+#include <cstddef>
+
+#include "engine/request.h"
+#include "server/json_fields.h"
+
+namespace lockstep::server {
+
+// What the engine goes through for every token of an answer is bounded.
+inline constexpr size_t kStopsMax = 16;  // OpenAI's clients send up to 4
+inline constexpr size_t kStopBytesMax = 1024;
+inline constexpr size_t kBiasesMax = 1024;
+
+// max_completion_tokens and max_tokens, stop, temperature, top_p, penalties, seed (a new one where none is
+// given), logit_bias, and what local servers have beside these: top_k, min_p, repetition_penalty, ignore_eos.
+// Ids of logit_bias are not checked against a vocabulary: the engine does that.
+void read_generation_fields(JsonFields& fields, engine::Request& generation);
+
+struct StreamFields {
+  bool stream = false;
+  bool usage_at_end = false;  // stream_options.include_usage: a chunk of its own with the usage
+  bool usage_always = false;  // stream_options.continuous_usage_stats: the usage so far in every chunk
+};
+
+StreamFields read_stream_fields(JsonFields& fields);
+
+}  // namespace lockstep::server

@@ -1,0 +1,57 @@
+// Which handler a method and a path belong to.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/service.h"
+#include "http/target.h"
+
+namespace lockstep::server {
+
+// What a caller's key must allow.
+enum class Access : uint8_t {
+  Anyone,     // no key
+  Inference,  // to use the model
+  Files,      // files and batches
+  Read,       // to see usage, logs and settings
+  Manage,     // to change keys, limits and members
+};
+
+// A request on its way to its reply.
+struct Call {
+  const http::Request& request;
+  http::Target target;
+  std::vector<std::string> parameters = {};  // of the route's pattern, decoded
+  http::Wake wake = {};
+};
+
+using Handler = std::function<std::unique_ptr<http::Reply>(Call& call)>;
+
+struct Route {
+  std::string method;
+  std::string pattern;
+  Access access;
+  Handler handler;
+};
+
+class Router {
+ public:
+  // A pattern's parts between slashes are literal, or "{name}" for any one part, or at its end "{name...}"
+  // for one or more. "/v1/..." is also "/openai/v1/...".
+  void add(std::string method, std::string pattern, Access access, Handler handler);
+
+  // The route of a request, whose parameters it puts into the call. Throws an ApiError for an unknown path,
+  // and for a known one with another method, which it names.
+  const Route& find(Call& call) const;
+
+  const std::vector<Route>& routes() const { return routes_; }
+
+ private:
+  std::vector<Route> routes_;
+};
+
+}  // namespace lockstep::server
