@@ -1,0 +1,62 @@
+#include "cli/serve_options.h"
+
+namespace lockstep::cli {
+
+namespace {
+
+constexpr uint32_t kDay_s = 86400;
+
+void add_address(CLI::App& command, http::Options& http) {
+  command.add_option("--host", http.host, "address to listen on; 0.0.0.0: all, for anyone who reaches it")
+      ->capture_default_str();
+  command.add_option("--port", http.port, "0: a free one")->capture_default_str();
+  command
+      .add_option("--cert", http.certificate_file,
+                  "PEM file of the server's certificate, after it those up to its root: HTTPS")
+      ->type_name("FILE");
+  command.add_option("--key", http.key_file, "PEM file of the certificate's key")->type_name("FILE");
+}
+
+void add_limits(CLI::App& command, http::Options& http) {
+  command.add_option("--connections", http.connections_max, "connections at once; further ones wait")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 1u << 20));
+  command.add_option("--body-limit", http.body_bytes_max, "bytes of a request's body at the most")
+      ->capture_default_str()
+      ->check(CLI::Range(size_t{1024}, size_t{1} << 30));
+  command.add_option("--idle-time", http.idle_s, "seconds that a connection may wait between requests")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, kDay_s));
+  command.add_option("--write-time", http.write_s, "seconds that a client may take to read what is sent")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, kDay_s));
+  command.add_option("--drain-time", http.drain_s, "seconds for what runs when SIGTERM comes")
+      ->capture_default_str()
+      ->check(CLI::Range(0u, kDay_s));
+}
+
+void add_inference(CLI::App& command, ServeOptions& options) {
+  command
+      .add_option("--name", options.names,
+                  "what clients call the model; may be given several times (default: its file's name)")
+      ->allow_extra_args(false);
+  command.add_option("--answers", options.limits.answers_max, "answers at once, waiting ones among them")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 1u << 20));
+  command
+      .add_option("--kv-positions", options.engine.kv_positions,
+                  "positions of all answers together, and never less than one context")
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void ServeOptions::add(CLI::App& command) {
+  add_address(command, http);
+  add_limits(command, http);
+  add_inference(command, *this);
+  model.add(command);
+  engine.add(command);
+}
+
+}  // namespace lockstep::cli
