@@ -8,6 +8,7 @@
 #include "cli/serve_options.h"
 #include "http/server.h"
 #include "server/api_service.h"
+#include "server/cors.h"
 
 namespace lockstep::cli {
 
@@ -26,13 +27,15 @@ server::ServedModel served_model(api::RunningModel& running, const ServeOptions&
 }
 
 void run(const ServeOptions& options) {
+  options.check();
   http::Server http_server(options.http);  // before the model: its engine wakes the server until it ends
   const ModelHandle model = load_model(options.model, options.engine);
-  server::ApiService service(served_model(api::running_model(*model), options), options.limits);
+  server::ApiService service(served_model(api::running_model(*model), options), options.api);
+  server::Cors cors(service, options.cors_origins);
   http_server.listen();
   print_text(fmt::format("{}/v1\n", http_server.url()));
   flush_output();
-  http_server.run(service);
+  http_server.run(cors);
 }
 
 }  // namespace

@@ -1,10 +1,15 @@
 #include "cli/serve_options.h"
 
+#include <utility>
+
+#include "base/error.h"
+
 namespace lockstep::cli {
 
 namespace {
 
 constexpr uint32_t kDay_s = 86400;
+const CLI::Range kBodyBytes(size_t{1024}, size_t{1} << 30);
 
 void add_address(CLI::App& command, http::Options& http) {
   command.add_option("--host", http.host, "address to listen on; 0.0.0.0: all, for anyone who reaches it")
@@ -17,13 +22,22 @@ void add_address(CLI::App& command, http::Options& http) {
   command.add_option("--key", http.key_file, "PEM file of the certificate's key")->type_name("FILE");
 }
 
-void add_limits(CLI::App& command, http::Options& http) {
+void add_limits(CLI::App& command, ServeOptions& options) {
+  http::Options& http = options.http;
   command.add_option("--connections", http.connections_max, "connections at once; further ones wait")
       ->capture_default_str()
       ->check(CLI::Range(1u, 1u << 20));
   command.add_option("--body-limit", http.body_bytes_max, "bytes of a request's body at the most")
       ->capture_default_str()
-      ->check(CLI::Range(size_t{1024}, size_t{1} << 30));
+      ->check(kBodyBytes);
+  command.add_option("--upload-limit", options.api.upload_bytes_max, "the same where a file is uploaded")
+      ->capture_default_str()
+      ->check(kBodyBytes);
+  command
+      .add_option("--body-memory", http.body_memory_bytes,
+                  "bytes of all bodies together that are being read; further ones are sent away")
+      ->capture_default_str()
+      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40));
   command.add_option("--idle-time", http.idle_s, "seconds that a connection may wait between requests")
       ->capture_default_str()
       ->check(CLI::Range(1u, kDay_s));
@@ -40,7 +54,8 @@ void add_inference(CLI::App& command, ServeOptions& options) {
       .add_option("--name", options.names,
                   "what clients call the model; may be given several times (default: its file's name)")
       ->allow_extra_args(false);
-  command.add_option("--answers", options.limits.answers_max, "answers at once, waiting ones among them")
+  command
+      .add_option("--answers", options.api.inference.answers_max, "answers at once, waiting ones among them")
       ->capture_default_str()
       ->check(CLI::Range(1u, 1u << 20));
   command
@@ -53,10 +68,25 @@ void add_inference(CLI::App& command, ServeOptions& options) {
 
 void ServeOptions::add(CLI::App& command) {
   add_address(command, http);
-  add_limits(command, http);
+  command
+      .add_option("--cors-origin", cors_origins,
+                  "pages of this origin may use the API, such as https://app.example; *: all; may be given "
+                  "several times")
+      ->allow_extra_args(false);
+  add_limits(command, *this);
   add_inference(command, *this);
   model.add(command);
   engine.add(command);
+}
+
+void ServeOptions::check() const {
+  // Large bodies leave a quarter of the memory to others.
+  const size_t room = http.body_memory_bytes - http.body_memory_bytes / 4;
+  for (const auto& [name, bytes] :
+       {std::pair("--body-limit", http.body_bytes_max), std::pair("--upload-limit", api.upload_bytes_max)}) {
+    if (bytes <= room) continue;
+    user_error("{} {}: a body of this size needs --body-memory {} or more", name, bytes, (bytes + 2) / 3 * 4);
+  }
 }
 
 }  // namespace lockstep::cli

@@ -7,7 +7,7 @@
 
 #include "cli/options.h"
 #include "http/server.h"
-#include "server/inference.h"
+#include "server/api_service.h"
 
 namespace lockstep::cli {
 
@@ -17,10 +17,13 @@ struct ServeOptions {
   ModelOptions model;
   EngineOptions engine;
   http::Options http;
-  server::InferenceLimits limits;
+  server::ApiOptions api;
   std::vector<std::string> names;
+  std::vector<std::string> cors_origins;
 
   void add(CLI::App& command);
+  // Throws a user's error for options that do not go together.
+  void check() const;
 };
 
 }  // namespace lockstep::cli

@@ -15,15 +15,16 @@ struct Options {
   std::string host = "127.0.0.1";                    // an address or a name
   uint16_t port = 8080;                              // 0: a free one
   std::string certificate_file = "", key_file = "";  // in PEM; both: TLS, none: plain
-  size_t body_bytes_max = size_t{4} << 20;
+  size_t body_bytes_max = size_t{4} << 20;           // where the service says nothing else
+  size_t body_memory_bytes = size_t{1} << 30;        // of all bodies together that are read or waited for
   uint32_t header_bytes_max = 16 << 10;
   uint32_t connections_max = 1024;  // further ones wait
   uint32_t answering_threads = 2;
   uint32_t idle_s = 75;    // between requests
   uint32_t header_s = 10;  // from a request's first byte to the end of its header; also for TLS to begin
-  uint32_t body_s = 60;
-  uint32_t write_s = 30;  // to take one piece of a reply
-  uint32_t drain_s = 30;  // for what runs when the server is asked to stop
+  uint32_t body_s = 60;    // and a second more for each 256 KiB that came
+  uint32_t write_s = 30;   // to take one piece of a reply
+  uint32_t drain_s = 30;   // for what runs when the server is asked to stop
 };
 
 class Server {

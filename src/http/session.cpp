@@ -23,6 +23,7 @@ constexpr std::chrono::seconds kLinger{2};  // for a refused client to read why
 constexpr size_t kReadBytes = 4096;
 constexpr int kSendBytes = 64 << 10;  // that the system holds for a client that does not read
 constexpr size_t kBufferBytes = size_t{64} << 10;
+constexpr size_t kBodyBytesPerSecond = size_t{256} << 10;
 
 Clock::time_point in(uint32_t seconds) {
   return Clock::now() + std::chrono::seconds(seconds);
@@ -34,12 +35,20 @@ std::string lower_case(std::string_view name) {
   return text;
 }
 
+std::string too_large(size_t limit) {
+  return fmt::format("the body is larger than {} bytes", limit);
+}
+
 }  // namespace
 
 Session::Session(Shared& shared, tcp::socket socket)
     : shared_(shared),
       stream_(std::move(socket), shared.tls ? &*shared.tls : nullptr),
       buffer_(kBufferBytes) {}
+
+Session::~Session() {
+  give_back_body_room();
+}
 
 void Session::start() {
   error_code ignored;
@@ -72,8 +81,9 @@ void Session::wait_for_request() {
   if (shared_.draining) return close();
   parser_.emplace();
   parser_->header_limit(shared_.options.header_bytes_max);
-  parser_->body_limit(shared_.options.body_bytes_max);
+  parser_->body_limit(boost::none);  // told once the head is there
   request_ = {};
+  head_only_ = false;
   deadline_ = in(shared_.options.idle_s);
   if (buffer_.size() == 0) return read_some();
   if (!reading_) return read_header();
@@ -86,7 +96,8 @@ void Session::wait_for_request() {
 void Session::read_some() {
   if (reading_) return;
   reading_ = true;
-  stream_.async_read_some(buffer_.prepare(kReadBytes),
+  const size_t wanted = state_ == State::Lingering ? kBufferBytes : kReadBytes;
+  stream_.async_read_some(buffer_.prepare(wanted),
                           [self = shared_from_this()](error_code error, size_t count) {
                             self->reading_ = false;
                             self->take_read(error, count);
@@ -118,11 +129,23 @@ void Session::read_header() {
                               });
 }
 
+// What the head allows is asked before a byte of the body is read.
 void Session::read_body() {
-  deadline_ = in(shared_.options.body_s);
+  take_head();
+  const size_t limit = shared_.service->body_bytes_max(request_, shared_.options.body_bytes_max);
+  const uint64_t length = parser_->content_length().value_or(0);
+  if (length > limit) return say_no(413, too_large(limit));
+  parser_->body_limit(limit);
+  if (!take_body_room(parser_->chunked() ? limit : length)) {
+    return say_no(503,
+                  "the server is reading as many large requests as it has memory for; send this one again");
+  }
+  body_limit_ = limit;
+  body_began_ = Clock::now();
   const auto expect = parser_->get().find(protocol::field::expect);
   if (expect != parser_->get().end() && boost::beast::iequals(expect->value(), "100-continue")) {
     static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+    deadline_ = in(shared_.options.body_s);
     asio::async_write(stream_, asio::buffer(kContinue),
                       [self = shared_from_this()](error_code error, size_t) {
                         if (self->state_ == State::Closed) return;
@@ -134,41 +157,7 @@ void Session::read_body() {
   read_rest();
 }
 
-void Session::read_rest() {
-  protocol::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](error_code error, size_t) {
-    if (self->state_ == State::Closed) return;
-    if (error) return self->refuse(error);
-    self->answer();
-  });
-}
-
-// The parser's errors become a reply, after which the connection ends; the socket's end it at once.
-void Session::refuse(error_code error) {
-  static const error_code kBody = protocol::make_error_code(protocol::error::body_limit);
-  static const error_code kHeader = protocol::make_error_code(protocol::error::header_limit);
-  static const error_code kEnd = protocol::make_error_code(protocol::error::end_of_stream);
-  static const error_code kPartial = protocol::make_error_code(protocol::error::partial_message);
-  if (error.category() != kBody.category() || error == kEnd || error == kPartial) return close();
-  const Options& options = shared_.options;
-  state_ = State::Answering;
-  keep_alive_ = false;
-  lingers_ = true;
-  if (error == kBody) {
-    say_no(413, fmt::format("the body is larger than {} bytes", options.body_bytes_max));
-  } else if (error == kHeader) {
-    say_no(431, fmt::format("the header is larger than {} bytes", options.header_bytes_max));
-  } else {
-    say_no(400, fmt::format("this is no HTTP/1.1 request: {}", error.message()));
-  }
-}
-
-void Session::say_no(unsigned status, std::string message) {
-  set_reply(shared_.service->refuse(request_, status, std::move(message)));
-}
-
-void Session::answer() {
-  state_ = State::Answering;
-  deadline_ = kNever;
+void Session::take_head() {
   auto& message = parser_->get();
   keep_alive_ = message.keep_alive();
   chunks_ = message.version() >= 11;
@@ -178,7 +167,61 @@ void Session::answer() {
   for (const auto& field : message) {
     request_.headers.emplace_back(lower_case(field.name_string()), std::string(field.value()));
   }
-  request_.body = std::move(message.body());
+}
+
+// Large bodies leave room for those of the usual size.
+bool Session::take_body_room(size_t bytes) {
+  const size_t kept = bytes > shared_.options.body_bytes_max ? shared_.options.body_memory_bytes / 4 : 0;
+  if (bytes + kept > shared_.body_room_bytes) return false;
+  shared_.body_room_bytes -= bytes;
+  body_room_bytes_ = bytes;
+  return true;
+}
+
+void Session::give_back_body_room() {
+  shared_.body_room_bytes += std::exchange(body_room_bytes_, 0);
+}
+
+void Session::read_rest() {
+  if (parser_->is_done()) return answer();
+  // A larger body may take longer, as far as it comes.
+  const auto earned = std::chrono::seconds(parser_->get().body().size() / kBodyBytesPerSecond);
+  deadline_ = body_began_ + std::chrono::seconds(shared_.options.body_s) + earned;
+  protocol::async_read_some(stream_, buffer_, *parser_,
+                            [self = shared_from_this()](error_code error, size_t) {
+                              if (self->state_ == State::Closed) return;
+                              if (error) return self->refuse(error);
+                              self->read_rest();
+                            });
+}
+
+// The parser's errors become a reply, after which the connection ends; the socket's end it at once.
+void Session::refuse(error_code error) {
+  static const error_code kBody = protocol::make_error_code(protocol::error::body_limit);
+  static const error_code kHeader = protocol::make_error_code(protocol::error::header_limit);
+  static const error_code kEnd = protocol::make_error_code(protocol::error::end_of_stream);
+  static const error_code kPartial = protocol::make_error_code(protocol::error::partial_message);
+  if (error.category() != kBody.category() || error == kEnd || error == kPartial) return close();
+  if (error == kBody) {
+    say_no(413, too_large(body_limit_));
+  } else if (error == kHeader) {
+    say_no(431, fmt::format("the header is larger than {} bytes", shared_.options.header_bytes_max));
+  } else {
+    say_no(400, fmt::format("this is no HTTP/1.1 request: {}", error.message()));
+  }
+}
+
+void Session::say_no(unsigned status, std::string message) {
+  state_ = State::Answering;
+  keep_alive_ = false;
+  lingers_ = true;
+  set_reply(shared_.service->refuse(request_, status, std::move(message)));
+}
+
+void Session::answer() {
+  state_ = State::Answering;
+  deadline_ = kNever;
+  request_.body = std::move(parser_->get().body());
   if (buffer_.size() + kReadBytes <= kBufferBytes) read_some();
   // The wake may come from any thread at any time: it holds nothing but a way to find the session again.
   Wake wake = [bell = std::make_shared<std::atomic<bool>>(false), &io = shared_.io, weak = weak_from_this()] {

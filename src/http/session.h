@@ -28,8 +28,9 @@ class Session;
 
 // What all connections share. Used by the one thread that runs `io`, but for `io` itself.
 struct Shared {
-  explicit Shared(const Options& given) : options(given) {}
+  explicit Shared(const Options& given) : options(given), body_room_bytes(given.body_memory_bytes) {}
   const Options options;
+  size_t body_room_bytes;  // for further bodies
   boost::asio::io_context io{1};
   std::optional<boost::asio::ssl::context> tls;  // none: plain HTTP
   std::optional<boost::asio::thread_pool> pool;
@@ -43,6 +44,8 @@ struct Shared {
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(Shared& shared, boost::asio::ip::tcp::socket socket);
+
+  ~Session();
 
   void start();
   // Ends the connection and what is being done for it.
@@ -63,6 +66,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void take_read(error_code error, size_t count);
   void read_header();
   void read_body();
+  void take_head();
+  bool take_body_room(size_t bytes);
+  void give_back_body_room();
   void read_rest();
   void refuse(error_code error);
   void say_no(unsigned status, std::string message);
@@ -84,6 +90,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::string client_;
   std::shared_ptr<Reply> reply_;
   std::string out_;  // the piece that is being written
+  size_t body_limit_ = 0, body_room_bytes_ = 0;
+  Clock::time_point body_began_;
   Clock::time_point deadline_ = kNever;
   State state_ = State::Idle;
   bool reading_ = false, writing_ = false;

@@ -7,8 +7,8 @@
 
 namespace lockstep::server {
 
-ApiService::ApiService(ServedModel model, const InferenceLimits& limits)
-    : inference_(std::move(model), limits) {
+ApiService::ApiService(ServedModel model, const ApiOptions& options)
+    : options_(options), inference_(std::move(model), options.inference) {
   add_health_endpoints();
   add_model_endpoints(router_, inference_);
   add_chat_endpoint(router_, inference_);
@@ -21,6 +21,11 @@ void ApiService::add_health_endpoints() {
   router_.add("GET", "/readyz", Access::Anyone, [this](Call&) {
     return json_reply({{"status", "ready"}, {"answers_running", inference_.answers_running()}});
   });
+}
+
+size_t ApiService::body_bytes_max(const http::Request& head, size_t usual) const {
+  const bool upload = head.method == "POST" && api_path(http::Target(head.target).path) == "/v1/files";
+  return upload ? options_.upload_bytes_max : usual;
 }
 
 std::unique_ptr<http::Reply> ApiService::answer(const http::Request& request, http::Wake wake) {

@@ -96,5 +96,50 @@ class Tls(Test):
                 self.refused("serve", "-m", Place.model, "--port", 0, *options, says=says)
 
 
+class Origins(Test):
+    ASKED = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,x-stainless-os"}
+
+    def test_pages_of_other_origins(self):
+        with Server("--cors-origin", "https://app.example", "--cors-origin", "http://localhost:3000") as server:
+            def ask(method, origin, path="/v1/models", headers={}):
+                status, reply, _ = server.send(method, path, None, {**({"Origin": origin} if origin else {}), **headers})
+                self.assertEqual("Origin", reply["vary"])
+                return status, reply
+
+            for origin in ("https://app.example", "http://localhost:3000"):
+                status, headers = ask("OPTIONS", origin, headers=self.ASKED)
+                self.assertEqual((200, origin), (status, headers["access-control-allow-origin"]))
+                self.assertEqual("authorization,x-stainless-os", headers["access-control-allow-headers"])
+                self.assertIn("POST", headers["access-control-allow-methods"])
+                for path, wanted in (("/v1/models", 200), ("/nothing", 404)):
+                    status, headers = ask("GET", origin, path)
+                    self.assertEqual((wanted, origin), (status, headers["access-control-allow-origin"]))
+                    self.assertIn("x-ratelimit-remaining-tokens", headers["access-control-expose-headers"])
+                    self.assertIn("x-request-id", headers["access-control-expose-headers"])
+            for origin in ("https://app.example.evil", "http://app.example", "null", server.url, None):
+                self.assertEqual(403, ask("OPTIONS", origin, headers=self.ASKED)[0])
+                # The browser keeps the reply from a page that is not named; the server's own needs no leave.
+                status, headers = ask("GET", origin)
+                self.assertEqual((200, None), (status, headers["access-control-allow-origin"]))
+            # A request that is refused before it is read says so to a page, too.
+            with server.connect() as connection:
+                connection.sendall(b"POST /v1/models HTTP/1.1\r\nOrigin: https://app.example\r\n"
+                                   b"Content-Length: 99999999\r\n\r\n")
+                reply = read_to_end(connection)
+                self.assertIn(b" 413 ", reply)
+                self.assertIn(b"ccess-control-allow-origin: https://app.example", reply)
+
+    def test_all_and_none(self):
+        with Server("--cors-origin", "*") as server:
+            status, headers, _ = server.send("OPTIONS", "/v1/models", None, {"Origin": "null", **self.ASKED})
+            self.assertEqual((200, "*"), (status, headers["access-control-allow-origin"]))
+        with Server() as server:
+            headers = {"Origin": "https://app.example", **self.ASKED}
+            self.assertEqual(403, server.send("OPTIONS", "/v1/models", None, headers)[0])
+            self.assertNotIn("access-control-allow-origin", server.send("GET", "/v1/models", None, headers)[1])
+        for origin in ("app.example", "https://app.example/", "https://", "https://a b"):
+            self.refused("serve", "-m", Place.model, "--port", 0, "--cors-origin", origin, says="an origin is")
+
+
 if __name__ == "__main__":
     main()
