@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http.hpp>
+#include <iterator>
 #include <sstream>
 
 #include "base/identifiers.h"
@@ -33,6 +34,15 @@ std::string lower_case(std::string_view name) {
   std::string text(name);
   for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   return text;
+}
+
+// The parser takes a body in any other encoding for none: what follows would be read as further requests.
+bool is_encoding_known(const protocol::request_parser<protocol::string_body>& parser) {
+  const auto& message = parser.get();
+  const auto [begin, end] = message.equal_range(protocol::field::transfer_encoding);
+  if (begin == end) return true;
+  return message.version() >= 11 && std::next(begin) == end &&
+         boost::beast::iequals(begin->value(), "chunked");
 }
 
 std::string too_large(size_t limit) {
@@ -132,6 +142,9 @@ void Session::read_header() {
 // What the head allows is asked before a byte of the body is read.
 void Session::read_body() {
   take_head();
+  if (!is_encoding_known(*parser_)) {
+    return say_no(400, "the header transfer-encoding may say 'chunked' in HTTP/1.1, and nothing else");
+  }
   const size_t limit = shared_.service->body_bytes_max(request_, shared_.options.body_bytes_max);
   const uint64_t length = parser_->content_length().value_or(0);
   if (length > limit) return say_no(413, too_large(limit));
@@ -235,6 +248,7 @@ void Session::answer() {
     std::shared_ptr<Reply> reply = shared.service->answer(self->request_, std::move(wake));
     self->request_.body = {};  // nobody needs it while the answer grows
     asio::post(shared.io, [self = std::move(self), reply = std::move(reply)]() mutable {
+      self->give_back_body_room();
       if (self->state_ == State::Answering) self->set_reply(std::move(reply));
     });
   });

@@ -7,6 +7,7 @@ and the program openssl.
 
 import contextlib
 import functools
+import re
 import socket
 import ssl
 import subprocess
@@ -139,6 +140,156 @@ class Origins(Test):
             self.assertNotIn("access-control-allow-origin", server.send("GET", "/v1/models", None, headers)[1])
         for origin in ("app.example", "https://app.example/", "https://", "https://a b"):
             self.refused("serve", "-m", Place.model, "--port", 0, "--cors-origin", origin, says="an origin is")
+
+
+HEALTH = b"GET /healthz HTTP/1.1\r\n"
+
+
+class Attacks(Test):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server("--body-limit", 100000, "--upload-limit", 3 << 20, "--body-memory", 8 << 20)
+        cls.addClassCleanup(cls.server.__exit__, None)
+
+    def tearDown(self):
+        self.assertEqual(200, self.server.get("/healthz")[0])
+
+    def said(self, data):
+        """What the server says to these bytes until it ends the connection; perhaps nothing."""
+        with self.server.connect() as connection:
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(data)
+                connection.shutdown(socket.SHUT_WR)
+            return read_to_end(connection)
+
+    def statuses(self, data):
+        return [status.decode() for status in re.findall(rb"HTTP/1\.[01] (\d+) ", self.said(data))]
+
+    def test_headers(self):
+        for name, data in {
+            "thousands of fields": HEALTH + b"a: b\r\n" * 10000 + b"\r\n",
+            "an endless line": HEALTH + b"a: " + b"b" * 10000000,
+            "an endless target": b"GET /" + b"a" * 10000000,
+            "an endless method": b"G" * 10000000,
+        }.items():
+            with self.subTest(name):
+                self.assertIn(self.statuses(data), (["431"], ["400"]))
+        for name, data in {
+            "a NUL in a value": HEALTH + b"a: b\0c\r\n\r\n",
+            "a NUL in a name": HEALTH + b"a\0: c\r\n\r\n",
+            "a NUL in the target": b"GET /healthz\0 HTTP/1.1\r\n\r\n",
+            "a line end in the target": b"GET /heal\nthz HTTP/1.1\r\n\r\n",
+            "a blank before the colon": HEALTH + b"content-length : 5\r\n\r\n",
+            "no colon": HEALTH + b"abc\r\n\r\n",
+            "another version": b"GET /healthz HTTP/2.0\r\n\r\n",
+            "HTTP/2 itself": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        }.items():
+            with self.subTest(name):
+                self.assertEqual(["400"], self.statuses(data))
+
+    def test_two_readings_of_where_a_body_ends(self):
+        hidden = HEALTH + b"\r\n"
+        chunked = b"0\r\n\r\n"
+        for name, fields, body in (
+            ("two lengths", b"Content-Length: 5\r\nContent-Length: 6", b"abcdef"),
+            ("a list of two lengths", b"Content-Length: 5, 6", b"abcdef"),
+            ("a length with a sign", b"Content-Length: +5", b"abcde"),
+            ("a negative length", b"Content-Length: -5", b"abcde"),
+            ("a hexadecimal length", b"Content-Length: 0x5", b"abcde"),
+            ("a length of 2^64", b"Content-Length: 18446744073709551616", b"abcde"),
+            ("length, then chunks", b"Content-Length: 5\r\nTransfer-Encoding: chunked", chunked),
+            ("chunks, then length", b"Transfer-Encoding: chunked\r\nContent-Length: 5", chunked),
+            ("an unknown encoding", b"Transfer-Encoding: chunked, identity", chunked),
+            ("an encoding that is almost one", b"Transfer-Encoding: xchunked", chunked),
+            ("an encoding on a folded line", b"Transfer-Encoding:\r\n chunked\r\nContent-Length: 5", chunked),
+            ("chunks in HTTP/1.0", None, chunked),
+        ):
+            with self.subTest(name):
+                head = b"POST /v1/models HTTP/1.1\r\n" + (fields or b"")
+                if fields is None:
+                    head = b"POST /v1/models HTTP/1.0\r\nTransfer-Encoding: chunked"
+                statuses = self.statuses(head + b"\r\n\r\n" + body + hidden)
+                # One reply, after which the connection ends: nothing that follows is taken for a request.
+                self.assertEqual(["400"], statuses)
+
+    def test_chunks(self):
+        head = b"POST /v1/models HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for name, body, wanted in (
+            ("good ones", b"3;a=b\r\nabc\r\n0\r\n\r\n", ["405"]),
+            ("an endless extension", b"3;a=" + b"b" * 10000000, ["400"]),
+            ("a size of 2^64", b"10000000000000000\r\n", ["400"]),
+            ("no size", b"x\r\n", ["400"]),
+            ("a negative size", b"-1\r\n", ["400"]),
+            ("too much in one", b"%x\r\n" % 100001, ["413"]),
+            ("too much in many", (b"400\r\n" + b"a" * 1024 + b"\r\n") * 101, ["413"]),
+            ("endless trailers", b"0\r\n" + b"a: b\r\n" * 1000000, None),
+        ):
+            with self.subTest(name):
+                statuses = self.statuses(head + body)
+                self.assertIn(statuses, (wanted,) if wanted else (["431"], ["400"]))
+
+    def test_paths_lead_nowhere(self):
+        for target in (b"/../../etc/passwd", b"/v1/models/../../../etc/passwd", b"/v1/models/..%2f..%2fetc%2fpasswd",
+                       b"/%2e%2e/%2e%2e/etc/passwd", b"/v1/models/%00", b"//etc/passwd", b"/..\\..\\etc", b"*",
+                       b"http://127.0.0.1/etc/passwd", b"/v1/files/../models", b"/healthz/../v1/models"):
+            with self.subTest(target):
+                read = self.said(b"GET " + target + b" HTTP/1.1\r\nConnection: close\r\n\r\n")
+                self.assertIn(b" 404 ", read[:20])
+                self.assertNotIn(b"root:", read)
+
+    def test_bodies_that_come_slowly_hold_bounded_memory(self):
+        head = b"POST /v1/files HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
+        with contextlib.ExitStack() as open_uploads:
+            # Two of 3 MiB fit into 8 MiB less a quarter for others.
+            for _ in range(2):
+                connection = open_uploads.enter_context(self.server.connect())
+                connection.sendall(head % (3 << 20) + b"a")
+            self.settle()
+            for _ in range(3):
+                read = self.said(head % (3 << 20) + b"a" * (3 << 20))
+                self.assertIn(b" 503 ", read[:20])
+                self.assertIn(b"retry-after: 1", read.lower())
+            chunked = b"POST /v1/files HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+            self.assertEqual(["503"], self.statuses(chunked))
+            # Requests of the usual size go on.
+            self.assertEqual(200, self.server.send("POST", "/v1/chat/completions", self.server.body(max_tokens=1))[0])
+            connection.sendall(b"a" * (3 << 20))
+            self.assertIn(b"HTTP/1.1 404", read_until(connection, b"\r\n\r\n"))  # read to its end
+            self.settle()
+            self.assertEqual(["404"], self.statuses(head % (3 << 20) + b"a" * (3 << 20)))
+        self.settle()
+        self.assertEqual(["404"] * 2, self.statuses((head % (3 << 20) + b"a" * (3 << 20)) * 2))
+        self.assertEqual(["413"], self.statuses(head % ((3 << 20) + 1)))
+        self.assertEqual(["413"], self.statuses(head.replace(b"files", b"models") % 100001))
+
+    def settle(self):
+        time.sleep(0.1)
+        self.assertEqual(200, self.server.get("/healthz")[0])
+
+    def test_many_slow_clients_cost_the_others_nothing(self):
+        with contextlib.ExitStack() as slow:
+            connections = [slow.enter_context(self.server.connect()) for _ in range(300)]
+            for connection in connections:
+                connection.sendall(b"GET /heal")
+            began = time.monotonic()
+            create(self.server.openai(), max_tokens=4)
+            self.assertLess(time.monotonic() - began, 5)
+            # A byte a second does not help: the header has its time.
+            closed = 0
+            while time.monotonic() - began < 14:
+                for connection in connections[:20]:
+                    with contextlib.suppress(OSError):
+                        connection.sendall(b"a")
+                time.sleep(1)
+            for connection in connections:
+                with contextlib.suppress(ConnectionResetError):
+                    self.assertEqual(b"", connection.recv(100))
+                closed += 1
+            self.assertEqual(300, closed)
+
+    def test_files_that_do_not_go_together(self):
+        self.refused("serve", "-m", Place.model, "--port", 0, "--upload-limit", 3000, "--body-limit", 2 << 20,
+                     "--body-memory", 2 << 20, says="--body-memory")
 
 
 if __name__ == "__main__":
