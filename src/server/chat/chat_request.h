@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "accounts/prices.h"
 #include "engine/request.h"
 #include "server/chat/output_fields.h"
 #include "server/generation_fields.h"
@@ -20,7 +21,8 @@ struct ChatRequest {
   uint32_t choices = 1;
   StreamFields stream;
   OutputFields output;
-  std::string service_tier = "";  // empty: not asked for
+  accounts::Tier tier = accounts::Tier::OnDemand;
+  std::string service_tier = "";  // as the client named it; empty: not asked for
 };
 
 inline constexpr uint32_t kChoicesMax = 128;
