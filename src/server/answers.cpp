@@ -18,9 +18,10 @@ struct Answers::Recorded {
   std::atomic<bool> done{false};
 };
 
-Answers::Answers(std::vector<std::shared_ptr<engine::Ticket>> tickets, uint32_t prompt_tokens,
-                 http::Wake wake, Settle settle)
-    : prompt_tokens_(prompt_tokens),
+Answers::Answers(std::vector<std::shared_ptr<engine::Ticket>> tickets, uint32_t choices,
+                 uint32_t prompt_tokens, http::Wake wake, Settle settle)
+    : choices_(choices),
+      prompt_tokens_(prompt_tokens),
       settle_(std::move(settle)),
       recorded_(std::make_shared<Recorded>(std::move(wake))) {
   for (std::shared_ptr<engine::Ticket>& ticket : tickets) answers_.emplace_back().ticket = std::move(ticket);
@@ -76,7 +77,9 @@ Usage Answers::usage() const {
     usage.prompt_s = std::max(usage.prompt_s, timing.prefill_s);
     usage.completion_s = std::max(usage.completion_s, timing.decode_s);
   }
-  if (const auto& first = answers_.front().last) usage.cached_tokens = first->prompt_tokens_reused;
+  for (size_t i = 0; i < answers_.size(); i += choices_) {
+    if (const auto& first = answers_[i].last) usage.cached_tokens += first->prompt_tokens_reused;
+  }
   return usage;
 }
 

@@ -46,9 +46,9 @@ using Settle = std::function<void(const Outcome& outcome, std::function<void()> 
 // THREAD: one thread at a time.
 class Answers {
  public:
-  // `settle` may be empty.
-  Answers(std::vector<std::shared_ptr<engine::Ticket>> tickets, uint32_t prompt_tokens, http::Wake wake,
-          Settle settle);
+  // `choices`: tickets of each prompt; `prompt_tokens`: of all prompts. `settle` may be empty.
+  Answers(std::vector<std::shared_ptr<engine::Ticket>> tickets, uint32_t choices, uint32_t prompt_tokens,
+          http::Wake wake, Settle settle);
   // Ends what still runs.
   ~Answers();
 
@@ -67,6 +67,7 @@ class Answers {
 
   struct Recorded;
   std::vector<Answer> answers_;
+  const uint32_t choices_;
   const uint32_t prompt_tokens_;
   Settle settle_;
   std::shared_ptr<Recorded> recorded_;

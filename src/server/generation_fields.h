@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "engine/request.h"
 #include "server/json_fields.h"
@@ -12,6 +13,7 @@ namespace lockstep::server {
 inline constexpr size_t kStopsMax = 16;  // OpenAI's clients send up to 4
 inline constexpr size_t kStopBytesMax = 1024;
 inline constexpr size_t kBiasesMax = 1024;
+inline constexpr uint32_t kChoicesMax = 128;  // of one prompt
 
 // max_completion_tokens and max_tokens, stop, temperature, top_p, penalties, seed (a new one where none is
 // given), logit_bias, and what local servers have beside these: top_k, min_p, repetition_penalty, ignore_eos.

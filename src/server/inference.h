@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "server/answers.h"
 #include "server/router.h"
@@ -20,8 +21,11 @@ struct InferenceLimits {
 struct InferenceRequest {
   std::string model;           // as the client named it
   engine::Request generation;  // with its prompt
-  uint32_t choices = 1;
-  std::string service_tier = {};  // empty: not asked for
+  // Of a request with several; empty: it has the one in `generation`.
+  std::vector<std::vector<int32_t>> prompts = {};
+  const char* prompt_field = "messages";  // what the client calls them
+  uint32_t choices = 1;                   // of each prompt
+  std::string service_tier = {};          // empty: not asked for
 };
 
 // THREAD: any number at once.
@@ -33,13 +37,16 @@ class Inference {
   const ServedModel& model(const std::string& id) const;
   const ServedModel& model() const { return model_; }
 
-  // Hands the request to the engine, an answer a choice. Throws an ApiError where the prompt is too long or
-  // the server has no room.
+  // Hands the request to the engine: an answer a choice, those of the first prompt first. Throws an ApiError
+  // where a prompt is too long or the server has no room.
   std::unique_ptr<Answers> start(const Call& call, InferenceRequest request);
 
   uint32_t answers_running() const { return answers_->load(); }
 
  private:
+  void check_length(const InferenceRequest& request, size_t tokens) const;
+  void take_places(const InferenceRequest& request, uint32_t answers);
+
   const ServedModel model_;
   const InferenceLimits limits_;
   // Answers that the engine has not ended yet; shared with its listeners, which may outlive this.

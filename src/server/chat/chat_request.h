@@ -21,8 +21,6 @@ struct ChatRequest {
   std::string service_tier = "";  // empty: not asked for
 };
 
-inline constexpr uint32_t kChoicesMax = 128;
-
 // Every field is honoured or refused by name. Throws an ApiError that says which and what would be right.
 ChatRequest parse_chat_request(std::string_view body);
 
