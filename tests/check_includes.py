@@ -24,7 +24,9 @@ MAY_INCLUDE = {
     "targets": ["base", "machine", "numerics", "program"],
     "engine": ["base", "numerics", "text", "program", "targets"],
     "http": ["base"],
-    "server": ["base", "engine", "http", "text", "store"],
+    "database": ["base", "store"],
+    "accounts": ["base", "database"],
+    "server": ["base", "engine", "text", "store", "http", "database", "accounts"],
     "api": None,  # None: everything
     "cli": None,
 }

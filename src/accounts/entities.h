@@ -1,0 +1,66 @@
+// What an organisation is made of. Ids are a prefix (org_, proj_, key_, member_) and a ULID.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "accounts/limits.h"
+#include "accounts/permissions.h"
+
+namespace lockstep::accounts {
+
+struct Organisation {
+  std::string id, name;
+  int64_t created_at_ms;
+};
+
+struct ProjectSettings {
+  std::string name;
+  bool store_bodies = false;  // keep the texts of requests and answers
+  int64_t body_days = 30;     // how long, 1 to 3650
+  int64_t log_days = 400;     // how long the log's rows are kept, 1 to 3650
+};
+
+struct Project {
+  std::string id, organisation_id;
+  ProjectSettings settings;
+  int64_t created_at_ms;
+  std::optional<int64_t> archived_at_ms;  // its keys are revoked, its usage is still there
+};
+
+struct Member {
+  std::string id, organisation_id, name;
+  Role role;
+  int64_t created_at_ms;
+};
+
+struct Key {
+  std::string id, project_id, name;
+  std::string
+      prefix;  // the part of the secret that is no secret, to tell keys apart: "lsk_" and 12 characters
+  Scopes scopes;
+  std::string member_id;  // for whom it acts
+  std::string made_by;    // id of the member or key that made it
+  int64_t created_at_ms;
+  std::optional<int64_t> expires_at_ms, revoked_at_ms;
+};
+
+struct KeyRequest {
+  std::string name;
+  Scopes scopes;                          // at most the caller's
+  std::optional<std::string> project_id;  // empty: the caller's
+  // For whom it acts; empty: the caller's member. Another needs the right to manage members.
+  std::optional<std::string> member_id;
+  std::optional<int64_t> expires_at_ms;                     // at most the caller's, if that expires
+  std::vector<std::pair<std::string, LimitValues>> limits;  // by model or "*"
+};
+
+struct NewKey {
+  Key key;
+  std::string secret;  // shown this once; only a hash is stored
+};
+
+}  // namespace lockstep::accounts
