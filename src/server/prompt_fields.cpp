@@ -33,6 +33,15 @@ std::vector<int32_t> read_tokens(const RequestJson& list, const std::string& pat
   return tokens;
 }
 
+void check_vocabulary(std::span<const int32_t> tokens, const text::Tokenizer& tokenizer,
+                      const std::string& path) {
+  const size_t vocabulary = tokenizer.vocabulary().tokens.size();
+  for (const int32_t token : tokens) {
+    if (static_cast<size_t>(token) < vocabulary) continue;
+    bad_field(path, "token {} is not in the vocabulary, which ends with {}", token, vocabulary - 1);
+  }
+}
+
 std::vector<Prompt> read_prompts(JsonFields& fields, const char* name, size_t most) {
   const RequestJson* json = fields.find(name);
   if (json == nullptr) bad_field(name, "property '{}' is missing", name);
@@ -52,11 +61,7 @@ std::vector<int32_t> prompt_tokens(const text::Tokenizer& tokenizer, const Promp
   std::vector<int32_t> tokens =
       text == nullptr ? std::get<1>(prompt) : text::tokenize_prompt(tokenizer, *text, true);
   if (tokens.empty()) bad_field(path, "it has no tokens; at least one is wanted");
-  const size_t vocabulary = tokenizer.vocabulary().tokens.size();
-  for (const int32_t token : tokens) {
-    if (static_cast<size_t>(token) < vocabulary) continue;
-    bad_field(path, "token {} is not in the vocabulary, which ends with {}", token, vocabulary - 1);
-  }
+  check_vocabulary(tokens, tokenizer, path);
   return tokens;
 }
 

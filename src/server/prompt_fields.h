@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -19,11 +20,15 @@ using Prompt = std::variant<std::string, std::vector<int32_t>>;
 // against a vocabulary.
 std::vector<Prompt> read_prompts(JsonFields& fields, const char* name, size_t most);
 
-// Token ids from 0.
+// Token ids from 0. `path` names the field in errors, here and below.
 std::vector<int32_t> read_tokens(const RequestJson& list, const std::string& path);
 
+// Throws an ApiError for an id outside the vocabulary.
+void check_vocabulary(std::span<const int32_t> tokens, const text::Tokenizer& tokenizer,
+                      const std::string& path);
+
 // A prompt's tokens. In a text special tokens are parsed, and the begin mark is added where the model asks
-// for it; ids are taken as they are. `path` names the field in errors.
+// for it; ids are taken as they are. Throws an ApiError for none, and for ids outside the vocabulary.
 std::vector<int32_t> prompt_tokens(const text::Tokenizer& tokenizer, const Prompt& prompt,
                                    const std::string& path);
 

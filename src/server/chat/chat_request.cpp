@@ -50,6 +50,8 @@ text::ChatMessage read_message(const RequestJson& json, size_t index) {
   return message;
 }
 
+}  // namespace
+
 std::vector<text::ChatMessage> read_messages(JsonFields& fields) {
   const RequestJson* messages = fields.find("messages");
   if (messages == nullptr) bad_field("messages", "property 'messages' is missing");
@@ -60,6 +62,8 @@ std::vector<text::ChatMessage> read_messages(JsonFields& fields) {
   for (size_t i = 0; i < messages->size(); ++i) list.push_back(read_message((*messages)[i], i));
   return list;
 }
+
+namespace {
 
 std::optional<uint32_t> read_logprobs(JsonFields& fields) {
   const bool wanted = fields.boolean("logprobs").value_or(false);

@@ -21,6 +21,9 @@ struct ChatRequest {
   std::string service_tier = "";  // empty: not asked for
 };
 
+// The field "messages" of any request that has one. Throws an ApiError that names what is wrong.
+std::vector<text::ChatMessage> read_messages(JsonFields& fields);
+
 // Every field is honoured or refused by name. Throws an ApiError that says which and what would be right.
 ChatRequest parse_chat_request(std::string_view body);
 
