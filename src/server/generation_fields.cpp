@@ -69,7 +69,10 @@ uint64_t read_seed(JsonFields& fields) {
   return seed->is_number_unsigned() ? seed->get<uint64_t>() : static_cast<uint64_t>(seed->get<int64_t>());
 }
 
-void read_sampling(JsonFields& fields, engine::Request& generation) {
+}  // namespace
+
+void read_sampling_fields(JsonFields& fields, engine::Request& generation) {
+  generation.stop = read_stop(fields);
   auto& sampling = generation.sampling;
   auto number = [&](const char* name, double least, double most, double otherwise) {
     return static_cast<float>(fields.number(name, least, most).value_or(otherwise));
@@ -88,12 +91,17 @@ void read_sampling(JsonFields& fields, engine::Request& generation) {
   generation.ignore_end = fields.boolean("ignore_eos").value_or(false);
 }
 
-}  // namespace
-
 void read_generation_fields(JsonFields& fields, engine::Request& generation) {
   generation.tokens_max = read_tokens_max(fields);
-  generation.stop = read_stop(fields);
-  read_sampling(fields, generation);
+  read_sampling_fields(fields, generation);
+}
+
+std::string read_service_tier(JsonFields& fields) {
+  std::string tier = fields.text("service_tier").value_or("");
+  if (!tier.empty() && tier != "auto" && tier != "default" && tier != "on_demand") {
+    bad_field("service_tier", "value must be 'auto', 'default' or 'on_demand': there are no other tiers");
+  }
+  return tier;
 }
 
 StreamFields read_stream_fields(JsonFields& fields) {

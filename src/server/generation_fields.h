@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "engine/request.h"
 #include "server/json_fields.h"
@@ -15,10 +16,15 @@ inline constexpr size_t kStopBytesMax = 1024;
 inline constexpr size_t kBiasesMax = 1024;
 inline constexpr uint32_t kChoicesMax = 128;  // of one prompt
 
-// max_completion_tokens and max_tokens, stop, temperature, top_p, penalties, seed (a new one where none is
-// given), logit_bias, and what local servers have beside these: top_k, min_p, repetition_penalty, ignore_eos.
-// Ids of logit_bias are not checked against a vocabulary: the engine does that.
+// stop, temperature, top_p, penalties, seed (a new one where none is given), logit_bias, and what local
+// servers have beside these: top_k, min_p, repetition_penalty, ignore_eos. Ids of logit_bias are not checked
+// against a vocabulary: the engine does that.
+void read_sampling_fields(JsonFields& fields, engine::Request& generation);
+// These, and max_completion_tokens and max_tokens.
 void read_generation_fields(JsonFields& fields, engine::Request& generation);
+
+// service_tier; empty where there is none.
+std::string read_service_tier(JsonFields& fields);
 
 struct StreamFields {
   bool stream = false;

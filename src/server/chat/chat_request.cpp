@@ -75,11 +75,7 @@ std::optional<uint32_t> read_logprobs(JsonFields& fields) {
 
 // What says nothing here but is no reason to refuse: there is one tier, and nothing is kept.
 void read_without_effect(JsonFields& fields, ChatRequest& request) {
-  request.service_tier = fields.text("service_tier").value_or("");
-  const std::string& tier = request.service_tier;
-  if (!tier.empty() && tier != "auto" && tier != "default" && tier != "on_demand") {
-    bad_field("service_tier", "value must be 'auto', 'default' or 'on_demand': there are no other tiers");
-  }
+  request.service_tier = read_service_tier(fields);
   for (const char* name : {"user", "safety_identifier", "prompt_cache_key"}) fields.text(name);
   if (const RequestJson* metadata = fields.find("metadata"); metadata != nullptr && !metadata->is_object()) {
     bad_field("metadata", "value must be an object");
