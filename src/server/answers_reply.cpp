@@ -11,7 +11,7 @@ http::Piece AnswersReply::next() {
     piece.last = answers_->finished();
     append_news(piece.last, piece.body);
   } catch (const ApiError& error) {
-    if (!begun_) return error.reply()->next();
+    if (!begun_) return refusal(error)->next();
     append_error(error, piece.body);
     piece.last = true;
   }

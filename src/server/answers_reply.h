@@ -10,7 +10,7 @@
 
 namespace lockstep::server {
 
-// A body that grows with the answers. Before its first byte an error is an ordinary reply.
+// A body that grows with the answers.
 class AnswersReply : public http::Reply {
  public:
   AnswersReply(std::unique_ptr<Answers> answers, http::Head head)
@@ -23,6 +23,8 @@ class AnswersReply : public http::Reply {
   virtual void append_news(bool finished, std::string& body) = 0;
   // Appends an error to what was sent already; the body ends here.
   virtual void append_error(const ApiError& error, std::string& body) = 0;
+  // The reply for an error before the first byte.
+  virtual std::unique_ptr<http::Reply> refusal(const ApiError& error) const { return error.reply(); }
   Answers& answers() { return *answers_; }
 
  private:

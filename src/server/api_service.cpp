@@ -5,6 +5,7 @@
 #include "server/completions/completion_endpoint.h"
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
+#include "server/ollama/ollama_endpoints.h"
 #include "server/responses/response_endpoint.h"
 #include "server/tokenize_endpoints.h"
 
@@ -16,6 +17,7 @@ ApiService::ApiService(ServedModel model, const InferenceLimits& limits)
   add_model_endpoints(router_, inference_);
   add_chat_endpoint(router_, inference_);
   add_completion_endpoint(router_, inference_);
+  add_ollama_endpoints(router_, inference_);
   add_response_endpoint(router_, inference_);
   add_tokenize_endpoints(router_, inference_);
 }

@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/request.h"
 #include "server/json_fields.h"
@@ -16,6 +18,10 @@ inline constexpr size_t kStopBytesMax = 1024;
 inline constexpr size_t kBiasesMax = 1024;
 inline constexpr uint32_t kChoicesMax = 128;  // of one prompt
 
+// The field "stop": a string or an array of strings.
+std::vector<std::string> read_stop(JsonFields& fields);
+// An integer of 64 bits as a seed, negative ones as two's complement; none where there is none.
+std::optional<uint64_t> read_seed(JsonFields& fields);
 // stop, temperature, top_p, penalties, seed (a new one where none is given), logit_bias, and what local
 // servers have beside these: top_k, min_p, repetition_penalty, ignore_eos. Ids of logit_bias are not checked
 // against a vocabulary: the engine does that.
