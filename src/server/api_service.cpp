@@ -4,8 +4,12 @@
 
 #include "server/api_error.h"
 #include "server/chat/chat_endpoint.h"
+#include "server/completions/completion_endpoint.h"
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
+#include "server/ollama/ollama_endpoints.h"
+#include "server/responses/response_endpoint.h"
+#include "server/tokenize_endpoints.h"
 
 namespace lockstep::server {
 
@@ -39,6 +43,10 @@ ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts
   add_health_endpoints();
   add_model_endpoints(router_, inference_);
   add_chat_endpoint(router_, inference_);
+  add_completion_endpoint(router_, inference_);
+  add_ollama_endpoints(router_, inference_);
+  add_response_endpoint(router_, inference_);
+  add_tokenize_endpoints(router_, inference_);
 }
 
 void ApiService::add_health_endpoints() {
