@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "http/service.h"
 #include "server/inference.h"
@@ -20,6 +21,8 @@ class ApiService : public http::Service {
   std::unique_ptr<http::Reply> answer(const http::Request& request, http::Wake wake) override;
   std::unique_ptr<http::Reply> refuse(const http::Request& request, unsigned status,
                                       std::string message) override;
+
+  const std::vector<Route>& routes() const { return router_.routes(); }
 
  private:
   void add_health_endpoints();
