@@ -8,6 +8,7 @@
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
 #include "server/ollama/ollama_endpoints.h"
+#include "server/openapi/openapi_endpoint.h"
 #include "server/responses/response_endpoint.h"
 #include "server/tokenize_endpoints.h"
 
@@ -45,6 +46,7 @@ ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts
   add_chat_endpoint(router_, inference_);
   add_completion_endpoint(router_, inference_);
   add_ollama_endpoints(router_, inference_);
+  add_openapi_endpoint(router_, inference_.model());
   add_response_endpoint(router_, inference_);
   add_tokenize_endpoints(router_, inference_);
 }

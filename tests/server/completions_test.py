@@ -6,7 +6,7 @@ Needs the packages openai, groq and gguf.
 
 import openai
 
-from server_test import Place, WithServer, main
+from support import Place, WithServer, main
 
 PROMPT = "The capital of France is"
 

@@ -8,7 +8,7 @@ import json
 
 import ollama
 
-from server_test import Place, QUESTION, WithServer, main
+from support import Place, QUESTION, WithServer, main
 
 PROMPT = QUESTION[0]["content"]
 GREEDY = {"temperature": 0, "num_predict": 24}

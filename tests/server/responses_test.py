@@ -8,7 +8,7 @@ import json
 
 import openai
 
-from server_test import Place, QUESTION, WithServer, main
+from support import Place, QUESTION, WithServer, main
 
 INPUT = QUESTION[0]["content"]
 

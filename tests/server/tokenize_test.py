@@ -6,7 +6,7 @@ Needs the packages openai, groq and gguf.
 
 import json
 
-from server_test import Place, QUESTION, WithServer, main
+from support import Place, QUESTION, WithServer, main
 
 TEXT = "Why is the sky blue? \U0001f600<|im_end|>"
 

@@ -97,7 +97,7 @@ void refuse_what_is_missing(JsonFields& fields) {
     }
     inside.finish();
   }
-  fields.refuse("store", "completions are not stored; leave it out");
+  if (fields.boolean("store").value_or(false)) bad_field("store", "completions are not stored; leave it out");
   if (fields.text("reasoning_effort").value_or("none") != "none") {
     bad_field("reasoning_effort", "only 'none' is supported: the model has no reasoning apart from its text");
   }

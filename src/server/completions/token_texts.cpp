@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "text/utf8.h"
 
 namespace lockstep::server {
@@ -17,15 +15,10 @@ std::string name_of(const std::string& bytes) {
   return name;
 }
 
-size_t count_characters(std::string_view bytes) {
-  return static_cast<size_t>(
-      std::count_if(bytes.begin(), bytes.end(), [](char byte) { return (byte & 0xC0) != 0x80; }));
-}
-
 }  // namespace
 
-void TokenTexts::skip(std::string_view text) {
-  offset_ += count_characters(text);
+void TokenTexts::skip(std::string_view told) {
+  offset_ += text::count_characters(told);
 }
 
 ReplyJson TokenTexts::next(const std::vector<engine::TokenLogprob>& logprobs) {

@@ -17,7 +17,7 @@ class TokenTexts {
   explicit TokenTexts(const text::Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
   // Goes on past text of which no tokens are told.
-  void skip(std::string_view text);
+  void skip(std::string_view told);
 
   // {"tokens","token_logprobs","top_logprobs","text_offset"} of the next tokens. Offsets count characters.
   // Bytes that are no whole characters are told as "bytes:\xe2\x80".

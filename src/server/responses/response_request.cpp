@@ -4,13 +4,14 @@
 
 #include "server/api_error.h"
 #include "server/generation_fields.h"
+#include "text/utf8.h"
 
 namespace lockstep::server {
 
 namespace {
 
 // OpenAI's limits of metadata.
-constexpr size_t kPairsMax = 16, kKeyBytesMax = 64, kValueBytesMax = 512;
+constexpr size_t kPairsMax = 16, kNameMax = 64, kValueMax = 512;
 constexpr const char* kNoTools = "tools are not supported yet; leave it out";
 
 // A message's text: a string, or a list of parts, which are joined.
@@ -72,11 +73,11 @@ RequestJson read_metadata(JsonFields& fields) {
     bad_field("metadata", "{} pairs were given; up to {} are possible", metadata->size(), kPairsMax);
   }
   for (const auto& [key, value] : metadata->items()) {
-    const bool good = key.size() <= kKeyBytesMax && value.is_string() &&
-                      value.get_ref<const std::string&>().size() <= kValueBytesMax;
+    const bool good = text::count_characters(key) <= kNameMax && value.is_string() &&
+                      text::count_characters(value.get_ref<const std::string&>()) <= kValueMax;
     if (!good) {
-      bad_field("metadata", "names are up to {} bytes and values strings of up to {}", kKeyBytesMax,
-                kValueBytesMax);
+      bad_field("metadata", "names are up to {} characters and values strings of up to {}", kNameMax,
+                kValueMax);
     }
   }
   return *metadata;
@@ -88,6 +89,7 @@ std::optional<uint32_t> read_logprobs(JsonFields& fields) {
   const auto top =
       static_cast<uint32_t>(fields.integer("top_logprobs", 0, engine::kTopLogprobsMax).value_or(0));
   const RequestJson* include = fields.find("include");
+  if (include != nullptr && !include->is_array()) bad_field("include", "value must be an array of names");
   const bool wanted = include != nullptr && !include->empty();
   if (wanted && *include != RequestJson::array({kLogprobs})) {
     bad_field("include", "only ['{}'] is supported", kLogprobs);
@@ -130,8 +132,9 @@ void read_what_holds(JsonFields& fields) {
     inside.refuse("include_obfuscation", "nothing is added to the events; leave it out");
     inside.finish();
   }
-  fields.refuse("store", "responses are not stored; leave it out");
-  fields.refuse("background", "responses are not stored; leave it out");
+  for (const char* name : {"store", "background"}) {
+    if (fields.boolean(name).value_or(false)) bad_field(name, "responses are not stored; leave it out");
+  }
   for (const char* name : {"previous_response_id", "conversation"}) {
     fields.refuse(name, "nothing is kept between requests: give the whole conversation as 'input'");
   }

@@ -81,7 +81,7 @@ TEST(ResponseRequest, ErrorsNameTheField) {
             refusal_beside_input(R"("truncation":"auto")"));
   EXPECT_EQ("'include' : only ['message.output_text.logprobs'] is supported",
             refusal_beside_input(R"("include":["file_search_call.results"])"));
-  EXPECT_EQ("'metadata' : names are up to 64 bytes and values strings of up to 512",
+  EXPECT_EQ("'metadata' : names are up to 64 characters and values strings of up to 512",
             refusal_beside_input(R"("metadata":{"a":1})"));
   EXPECT_EQ("property 'messages' is unsupported", refusal_beside_input(R"("messages":[])"));
 }
