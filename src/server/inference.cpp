@@ -27,6 +27,7 @@ int64_t Inference::tokens_max(const InferenceRequest& request) const {
 }
 
 std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) {
+  if (call.batch_id) request.tier = accounts::Tier::Batch;
   engine::Request& generation = request.generation;
   generation.chunk = model_.chunk;
   const auto prompt_tokens = static_cast<uint32_t>(generation.prompt.size());
