@@ -54,6 +54,15 @@ std::shared_ptr<Ticket> Engine::submit(Request request, Listener listener) {
   return ticket;
 }
 
+Load Engine::load() {
+  std::lock_guard lock(mutex_);
+  Load load = batch_.load();
+  for (const auto& ticket : submitted_) {
+    ++load.waiting[static_cast<size_t>(ticket->sequence_->generation.request().service)];
+  }
+  return load;
+}
+
 void Engine::thread_main() {
   while (take_submitted()) {
     try {

@@ -12,6 +12,10 @@
 
 namespace lockstep::engine {
 
+// Who goes first in the batch, never what is answered. Idle requests run only while there are no others.
+enum class ServiceClass : uint8_t { Performance, OnDemand, Flex, Idle };
+inline constexpr size_t kServiceClasses = 4;
+
 struct Request {
   std::vector<int32_t> prompt;
   uint32_t tokens_max = 0;  // 0: as many as the context holds
@@ -20,6 +24,7 @@ struct Request {
   bool ignore_end = false;  // go on past the model's end-of-answer tokens
   uint32_t chunk = 0;       // prompt tokens a step at the most; 0: the engine's choice
   uint32_t choice = 0;      // number of this answer among those of one request
+  ServiceClass service = ServiceClass::OnDemand;
   // Report every token's log-probability and those of so many of the most likely ones.
   std::optional<uint32_t> top_logprobs;
 };

@@ -207,6 +207,32 @@ TEST_F(EngineTest, RefusesWhatIsOutOfRange) {
   refused([](Request& r) { r.sampling.logit_bias = {{1000, 1.0f}}; });
 }
 
+TEST_F(EngineTest, TellsItsLoad) {
+  const engine::Load before = engine_.load();
+  EXPECT_EQ(before.steps, 0u);
+  EXPECT_EQ(before.pages_total, target_->pages());
+  std::vector<std::shared_ptr<engine::Ticket>> tickets;
+  for (uint32_t i = 0; i < 3; ++i) {
+    Request r = request(8, 12 + i);
+    r.service = engine::ServiceClass::Flex;
+    tickets.push_back(engine_.submit(std::move(r)));
+  }
+  uint32_t tokens = 0;
+  for (const auto& ticket : tickets) {
+    // Whoever has the last event finds its tokens counted, and itself no more.
+    tokens += static_cast<uint32_t>(finish(*ticket).tokens.size());
+    EXPECT_GE(engine_.load().answer_tokens, tokens);
+  }
+  const engine::Load load = engine_.load();
+  EXPECT_EQ(load.running, (std::array<uint32_t, 4>{}));
+  EXPECT_EQ(load.waiting, (std::array<uint32_t, 4>{}));
+  EXPECT_EQ(load.answer_tokens, 24u);
+  EXPECT_EQ(load.prompt_tokens + load.prompt_tokens_reused, 12u + 13 + 14);
+  EXPECT_EQ(load.steps, target_->counters().steps);
+  EXPECT_EQ(load.rows, target_->counters().rows);
+  EXPECT_EQ(load.pages_used, 0u);
+}
+
 TEST_F(EngineTest, ManyOwnersAtOnce) {
   const Event alone = finish(*engine_.submit(request(15)));
   std::vector<std::jthread> owners;
@@ -229,6 +255,7 @@ std::vector<Request> mixed_requests(uint32_t count) {
     if (i % 2 == 1) r.sampling.temperature = 1.2f;
     r.sampling.seed = i / 2;
     r.choice = i % 2;
+    r.service = static_cast<engine::ServiceClass>(i % engine::kServiceClasses);
     requests.push_back(std::move(r));
   }
   return requests;
