@@ -1,15 +1,21 @@
 #include "server/api_service.h"
 
+#include <chrono>
 #include <iterator>
 
+#include "accounts/calendar.h"
 #include "server/api_error.h"
+#include "server/batches/batch_endpoints.h"
 #include "server/chat/chat_endpoint.h"
+#include "server/files/file_endpoints.h"
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
 
 namespace lockstep::server {
 
 namespace {
+
+constexpr std::chrono::minutes kHousekeepingPeriod{10};
 
 // A reply with further headers.
 class ReplyWithHeaders : public http::Reply {
@@ -32,12 +38,32 @@ class ReplyWithHeaders : public http::Reply {
 
 ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal,
                        ApiOptions options)
-    : gate_(accounts, std::move(options.everyone)),
-      accounting_(accounts, journal, std::move(options.prices)),
+    : gate_(accounts, options.everyone),
+      accounting_(accounts, journal, options.prices),
       inference_(std::move(model), options.limits, accounting_) {
   add_health_endpoints();
   add_model_endpoints(router_, inference_);
   add_chat_endpoint(router_, inference_);
+  add_files_and_batches(accounts.database(), journal,
+                        options);  // the last: batches know what the others have
+}
+
+void ApiService::add_files_and_batches(database::Database& database, accounts::Journal& journal,
+                                       const ApiOptions& options) {
+  FileStore& files = files_.emplace(database, options.data_folder / "files", options.files);
+  add_file_endpoints(router_, files);
+  BatchRules rules{.endpoints = batch_endpoints(router_),
+                   .require_model = [this](const std::string& model) { inference_.model(model); }};
+  add_batch_endpoints(router_, database, [this] { batches_->look(); });
+  batches_.emplace(
+      BatchPlace{database, files, options.data_folder / "batches", std::move(rules)}, journal,
+      [this](Call& call) { return answer_call(call); }, options.batch_lines);
+  const auto purge = [&database, &files] {
+    const int64_t now_ms = accounts::now_ms();
+    database.write([&](database::Transaction& transaction) { batch_tables::purge(transaction, now_ms); });
+    files.purge(now_ms);
+  };
+  housekeeping_.emplace(std::vector<Housekeeping::Task>{purge}, kHousekeepingPeriod);
 }
 
 void ApiService::add_health_endpoints() {

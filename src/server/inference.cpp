@@ -6,6 +6,24 @@
 
 namespace lockstep::server {
 
+namespace {
+
+engine::ServiceClass service_class(accounts::Tier tier) {
+  switch (tier) {
+    case accounts::Tier::OnDemand:
+      return engine::ServiceClass::OnDemand;
+    case accounts::Tier::Performance:
+      return engine::ServiceClass::Performance;
+    case accounts::Tier::Flex:
+      return engine::ServiceClass::Flex;
+    case accounts::Tier::Batch:
+      return engine::ServiceClass::Idle;
+  }
+  return engine::ServiceClass::OnDemand;
+}
+
+}  // namespace
+
 Inference::Inference(ServedModel model, const InferenceLimits& limits, Accounting& accounting)
     : model_(std::move(model)),
       limits_(limits),
@@ -29,6 +47,7 @@ int64_t Inference::tokens_max(const InferenceRequest& request) const {
 std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) {
   if (call.batch_id) request.tier = accounts::Tier::Batch;
   engine::Request& generation = request.generation;
+  generation.service = service_class(request.tier);
   generation.chunk = model_.chunk;
   const auto prompt_tokens = static_cast<uint32_t>(generation.prompt.size());
   if (generation.prompt.size() > model_.context) {

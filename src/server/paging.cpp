@@ -12,8 +12,9 @@ void check_query(const http::Target& target, std::initializer_list<std::string_v
   std::vector<std::string> seen;
   for (const auto& [name, value] : target.fields()) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
-      throw ApiError(400, "", name,
-                     fmt::format("the query's field '{}' is unknown; known are {}", name, fmt::join(names, ", ")));
+      throw ApiError(
+          400, "", name,
+          fmt::format("the query's field '{}' is unknown; known are {}", name, fmt::join(names, ", ")));
     }
     if (name != repeated && std::find(seen.begin(), seen.end(), name) != seen.end()) {
       bad_field(name, "the query has it twice; say it once");

@@ -38,7 +38,7 @@ const std::string& open_statuses_sql();
 // What is wrong with a batch's input.
 struct BatchError {
   std::string code, message;
-  std::string param = "";             // empty: none
+  std::string param = "";            // empty: none
   std::optional<int64_t> line = {};  // of the file, counted from 1
 };
 inline constexpr size_t kBatchErrorsMax = 100;  // that are told; reading ends there
@@ -50,7 +50,7 @@ struct Batch {
   BatchStatus status = BatchStatus::Validating;
   std::vector<BatchError> errors = {};
   std::optional<std::string> output_file_id = {}, error_file_id = {};
-  std::optional<std::string> metadata = {};           // a JSON object
+  std::optional<std::string> metadata = {};      // a JSON object
   int64_t total = 0, completed = 0, failed = 0;  // lines
   int64_t expires_at_ms = 0;
   // When each status began; Validating: when the batch was made.

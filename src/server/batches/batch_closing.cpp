@@ -12,7 +12,8 @@ constexpr int64_t kResultsAtOnce = 200;
 
 }  // namespace
 
-BatchClosing::BatchClosing(database::Database& database, FileStore& files, const Batch& batch, BatchStatus end)
+BatchClosing::BatchClosing(database::Database& database, FileStore& files, const Batch& batch,
+                           BatchStatus end)
     : database_(database), files_(files), batch_(batch), end_(end) {}
 
 void BatchClosing::append(Output& output, const std::string& line, const char* kind) {

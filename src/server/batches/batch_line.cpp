@@ -4,6 +4,7 @@
 
 #include "base/identifiers.h"
 #include "server/api_error.h"
+#include "server/batches/batch_input.h"
 #include "server/json_fields.h"
 
 namespace lockstep::server {
@@ -33,8 +34,9 @@ std::string read_custom_id(JsonFields& fields) {
 
 std::string read_url(JsonFields& fields, const BatchRules& rules) {
   std::string url = fields.required_text("url");
-  if (std::find(rules.endpoints.begin(), rules.endpoints.end(), url) == rules.endpoints.end()) {
-    bad_field("url", "value must be one of {}", fmt::join(rules.endpoints, ", "));
+  const auto& known = rules.endpoints;
+  if (!known.empty() && std::find(known.begin(), known.end(), url) == known.end()) {
+    bad_field("url", "value must be one of {}", fmt::join(known, ", "));
   }
   return url;
 }
@@ -43,7 +45,8 @@ std::string read_body(JsonFields& fields, const BatchRules& rules) {
   const RequestJson* body = fields.find("body");
   if (body == nullptr) bad_field("body", "property 'body' is missing");
   JsonFields inside(*body, "body");
-  rules.require_model(inside.required_text("model"));
+  const std::string model = inside.required_text("model");
+  if (rules.require_model) rules.require_model(model);
   if (inside.boolean("stream").value_or(false)) {
     bad_field("body.stream", "a line's answer is not streamed; leave it out");
   }
@@ -63,8 +66,9 @@ ReplyJson line_json(const std::string& custom_id) {
 
 BatchLine parse_batch_line(std::string_view text, const BatchRules& rules) {
   if (text.size() > rules.line_bytes_max) {
-    throw ApiError(400, "line_too_long", "",
-                   fmt::format("the line has {} bytes; up to {} are possible", text.size(), rules.line_bytes_max));
+    throw ApiError(
+        400, "line_too_long", "",
+        fmt::format("the line has {} bytes; up to {} are possible", text.size(), rules.line_bytes_max));
   }
   const RequestJson json = with_code("invalid_json_line", [&] { return parse_json(text); });
   return with_code("invalid_request", [&] {
@@ -97,7 +101,8 @@ void BatchValidator::check(std::string_view text, int64_t number) {
 void BatchValidator::check_count(size_t lines) {
   if (lines == 0) errors_.push_back({"empty_file", "the input file has no lines"});
   if (lines > kBatchLinesMax) {
-    errors_.push_back({"too_many_lines", fmt::format("the input file has more than {} lines", kBatchLinesMax)});
+    errors_.push_back(
+        {"too_many_lines", fmt::format("the input file has more than {} lines", kBatchLinesMax)});
   }
 }
 

@@ -15,8 +15,8 @@ namespace lockstep::server {
 
 // What lines may ask for.
 struct BatchRules {
-  std::vector<std::string> endpoints;                               // "/v1/chat/completions"
-  std::function<void(const std::string& model)> require_model = {};  // throws an ApiError
+  std::vector<std::string> endpoints = {};  // "/v1/chat/completions"; empty: not looked at
+  std::function<void(const std::string& model)> require_model = {};  // throws an ApiError; empty: any
   size_t line_bytes_max = size_t{4} << 20;
 };
 

@@ -31,13 +31,20 @@ BatchRun::BatchRun(BatchPlace& place, Batch batch, store::LockFile lock)
   if (std::filesystem::exists(path) || !expired()) input_.emplace(path);
   if (!input_) return;
   done_.resize(input_->size());
+  open_lines_ = done_.size();
   const auto lines = place_.database.read([&](database::Transaction& transaction) {
     return batch_tables::lines_with_result(transaction, batch_.id);
   });
   for (const int64_t line : lines) {
     const size_t index = input_->index_of(line);
-    if (index < done_.size()) done_[index] = true;
+    if (index < done_.size()) finish(index);
   }
+}
+
+void BatchRun::finish(size_t index) {
+  LOCKSTEP_CHECK(!done_.at(index));
+  done_[index] = true;
+  --open_lines_;
 }
 
 BatchRun::Step BatchRun::step(size_t lines_out) {
@@ -73,7 +80,7 @@ BatchRun::Step BatchRun::validate() {
 
 BatchRun::Step BatchRun::run(size_t lines_out) {
   if (expired()) return lines_out != 0 ? Step::Settle : close(BatchStatus::Expired);
-  if (lines_out != 0 || std::find(done_.begin(), done_.end(), false) != done_.end()) return Step::Wait;
+  if (lines_out != 0 || open_lines_ != 0) return Step::Wait;
   change(BatchStatus::Finalizing, {});
   return Step::Leave;
 }

@@ -51,7 +51,7 @@ class BatchRun {
   // The next line to be answered: an index of input().
   std::optional<size_t> take(Time now);
   // The line has its result.
-  void finish(size_t index) { done_.at(index) = true; }
+  void finish(size_t index);
   // The line is to be answered later.
   void put_back(size_t index, Time not_before) { waiting_.emplace(not_before, index); }
 
@@ -63,7 +63,7 @@ class BatchRun {
   Step validate();
   Step run(size_t lines_out);
   Step close(BatchStatus end);
-  // False: the batch has another status than we thought.
+  // Unless somebody else has changed the batch.
   void change(BatchStatus next, const std::vector<BatchError>& errors);
   bool expired() const;
   bool add_some_expired();
@@ -74,9 +74,10 @@ class BatchRun {
   std::optional<BatchInput> input_;  // none only where the batch is about to end
   std::optional<BatchValidator> validator_;
   std::unique_ptr<BatchClosing> closing_;
-  std::vector<bool> done_;                // lines with a result
+  std::vector<bool> done_;               // lines with a result
+  size_t open_lines_ = 0;                // without one
   std::multimap<Time, size_t> waiting_;  // to be tried again
-  size_t next_ = 0;                       // validating, giving out or expiring: the next line
+  size_t next_ = 0;                      // validating, giving out or expiring: the next line
 };
 
 }  // namespace lockstep::server

@@ -135,8 +135,8 @@ std::optional<Batch> find(Transaction& transaction, const std::optional<std::str
   return batch_of(found.rows.front());
 }
 
-PageOf<Batch> list(Transaction& transaction, const std::string& project_id, const std::vector<std::string>& ids,
-                   const Page& page) {
+PageOf<Batch> list(Transaction& transaction, const std::string& project_id,
+                   const std::vector<std::string>& ids, const Page& page) {
   Values values = {project_id};
   std::string sql = select_sql() + "WHERE project_id = $1";
   if (!ids.empty()) {
@@ -175,11 +175,11 @@ void add_result(Transaction& transaction, const std::string& batch_id, const Bat
 
 std::vector<BatchResult> results(Transaction& transaction, const std::string& batch_id, int64_t after,
                                  int64_t most) {
-  const auto found =
-      transaction.execute(fmt::format("SELECT line, failed, text FROM batch_results WHERE batch_id = $1 AND line > $2 "
-                                      "ORDER BY line LIMIT {}",
-                                      most),
-                          {batch_id, after});
+  const auto found = transaction.execute(
+      fmt::format("SELECT line, failed, text FROM batch_results WHERE batch_id = $1 AND line > $2 "
+                  "ORDER BY line LIMIT {}",
+                  most),
+      {batch_id, after});
   std::vector<BatchResult> results;
   for (const Row& row : found.rows) results.push_back({row.integer(0), row.integer(1) != 0, row.text(2)});
   return results;
@@ -197,9 +197,9 @@ void remove_results(Transaction& transaction, const std::string& batch_id) {
 }
 
 void purge(Transaction& transaction, int64_t now_ms) {
-  transaction.execute(fmt::format("DELETE FROM batches WHERE expires_at_ms <= $1 AND status NOT IN {}",
-                                  open_statuses_sql()),
-                      {now_ms - kFileKept_ms});
+  transaction.execute(
+      fmt::format("DELETE FROM batches WHERE expires_at_ms <= $1 AND status NOT IN {}", open_statuses_sql()),
+      {now_ms - kFileKept_ms});
 }
 
 }  // namespace lockstep::server::batch_tables

@@ -34,11 +34,12 @@ PageOf<Batch> list(database::Transaction& transaction, const std::string& projec
 std::vector<Batch> open(database::Transaction& transaction, int64_t most);
 void update(database::Transaction& transaction, const Batch& batch);
 
-// A line has at most one result, the first; a batch that is neither in progress nor being cancelled gets none.
+// A line has at most one result, the first; a batch that is neither in progress nor being cancelled gets
+// none.
 void add_result(database::Transaction& transaction, const std::string& batch_id, const BatchResult& result);
 // Up to `most` with a line after `after`, in the lines' order.
-std::vector<BatchResult> results(database::Transaction& transaction, const std::string& batch_id, int64_t after,
-                                 int64_t most);
+std::vector<BatchResult> results(database::Transaction& transaction, const std::string& batch_id,
+                                 int64_t after, int64_t most);
 // The lines that have a result.
 std::vector<int64_t> lines_with_result(database::Transaction& transaction, const std::string& batch_id);
 void remove_results(database::Transaction& transaction, const std::string& batch_id);

@@ -36,16 +36,18 @@ std::string in_use() {
 }
 
 void require_room(Transaction& transaction, const File& file, const FileLimits& limits) {
-  const int64_t used = transaction
-                           .execute("SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM files WHERE project_id = $1",
-                                    {file.project_id})
-                           .rows.at(0)
-                           .integer(0);
+  const int64_t used =
+      transaction
+          .execute("SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM files WHERE project_id = $1",
+                   {file.project_id})
+          .rows.at(0)
+          .integer(0);
   if (used + file.bytes <= limits.project_bytes) return;
-  throw ApiError(400, "file_storage_exceeded", "file",
-                 fmt::format("The file has {} bytes, and the project's files may have {} together, of which {} "
-                             "are in use; delete some.",
-                             file.bytes, limits.project_bytes, used));
+  throw ApiError(
+      400, "file_storage_exceeded", "file",
+      fmt::format("The file has {} bytes, and the project's files may have {} together, of which {} "
+                  "are in use; delete some.",
+                  file.bytes, limits.project_bytes, used));
 }
 
 [[noreturn]] void no_such_file(const std::string& id) {
@@ -100,10 +102,12 @@ void FileStore::insert(Transaction& transaction, const File& file) {
 }
 
 File FileStore::find(const std::string& project_id, const std::string& id) const {
-  const auto found = database_.read([&](Transaction& transaction) {
-    return transaction.execute(fmt::format("SELECT {} FROM files WHERE id = $1 AND project_id = $2", kColumns),
-                               {id, project_id});
-  });
+  return database_.read([&](Transaction& transaction) { return find(transaction, project_id, id); });
+}
+
+File FileStore::find(Transaction& transaction, const std::string& project_id, const std::string& id) {
+  const auto found = transaction.execute(
+      fmt::format("SELECT {} FROM files WHERE id = $1 AND project_id = $2", kColumns), {id, project_id});
   if (found.rows.empty()) no_such_file(id);
   return file_of(found.rows.front());
 }
@@ -126,7 +130,8 @@ PageOf<File> FileStore::list(const std::string& project_id, const std::optional<
 void FileStore::remove(const std::string& project_id, const std::string& id) {
   database_.write([&](Transaction& transaction) {
     const auto found = transaction.execute(
-        fmt::format("SELECT CASE WHEN {} THEN 1 ELSE 0 END FROM files WHERE id = $1 AND project_id = $2", in_use()),
+        fmt::format("SELECT CASE WHEN {} THEN 1 ELSE 0 END FROM files WHERE id = $1 AND project_id = $2",
+                    in_use()),
         {id, project_id});
     if (found.rows.empty()) no_such_file(id);
     if (found.rows.front().integer(0) != 0) {
@@ -148,9 +153,10 @@ void FileStore::discard_content(const std::string& id) const noexcept {
 void FileStore::purge(int64_t now_ms) {
   while (true) {
     const auto removed = database_.execute(
-        fmt::format("DELETE FROM files WHERE id IN (SELECT id FROM files WHERE expires_at_ms <= $1 AND NOT {} "
-                    "LIMIT {}) RETURNING id",
-                    in_use(), kLargestPurge),
+        fmt::format(
+            "DELETE FROM files WHERE id IN (SELECT id FROM files WHERE expires_at_ms <= $1 AND NOT {} "
+            "LIMIT {}) RETURNING id",
+            in_use(), kLargestPurge),
         {now_ms});
     for (const Row& row : removed.rows) discard_content(row.text(0));
     if (removed.rows.size() < kLargestPurge) break;

@@ -36,6 +36,7 @@ class FileStore {
   File add(File file, Bytes content);
   // Of the project; throws an ApiError (404) if there is none.
   File find(const std::string& project_id, const std::string& id) const;
+  static File find(database::Transaction& transaction, const std::string& project_id, const std::string& id);
   PageOf<File> list(const std::string& project_id, const std::optional<std::string>& purpose,
                     const Page& page) const;
   // Throws an ApiError: 404, or 409 for the input of a batch that has not ended.

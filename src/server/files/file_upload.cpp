@@ -17,21 +17,25 @@ constexpr int64_t kLeastKept_s = 3600;  // OpenAI's bounds of expires_after[seco
 constexpr int64_t kMostKept_s = kFileKept_ms / accounts::kSecond_ms;
 
 std::string read_filename(const http::Part& part) {
-  if (!part.filename || part.filename->empty()) {
-    bad_field("file", "the part must have a filename: content-disposition: form-data; name=\"file\"; "
-                      "filename=\"NAME\"");
+  if (!part.file_name || part.file_name->empty()) {
+    bad_field("file",
+              "the part must have a filename: content-disposition: form-data; name=\"file\"; "
+              "filename=\"NAME\"");
   }
-  const std::string& name = *part.filename;
-  const bool control = std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 32 || c == 127; });
+  const std::string& name = *part.file_name;
+  const bool control =
+      std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 32 || c == 127; });
   if (name.size() > kNameBytesMax || control || !is_utf8(name)) {
-    bad_field("file", "the filename must be UTF-8 of up to {} bytes without control characters", kNameBytesMax);
+    bad_field("file", "the filename must be UTF-8 of up to {} bytes without control characters",
+              kNameBytesMax);
   }
   return name;
 }
 
 std::string read_purpose(std::string_view purpose) {
   if (purpose == kBatchPurpose || purpose == kUserPurpose) return std::string(purpose);
-  if (purpose == kBatchOutputPurpose) bad_field("purpose", "files of purpose 'batch_output' are made by batches");
+  if (purpose == kBatchOutputPurpose)
+    bad_field("purpose", "files of purpose 'batch_output' are made by batches");
   bad_field("purpose", "value must be 'batch' or 'user_data'");
 }
 
@@ -64,14 +68,14 @@ FileUpload read_file_upload(const http::Request& request, int64_t now_ms) {
     bad_field("expires_after", "it needs both 'anchor' and 'seconds'");
   }
   FileUpload upload;
-  upload.content = fields["file"]->content;
+  upload.content = fields["file"]->body;
   upload.file.filename = read_filename(*fields["file"]);
-  upload.file.purpose = read_purpose(fields["purpose"]->content);
+  upload.file.purpose = read_purpose(fields["purpose"]->body);
   upload.file.created_at_ms = now_ms;
   upload.file.expires_at_ms = now_ms + kFileKept_ms;
   if (fields.contains(kSeconds)) {
-    if (fields[kAnchor]->content != "created_at") bad_field(std::string(kAnchor), "value must be 'created_at'");
-    upload.file.expires_at_ms = now_ms + read_kept_s(fields[kSeconds]->content) * accounts::kSecond_ms;
+    if (fields[kAnchor]->body != "created_at") bad_field(std::string(kAnchor), "value must be 'created_at'");
+    upload.file.expires_at_ms = now_ms + read_kept_s(fields[kSeconds]->body) * accounts::kSecond_ms;
   }
   return upload;
 }
