@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -55,25 +56,32 @@ const Value& Row::at(size_t column) const {
   return values_[column];
 }
 
+const Value& Row::at(size_t column, Value::Kind kind) const {
+  const Value& value = at(column);
+  if (value.kind() != kind) {
+    static constexpr std::array<std::string_view, 4> kNames = {"NULL", "a whole number", "a number",
+                                                               "a text"};
+    internal_error("column {} of a row is {}, not {}", column, kNames.at(static_cast<size_t>(value.kind())),
+                   kNames.at(static_cast<size_t>(kind)));
+  }
+  return value;
+}
+
 bool Row::is_null(size_t column) const {
-  return std::holds_alternative<std::monostate>(at(column));
+  return at(column).kind() == Value::Kind::Null;
 }
 
 int64_t Row::integer(size_t column) const {
-  const int64_t* value = std::get_if<int64_t>(&at(column));
-  if (value == nullptr) internal_error("column {} of a row is no whole number", column);
-  return *value;
+  return at(column, Value::Kind::Integer).integer();
 }
 
 double Row::number(size_t column) const {
-  if (const double* value = std::get_if<double>(&at(column))) return *value;
-  return static_cast<double>(integer(column));
+  if (at(column).kind() == Value::Kind::Integer) return static_cast<double>(integer(column));
+  return at(column, Value::Kind::Number).number();
 }
 
 const std::string& Row::text(size_t column) const {
-  const std::string* value = std::get_if<std::string>(&at(column));
-  if (value == nullptr) internal_error("column {} of a row is no text", column);
-  return *value;
+  return at(column, Value::Kind::Text).text();
 }
 
 std::optional<int64_t> Row::integer_or_null(size_t column) const {
@@ -86,11 +94,11 @@ std::optional<std::string> Row::text_or_null(size_t column) const {
 
 void check_texts(const Values& values) {
   for (const Value& value : values) {
-    const std::string* text = std::get_if<std::string>(&value);
-    if (text == nullptr) continue;
-    if (text->find('\0') != std::string::npos)
+    if (value.kind() != Value::Kind::Text) continue;
+    if (value.text().find('\0') != std::string::npos) {
       user_error("a text with a NUL character cannot be stored; leave it out");
-    if (!is_utf8(*text)) user_error("a text that is not valid UTF-8 cannot be stored");
+    }
+    if (!is_utf8(value.text())) user_error("a text that is not valid UTF-8 cannot be stored");
   }
 }
 

@@ -147,7 +147,7 @@ TEST_P(DatabaseTest, ConstraintsHold) {
 }
 
 TEST_P(DatabaseTest, MistakesInStatementsAreOurs) {
-  for (const char* statement : {"SELEKT 1", "SELECT 1; SELECT 2", "SELECT $1"}) {
+  for (const char* statement : {"SELEKT 1", "SELECT 1; SELECT 2", "SELECT no_such_column"}) {
     EXPECT_EQ(error_of([&] { database_.execute(statement); }).kind(), ErrorKind::Internal) << statement;
   }
 }
@@ -295,6 +295,14 @@ TEST(Sqlite, FilesAreForTheirOwnerOnly) {
     ASSERT_EQ(::stat((folder / name).c_str(), &status), 0) << name;
     EXPECT_EQ(status.st_mode & 0777, 0600u) << name;
   }
+}
+
+TEST(Sqlite, EveryParameterHasAValue) {
+  const TestPlace place(Dialect::Sqlite);
+  Database database(place.place());
+  EXPECT_EQ(error_of([&] { database.execute("SELECT $1"); }).kind(), ErrorKind::Internal);
+  EXPECT_EQ(error_of([&] { database.execute("SELECT $1", {1, 2}); }).kind(), ErrorKind::Internal);
+  EXPECT_EQ(error_of([&] { database.execute("SELECT $2", {1}); }).kind(), ErrorKind::Internal);
 }
 
 TEST(Sqlite, BadPlacesAreTheUsersErrors) {

@@ -174,17 +174,19 @@ class PostgresConnection final : public Connection {
     pointers_.clear();
     texts_.reserve(values.size());  // so that no text moves
     for (const Value& value : values) {
-      if (const int64_t* integer = std::get_if<int64_t>(&value)) {
-        texts_.push_back(fmt::format("{}", *integer));
-      } else if (const double* number = std::get_if<double>(&value)) {
-        LOCKSTEP_CHECK(std::isfinite(*number));
-        texts_.push_back(fmt::format("{}", *number));
-      } else if (const std::string* text = std::get_if<std::string>(&value)) {
-        pointers_.push_back(text->c_str());
-        continue;
-      } else {
-        pointers_.push_back(nullptr);
-        continue;
+      switch (value.kind()) {
+        case Value::Kind::Null:
+          pointers_.push_back(nullptr);
+          continue;
+        case Value::Kind::Text:
+          pointers_.push_back(value.text().c_str());
+          continue;
+        case Value::Kind::Integer:
+          texts_.push_back(fmt::format("{}", value.integer()));
+          break;
+        case Value::Kind::Number:
+          LOCKSTEP_CHECK(std::isfinite(value.number()));
+          texts_.push_back(fmt::format("{}", value.number()));
       }
       pointers_.push_back(texts_.back().c_str());
     }

@@ -117,15 +117,18 @@ class SqliteConnection final : public Connection {
   }
 
   static int bind_one(sqlite3_stmt* statement, int index, const Value& value) {
-    if (const int64_t* integer = std::get_if<int64_t>(&value))
-      return sqlite3_bind_int64(statement, index, *integer);
-    if (const double* number = std::get_if<double>(&value)) {
-      LOCKSTEP_CHECK(std::isfinite(*number));
-      return sqlite3_bind_double(statement, index, *number);
-    }
-    if (const std::string* text = std::get_if<std::string>(&value)) {
-      // The values outlive the execution.
-      return sqlite3_bind_text64(statement, index, text->data(), text->size(), SQLITE_STATIC, SQLITE_UTF8);
+    switch (value.kind()) {
+      case Value::Kind::Integer:
+        return sqlite3_bind_int64(statement, index, value.integer());
+      case Value::Kind::Number:
+        LOCKSTEP_CHECK(std::isfinite(value.number()));
+        return sqlite3_bind_double(statement, index, value.number());
+      case Value::Kind::Text:
+        // The values outlive the execution.
+        return sqlite3_bind_text64(statement, index, value.text().data(), value.text().size(), SQLITE_STATIC,
+                                   SQLITE_UTF8);
+      case Value::Kind::Null:
+        break;
     }
     return sqlite3_bind_null(statement, index);
   }
