@@ -79,7 +79,7 @@ BatchRun::Step BatchRun::validate() {
 }
 
 BatchRun::Step BatchRun::run(size_t lines_out) {
-  if (expired()) return lines_out != 0 ? Step::Settle : close(BatchStatus::Expired);
+  if (expired()) return lines_out != 0 ? Step::Recall : close(BatchStatus::Expired);
   if (lines_out != 0 || open_lines_ != 0) return Step::Wait;
   change(BatchStatus::Finalizing, {});
   return Step::Leave;

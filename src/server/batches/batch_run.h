@@ -42,7 +42,7 @@ class BatchRun {
   enum class Step : uint8_t {
     More,    // there is more to do at once
     Wait,    // for lines, or the time
-    Settle,  // wants its lines back: drop those that run, wait for those that are being recorded
+    Recall,  // wants its lines back: drop those that run, wait for those that are being recorded
     Leave    // the batch's status has changed
   };
   // Does what takes a few milliseconds. `lines_out`: lines that take() gave and that have not come back.

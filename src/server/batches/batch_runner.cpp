@@ -187,7 +187,7 @@ class BatchRunner::Loop {
       } catch (const Error&) {  // opened again with the next look
       }
       more = more || step == BatchRun::Step::More;
-      if (step == BatchRun::Step::Settle) drop_unfinished(run);
+      if (step == BatchRun::Step::Recall) drop_unfinished(run);
       if (step == BatchRun::Step::Leave) leave(run);
     }
     remove_left();
