@@ -27,7 +27,6 @@ struct ServeOptions {
   server::ApiOptions api;
   std::string data_folder;
   std::string database;  // empty: a file in the data folder
-  bool no_keys = false;
   std::string price;
   std::vector<std::string> names;
 };
@@ -83,12 +82,11 @@ void run(const ServeOptions& options) {
   const std::unique_ptr<database::Database> database = open_database(options, data_folder);
   accounts::Accounts accounts(*database);
   const std::optional<accounts::NewOrganisation> first = accounts.first_start();
-  if (first && !options.no_keys) print_text(fmt::format("key, shown only now: {}\n", first->key.secret));
+  if (first && !options.api.open) print_text(fmt::format("key, shown only now: {}\n", first->key.secret));
   accounts.restore_limits(accounts::now_ms());
   accounts::Journal journal(accounts);
   server::ApiOptions api = options.api;
   api.data_folder = data_folder;
-  if (options.no_keys) api.everyone = accounts.owner_of("");
   if (!options.price.empty()) {
     for (const std::string& name : served.ids) api.prices.set(name, parse_price(options.price));
   }
@@ -118,7 +116,7 @@ void add_serve(CLI::App& app) {
   command->add_option(
       "--db", options->database,
       "postgresql://USER:PASSWORD@HOST:PORT/NAME, or a file (default: lockstep.db in the data folder)");
-  command->add_flag("--no-keys", options->no_keys,
+  command->add_flag("--no-keys", options->api.open,
                     "let everyone who reaches the port do everything, as the first organisation's owner");
   command->add_option(
       "--price", options->price,

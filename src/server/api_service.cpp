@@ -38,7 +38,7 @@ class ReplyWithHeaders : public http::Reply {
 
 ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal,
                        ApiOptions options)
-    : gate_(accounts, options.everyone),
+    : gate_(accounts, options.open),
       accounting_(accounts, journal, options.prices),
       inference_(std::move(model), options.limits, accounting_) {
   add_health_endpoints();

@@ -20,11 +20,11 @@
 namespace lockstep::server {
 
 struct ApiOptions {
-  InferenceLimits limits;
-  accounts::PriceList prices;
-  std::optional<accounts::Caller> everyone;  // as whom requests without a key come; none: they are refused
-  std::filesystem::path data_folder;         // of files and batches
-  FileLimits files;
+  InferenceLimits limits = {};
+  accounts::PriceList prices = {};
+  bool open = false;  // no keys are asked for
+  std::filesystem::path data_folder = {};  // of files and batches
+  FileLimits files = {};
   uint32_t batch_lines = 16;  // of all batches, at once
 };
 

@@ -7,12 +7,16 @@
 
 namespace lockstep::server {
 
-accounts::Caller Gate::admit(const http::Request& request, accounts::Action needed) const {
+std::optional<accounts::Caller> Gate::find(const http::Request& request) const {
+  if (open_) return accounts_.first_owner();
   static constexpr std::string_view kScheme = "Bearer ";
-  std::string_view key = request.header("authorization");
-  key = boost::algorithm::istarts_with(key, kScheme) ? key.substr(kScheme.size()) : std::string_view();
-  std::optional<accounts::Caller> caller = everyone_;
-  if (!caller) caller = accounts_.authenticate(key, accounts::now_ms());
+  const std::string_view credentials = request.header("authorization");
+  const bool bearer = boost::algorithm::istarts_with(credentials, kScheme);
+  return accounts_.authenticate(bearer ? credentials.substr(kScheme.size()) : "", accounts::now_ms());
+}
+
+accounts::Caller Gate::admit(const http::Request& request, accounts::Action needed) const {
+  const std::optional<accounts::Caller> caller = find(request);
   if (!caller) {
     throw ApiError(401, "invalid_api_key", "", "Invalid API Key").with_header("www-authenticate", "Bearer");
   }

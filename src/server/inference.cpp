@@ -1,6 +1,7 @@
 #include "server/inference.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "server/api_error.h"
 
@@ -10,10 +11,10 @@ namespace {
 
 engine::ServiceClass service_class(accounts::Tier tier) {
   switch (tier) {
-    case accounts::Tier::OnDemand:
-      return engine::ServiceClass::OnDemand;
     case accounts::Tier::Performance:
       return engine::ServiceClass::Performance;
+    case accounts::Tier::OnDemand:
+      return engine::ServiceClass::OnDemand;
     case accounts::Tier::Flex:
       return engine::ServiceClass::Flex;
     case accounts::Tier::Batch:
@@ -36,6 +37,20 @@ const ServedModel& Inference::model(const std::string& id) const {
                  fmt::format("The model `{}` does not exist or you do not have access to it.", id));
 }
 
+// Flex fails fast instead of waiting (API.md section 8 of Groq's tiers: 498).
+void Inference::require_free_capacity(const std::string& model) const {
+  const engine::Load load = model_.engine.load();
+  const bool waits =
+      std::any_of(load.waiting.begin(), load.waiting.end() - 1, [](auto count) { return count != 0; });
+  const auto running = std::accumulate(load.running.begin(), load.running.end() - 1, size_t{0});
+  if (!waits && running < load.streams_max) return;
+  throw ApiError(
+      498, "capacity_exceeded", "",
+      fmt::format("{} has no free capacity for the service tier `flex`. Please try again later, or with "
+                  "another tier.",
+                  model));
+}
+
 // Tokens that the request may cost at the most.
 int64_t Inference::tokens_max(const InferenceRequest& request) const {
   const auto prompt = static_cast<int64_t>(request.generation.prompt.size());
@@ -45,10 +60,11 @@ int64_t Inference::tokens_max(const InferenceRequest& request) const {
 }
 
 std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) {
-  if (call.batch_id) request.tier = accounts::Tier::Batch;
   engine::Request& generation = request.generation;
-  generation.service = service_class(request.tier);
   generation.chunk = model_.chunk;
+  if (call.batch_id) request.tier = accounts::Tier::Batch;
+  generation.service = service_class(request.tier);
+  if (request.tier == accounts::Tier::Flex) require_free_capacity(request.model);
   const auto prompt_tokens = static_cast<uint32_t>(generation.prompt.size());
   if (generation.prompt.size() > model_.context) {
     throw ApiError(400, "context_length_exceeded", "messages",

@@ -42,6 +42,7 @@ class Inference {
   uint32_t answers_running() const { return answers_->load(); }
 
  private:
+  void require_free_capacity(const std::string& model) const;
   int64_t tokens_max(const InferenceRequest& request) const;
 
   const ServedModel model_;
