@@ -15,7 +15,7 @@ namespace lockstep::server {
 
 // Ids sort as they were made, so that a page begins where the last one's id ends.
 struct Page {
-  std::optional<std::string> after;  // an id
+  std::optional<std::string> after = {};  // an id
   int64_t limit = 20;
   bool newest_first = true;
 };

@@ -10,10 +10,10 @@
 namespace lockstep::server {
 
 struct File {
-  std::string id;  // file_ and a ULID
-  std::string project_id;
-  std::string purpose;   // kPurposes
-  std::string filename;  // as the client named it; never part of a path
+  std::string id = {};  // file_ and a ULID
+  std::string project_id = {};
+  std::string purpose = {};   // kPurposes
+  std::string filename = {};  // as the client named it; never part of a path
   int64_t bytes = 0;
   int64_t created_at_ms = 0;
   int64_t expires_at_ms = 0;

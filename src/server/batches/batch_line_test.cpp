@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "accounts/calendar.h"
 #include "server/api_error.h"
 #include "server/batches/batch_input.h"
 #include "server/batches/batch_line.h"
