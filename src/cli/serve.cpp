@@ -11,25 +11,15 @@
 #include "api/running_model.h"
 #include "cli/command.h"
 #include "cli/console.h"
-#include "cli/options.h"
+#include "cli/serve_options.h"
 #include "http/server.h"
 #include "server/api_service.h"
+#include "server/cors.h"
 #include "store/data_folder.h"
 
 namespace lockstep::cli {
 
 namespace {
-
-struct ServeOptions {
-  ModelOptions model;
-  EngineOptions engine;
-  http::Options http;
-  server::ApiOptions api;
-  std::string data_folder;
-  std::string database;  // empty: a file in the data folder
-  std::string price;
-  std::vector<std::string> names;
-};
 
 server::ServedModel served_model(api::RunningModel& running, const ServeOptions& options) {
   std::vector<std::string> names = options.names;
@@ -75,6 +65,7 @@ std::unique_ptr<database::Database> open_database(const ServeOptions& options,
 }
 
 void run(const ServeOptions& options) {
+  options.check();
   http::Server http_server(options.http);  // before the model: its engine wakes the server until it ends
   const ModelHandle model = load_model(options.model, options.engine);
   const server::ServedModel served = served_model(api::running_model(*model), options);
@@ -91,10 +82,11 @@ void run(const ServeOptions& options) {
     for (const std::string& name : served.ids) api.prices.set(name, parse_price(options.price));
   }
   server::ApiService service(served, accounts, journal, std::move(api));
+  server::Cors cors(service, options.cors_origins);
   http_server.listen();
-  print_text(fmt::format("http://{}/v1\n", http_server.address()));
+  print_text(fmt::format("{}/v1\n", http_server.url()));
   flush_output();
-  http_server.run(service);
+  http_server.run(cors);
 }
 
 }  // namespace
@@ -102,56 +94,7 @@ void run(const ServeOptions& options) {
 void add_serve(CLI::App& app) {
   CLI::App* command = app.add_subcommand("serve", "Serve OpenAI's and GroqCloud's API over HTTP");
   auto options = std::make_shared<ServeOptions>();
-  http::Options& http = options->http;
-  command->add_option("--host", http.host, "address to listen on; 0.0.0.0: all, for anyone who reaches it")
-      ->capture_default_str();
-  command->add_option("--port", http.port, "0: a free one")->capture_default_str();
-  command
-      ->add_option("--name", options->names,
-                   "what clients call the model; may be given several times (default: its file's name)")
-      ->allow_extra_args(false);
-  command->add_option("--data-dir", options->data_folder,
-                      "folder of the database and of clients' files (default: $LOCKSTEP_DATA, or "
-                      "~/.local/share/lockstep)");
-  command->add_option(
-      "--db", options->database,
-      "postgresql://USER:PASSWORD@HOST:PORT/NAME, or a file (default: lockstep.db in the data folder)");
-  command->add_flag("--no-keys", options->api.open,
-                    "let everyone who reaches the port do everything, as the first organisation's owner");
-  command->add_option(
-      "--price", options->price,
-      "what tokens cost, for spend caps and usage: IN,OUT or IN,CACHED,OUT in USD for a million");
-  command
-      ->add_option("--answers", options->api.limits.answers_max, "answers at once, waiting ones among them")
-      ->capture_default_str()
-      ->check(CLI::Range(1u, 1u << 20));
-  command
-      ->add_option("--batch-lines", options->api.batch_lines,
-                   "lines of batches at once; they run when nobody else asks")
-      ->capture_default_str()
-      ->check(CLI::Range(1u, 1024u));
-  command->add_option("--connections", http.connections_max, "connections at once; further ones wait")
-      ->capture_default_str()
-      ->check(CLI::Range(1u, 1u << 20));
-  command->add_option("--body-limit", http.body_bytes_max, "bytes of a request's body at the most")
-      ->capture_default_str()
-      ->check(CLI::Range(size_t{1024}, size_t{1} << 30));
-  command->add_option("--idle-time", http.idle_s, "seconds that a connection may wait between requests")
-      ->capture_default_str()
-      ->check(CLI::Range(1u, 86400u));
-  command->add_option("--write-time", http.write_s, "seconds that a client may take to read what is sent")
-      ->capture_default_str()
-      ->check(CLI::Range(1u, 86400u));
-  command->add_option("--drain-time", http.drain_s, "seconds for what runs when SIGTERM comes")
-      ->capture_default_str()
-      ->check(CLI::Range(0u, 86400u));
-  options->engine.kv_positions = 32768;
-  command
-      ->add_option("--kv-positions", options->engine.kv_positions,
-                   "positions of all answers together, and never less than one context")
-      ->capture_default_str();
-  options->model.add(*command);
-  options->engine.add(*command);
+  options->add(*command);
   command->footer("\nExample:\n  lockstep serve --port 8080\n\ndocs/server.md has what is answered and how.");
   command->callback([options] { run(*options); });
 }

@@ -18,6 +18,11 @@ BatchOptions limited(BatchOptions options, uint32_t rows_max) {
   return options;
 }
 
+uint64_t answer_expected(const Request& request) {
+  if (request.embed) return 0;
+  return request.tokens_max == 0 ? kAnswerExpected : request.tokens_max;
+}
+
 bool goes_before(const std::shared_ptr<Sequence>& a, const std::shared_ptr<Sequence>& b) {
   return std::tie(a->rank, a->number) < std::tie(b->rank, b->number);
 }
@@ -50,8 +55,8 @@ Batch::Batch(targets::Target& target, const BatchOptions& options)
 void Batch::add(std::shared_ptr<Sequence> sequence) {
   sequence->held.pages.reserve(pool_.pages_for(target_.context()));
   sequence->held.blocks.reserve(pool_.pages_for(target_.context()));
-  if (options_.drafts_max != 0) {
-    const Generation& generation = sequence->generation;
+  const Generation& generation = sequence->generation;
+  if (options_.drafts_max != 0 && !generation.request().embed) {
     if (options_.draft_model != nullptr) {
       const Request& request = generation.request();
       sequence->drafter = std::make_unique<ModelDrafter>(*options_.draft_model, request.sampling,
@@ -63,7 +68,7 @@ void Batch::add(std::shared_ptr<Sequence> sequence) {
     }
     sequence->draft.reserve(options_.drafts_max);
   }
-  const ServiceClass service = sequence->generation.request().service;
+  const ServiceClass service = generation.request().service;
   sequence->rank = service;
   sequence->number = ++added_;
   wait(std::move(sequence));
@@ -86,7 +91,8 @@ void Batch::step(const std::function<void(Sequence&)>& changed) {
   inputs_.clear();
   uint32_t rows = 0;
   for (const Sequence* sequence : stepping_) {
-    inputs_.push_back({sequence->tokens, sequence->computed, sequence->held.pages, sequence->wanted});
+    inputs_.push_back({sequence->tokens, sequence->computed, sequence->held.pages, sequence->wanted,
+                       sequence->generation.request().embed});
     rows += static_cast<uint32_t>(sequence->tokens.size());
   }
   const Stopwatch watch;
@@ -229,8 +235,7 @@ void Batch::admit() {
       next.watch = Stopwatch();
     }
     next.last_turn = steps_;
-    const uint64_t answer = next.generation.request().tokens_max;
-    pool_.prepare(next.held, tokens.size() + (answer == 0 ? kAnswerExpected : answer));
+    pool_.prepare(next.held, tokens.size() + answer_expected(next.generation.request()));
     std::shared_ptr<Sequence> started = std::move(waiting_.front());
     waiting_.pop_front();
     insert(running_, std::move(started));
@@ -283,6 +288,8 @@ void Batch::plan() {
     for (Sequence* sequence : stepping_) plan_draft(*sequence, load);
   }
   plan_chunks(chunk_rows);
+  std::stable_partition(stepping_.begin(), stepping_.end(),
+                        [](const Sequence* sequence) { return !sequence->generation.request().embed; });
 }
 
 // Gives `rows` rows to the prompts by class, those first that have waited longest for their turn.
@@ -353,6 +360,7 @@ void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t& logits) {
   sequence.computed += rows;
   counted_.prompt_tokens += std::min(sequence.computed, prompt_size) - prompt_before;
   if (sequence.wanted.empty()) return;
+  if (sequence.generation.request().embed) return take_embedding(sequence, first_logits);
   const bool first = sequence.generation.answer().empty();
   const size_t before = sequence.generation.tokens().size();
   const size_t drafted = sequence.draft.size();
@@ -384,6 +392,14 @@ void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t& logits) {
   for (size_t i = first ? 1 : 0; i < count; ++i) {
     sequence.timing.token_s.push_back(first ? 0.0 : seconds / static_cast<double>(count));
   }
+}
+
+// Ends a request for an embedding with the hidden state of that wanted row.
+void Batch::take_embedding(Sequence& sequence, uint32_t wanted) {
+  hidden_.resize(target_.hidden_width());
+  target_.hidden(wanted, hidden_);
+  sequence.generation.embed(hidden_);
+  sequence.timing.prefill_s += sequence.watch.seconds();
 }
 
 // Gives a sequence's pages back; what is computed stays there for others, unless a value was refused.

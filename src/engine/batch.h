@@ -4,7 +4,8 @@
 // with more it is a prompt (or an answer that had to make room) that goes through in chunks. A step takes
 // every stream's row first and then chunks of prompts, few rows while there are streams, so that these keep
 // their pace. A step of streams alone may also run drafts: further rows of a stream, whose tokens count as
-// far as sampling gives the same ones.
+// far as sampling gives the same ones. A request for an embedding is a prompt and nothing else: its last row
+// gives the hidden state.
 //
 // Classes: sequences start by class and then in the order of their coming, and prompts get their rows by
 // class. One that gets none for promote_s moves up a class and stays there, so that nobody waits for ever: in
@@ -78,7 +79,7 @@ struct Sequence {
   std::vector<int32_t> wanted;
 
   uint32_t pending() const { return static_cast<uint32_t>(generation.tokens().size()) - computed; }
-  bool is_stream() const { return pending() == 1; }
+  bool is_stream() const { return pending() == 1 && !generation.request().embed; }
 };
 
 // THREAD: one thread at a time, but for Sequence::cancelled and load().
@@ -117,6 +118,7 @@ class Batch {
   void plan_rows(Sequence& sequence, uint32_t rows);
   void plan_draft(Sequence& sequence, StepLoad& load);
   void take_rows(Sequence& sequence, uint32_t index, uint32_t& logits);
+  void take_embedding(Sequence& sequence, uint32_t wanted);
   void let_go(Sequence& sequence);
   void publish_load();
 
@@ -129,6 +131,7 @@ class Batch {
   std::vector<Sequence*> stepping_;
   std::vector<targets::StepSequence> inputs_;
   std::vector<Sequence*> prompts_;
+  std::vector<int16_t> hidden_;
   StepCost step_cost_;
   // The waiting sequence for which there were too few pages, how many there were and beside how many others:
   // it is not looked at again before there are more or fewer.

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/engine.h"
 #include "engine/token_target.h"
 #include "text/test_vocabularies.h"
 
@@ -227,6 +228,21 @@ TEST(Batch, IdleOnesLeaveMemoryToWhoStarts) {
   EXPECT_EQ(room.batch.load().gave_way, 1u);
   EXPECT_EQ(room.batch.load().waiting[3], 1u) << "the newer one";
   room.finish();
+}
+
+TEST(Batch, EmbeddingsWantATargetThatHasThem) {
+  TokenTarget target(64, 8);
+  const text::Tokenizer tokenizer(text::make_bpe_vocabulary("gpt-2", {}));
+  Engine engine(target, tokenizer, kTokenVocabulary);
+  Request request;
+  request.prompt = {1};
+  request.embed = true;
+  try {
+    engine.submit(request);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::User);
+  }
 }
 
 TEST(Batch, CountsWhatItDoes) {

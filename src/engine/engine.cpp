@@ -42,6 +42,9 @@ Engine::~Engine() {
 
 std::shared_ptr<Ticket> Engine::submit(Request request, Listener listener) {
   check_request(request, vocabulary_, target_.context());
+  if (request.embed && target_.hidden_width() == 0) {
+    user_error("the machine that runs this model gives no embeddings; they are made on the host");
+  }
   auto ticket = std::make_shared<Ticket>();
   ticket->listener_ = std::move(listener);
   ticket->sequence_ = std::make_shared<Sequence>(tokenizer_, std::move(request), target_.context());
@@ -116,6 +119,7 @@ void Engine::tell(Sequence& sequence) {
   event.reason = generation.finish_reason();
   event.tokens.assign(answer.begin(), answer.end());
   event.digest = generation.digest();
+  event.embedding = generation.take_embedding();
   event.timing = sequence.timing;
   event.prompt_tokens_reused = sequence.reused;
   event.drafts_tried = sequence.drafts_tried;

@@ -38,9 +38,10 @@ class ReplyWithHeaders : public http::Reply {
 
 ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal,
                        ApiOptions options)
-    : gate_(accounts, options.open),
+    : upload_bytes_max_(options.upload_bytes_max),
+      gate_(accounts, options.open),
       accounting_(accounts, journal, options.prices),
-      inference_(std::move(model), options.limits, accounting_) {
+      inference_(std::move(model), options.inference, accounting_) {
   add_health_endpoints();
   add_model_endpoints(router_, inference_);
   add_chat_endpoint(router_, inference_);
@@ -73,6 +74,11 @@ void ApiService::add_health_endpoints() {
   router_.add("GET", "/readyz", kAnyone, [this](Call&) {
     return json_reply({{"status", "ready"}, {"answers_running", inference_.answers_running()}});
   });
+}
+
+size_t ApiService::body_bytes_max(const http::Request& head, size_t usual) const {
+  const bool upload = head.method == "POST" && api_path(http::Target(head.target).path) == "/v1/files";
+  return upload ? upload_bytes_max_ : usual;
 }
 
 std::unique_ptr<http::Reply> ApiService::answer(const http::Request& request, http::Wake wake) {

@@ -20,10 +20,11 @@
 namespace lockstep::server {
 
 struct ApiOptions {
-  InferenceLimits limits = {};
+  InferenceLimits inference = {};
   accounts::PriceList prices = {};
-  bool open = false;  // no keys are asked for
-  std::filesystem::path data_folder = {};  // of files and batches
+  bool open = false;                            // no keys are asked for
+  size_t upload_bytes_max = size_t{200} << 20;  // of the body of POST /v1/files
+  std::filesystem::path data_folder = {};       // of files and batches
   FileLimits files = {};
   uint32_t batch_lines = 16;  // of all batches, at once
 };
@@ -35,6 +36,7 @@ class ApiService : public http::Service {
   // `accounts` and `journal` must outlive the service.
   ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal, ApiOptions options);
 
+  size_t body_bytes_max(const http::Request& head, size_t usual) const override;
   std::unique_ptr<http::Reply> answer(const http::Request& request, http::Wake wake) override;
   std::unique_ptr<http::Reply> refuse(const http::Request& request, unsigned status,
                                       std::string message) override;
@@ -49,6 +51,7 @@ class ApiService : public http::Service {
   void add_files_and_batches(database::Database& database, accounts::Journal& journal,
                              const ApiOptions& options);
 
+  const size_t upload_bytes_max_;
   const Gate gate_;
   Accounting accounting_;
   Inference inference_;

@@ -61,12 +61,6 @@ class ContentReply : public http::Reply {
 
 std::unique_ptr<http::Reply> upload(FileStore& files, const Call& call) {
   FileUpload upload = read_file_upload(call.request, accounts::now_ms());
-  const auto bytes = static_cast<int64_t>(upload.content.size());
-  if (bytes > files.limits().file_bytes) {
-    throw ApiError(
-        413, "file_too_large", "file",
-        fmt::format("The file has {} bytes; up to {} are possible.", bytes, files.limits().file_bytes));
-  }
   upload.file.project_id = call.caller.project_id;
   return json_reply(file_json(files.add(std::move(upload.file), as_bytes(upload.content))));
 }

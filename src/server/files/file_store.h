@@ -16,7 +16,6 @@
 namespace lockstep::server {
 
 struct FileLimits {
-  int64_t file_bytes = 200'000'000;
   int64_t project_bytes = 20'000'000'000;  // of all files of a project together
 };
 
@@ -29,8 +28,6 @@ class FileStore {
  public:
   // `database` outlives this and has the tables of accounts::schema(). Makes the folder if it is not there.
   FileStore(database::Database& database, std::filesystem::path folder, const FileLimits& limits);
-
-  const FileLimits& limits() const { return limits_; }
 
   // Stores a new file; `file` has all but its id and bytes. Throws an ApiError where the project has no room.
   File add(File file, Bytes content);

@@ -53,7 +53,7 @@ class FileStoreTest : public accounts::AccountsFixture {
   store::TemporaryFolder folder_;
   accounts::Access owner_ = new_owner();
   const std::string project_ = owner_.caller().project_id;
-  FileStore files_{database_, folder_ / "files", {.file_bytes = 100, .project_bytes = 250}};
+  FileStore files_{database_, folder_ / "files", {.project_bytes = 250}};
 };
 INSTANTIATE_TEST_SUITE_P(Both, FileStoreTest, database::both_dialects(), database::dialect_name);
 
