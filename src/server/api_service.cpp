@@ -1,10 +1,14 @@
 #include "server/api_service.h"
 
+#include <chrono>
 #include <iterator>
 
+#include "accounts/calendar.h"
 #include "server/api_error.h"
+#include "server/batches/batch_endpoints.h"
 #include "server/chat/chat_endpoint.h"
 #include "server/completions/completion_endpoint.h"
+#include "server/files/file_endpoints.h"
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
 #include "server/ollama/ollama_endpoints.h"
@@ -15,6 +19,8 @@
 namespace lockstep::server {
 
 namespace {
+
+constexpr std::chrono::minutes kHousekeepingPeriod{10};
 
 // A reply with further headers.
 class ReplyWithHeaders : public http::Reply {
@@ -39,7 +45,7 @@ ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts
                        ApiOptions options)
     : upload_bytes_max_(options.upload_bytes_max),
       gate_(accounts, options.open),
-      accounting_(accounts, journal, std::move(options.prices)),
+      accounting_(accounts, journal, options.prices),
       inference_(std::move(model), options.inference, accounting_) {
   add_health_endpoints();
   add_model_endpoints(router_, inference_);
@@ -49,6 +55,26 @@ ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts
   add_openapi_endpoint(router_, inference_.model());
   add_response_endpoint(router_, inference_);
   add_tokenize_endpoints(router_, inference_);
+  add_files_and_batches(accounts.database(), journal,
+                        options);  // the last: batches know what the others have
+}
+
+void ApiService::add_files_and_batches(database::Database& database, accounts::Journal& journal,
+                                       const ApiOptions& options) {
+  FileStore& files = files_.emplace(database, options.data_folder / "files", options.files);
+  add_file_endpoints(router_, files);
+  BatchRules rules{.endpoints = batch_endpoints(router_),
+                   .require_model = [this](const std::string& model) { inference_.model(model); }};
+  add_batch_endpoints(router_, database, [this] { batches_->look(); });
+  batches_.emplace(
+      BatchPlace{database, files, options.data_folder / "batches", std::move(rules)}, journal,
+      [this](Call& call) { return answer_call(call); }, options.batch_lines);
+  const auto purge = [&database, &files] {
+    const int64_t now_ms = accounts::now_ms();
+    database.write([&](database::Transaction& transaction) { batch_tables::purge(transaction, now_ms); });
+    files.purge(now_ms);
+  };
+  housekeeping_.emplace(std::vector<Housekeeping::Task>{purge}, kHousekeepingPeriod);
 }
 
 void ApiService::add_health_endpoints() {
