@@ -97,14 +97,6 @@ void read_generation_fields(JsonFields& fields, engine::Request& generation) {
   read_sampling_fields(fields, generation);
 }
 
-std::string read_service_tier(JsonFields& fields) {
-  std::string tier = fields.text("service_tier").value_or("");
-  if (!tier.empty() && tier != "auto" && tier != "default" && tier != "on_demand") {
-    bad_field("service_tier", "value must be 'auto', 'default' or 'on_demand': there are no other tiers");
-  }
-  return tier;
-}
-
 StreamFields read_stream_fields(JsonFields& fields) {
   StreamFields wanted;
   wanted.stream = fields.boolean("stream").value_or(false);
@@ -116,6 +108,14 @@ StreamFields read_stream_fields(JsonFields& fields) {
   wanted.usage_always = inside.boolean("continuous_usage_stats").value_or(false);
   inside.finish();
   return wanted;
+}
+
+accounts::Tier tier_named(std::string_view name) {
+  using accounts::Tier;
+  if (name.empty() || name == "auto" || name == "default" || name == "on_demand") return Tier::OnDemand;
+  if (name == "performance") return Tier::Performance;
+  if (name == "flex") return Tier::Flex;
+  bad_field("service_tier", "value must be 'auto', 'default', 'on_demand', 'flex' or 'performance'");
 }
 
 }  // namespace lockstep::server

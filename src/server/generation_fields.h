@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "accounts/prices.h"
 #include "engine/request.h"
 #include "server/json_fields.h"
 
@@ -29,9 +31,6 @@ void read_sampling_fields(JsonFields& fields, engine::Request& generation);
 // These, and max_completion_tokens and max_tokens.
 void read_generation_fields(JsonFields& fields, engine::Request& generation);
 
-// service_tier; empty where there is none.
-std::string read_service_tier(JsonFields& fields);
-
 struct StreamFields {
   bool stream = false;
   bool usage_at_end = false;  // stream_options.include_usage: a chunk of its own with the usage
@@ -39,5 +38,9 @@ struct StreamFields {
 };
 
 StreamFields read_stream_fields(JsonFields& fields);
+
+// The tier that the field service_tier names: empty, "auto", "default" and "on_demand" are one. Throws an
+// ApiError for any other than these, "performance" and "flex".
+accounts::Tier tier_named(std::string_view name);
 
 }  // namespace lockstep::server

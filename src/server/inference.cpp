@@ -1,13 +1,35 @@
 #include "server/inference.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "server/api_error.h"
 
 namespace lockstep::server {
 
-Inference::Inference(ServedModel model, const InferenceLimits& limits)
-    : model_(std::move(model)), limits_(limits), answers_(std::make_shared<std::atomic<uint32_t>>(0)) {}
+namespace {
+
+engine::ServiceClass service_class(accounts::Tier tier) {
+  switch (tier) {
+    case accounts::Tier::Performance:
+      return engine::ServiceClass::Performance;
+    case accounts::Tier::OnDemand:
+      return engine::ServiceClass::OnDemand;
+    case accounts::Tier::Flex:
+      return engine::ServiceClass::Flex;
+    case accounts::Tier::Batch:
+      return engine::ServiceClass::Idle;
+  }
+  return engine::ServiceClass::OnDemand;
+}
+
+}  // namespace
+
+Inference::Inference(ServedModel model, const InferenceLimits& limits, Accounting& accounting)
+    : model_(std::move(model)),
+      limits_(limits),
+      accounting_(accounting),
+      answers_(std::make_shared<std::atomic<uint32_t>>(0)) {}
 
 const ServedModel& Inference::model(const std::string& id) const {
   if (std::find(model_.ids.begin(), model_.ids.end(), id) != model_.ids.end()) return model_;
@@ -15,13 +37,18 @@ const ServedModel& Inference::model(const std::string& id) const {
                  fmt::format("The model `{}` does not exist or you do not have access to it.", id));
 }
 
-void Inference::check_length(const InferenceRequest& request, size_t tokens) const {
-  if (tokens <= model_.context) return;
+// Flex fails fast instead of waiting (API.md section 8 of Groq's tiers: 498).
+void Inference::require_free_capacity(const std::string& model) const {
+  const engine::Load load = model_.engine.load();
+  const bool waits =
+      std::any_of(load.waiting.begin(), load.waiting.end() - 1, [](auto count) { return count != 0; });
+  const auto running = std::accumulate(load.running.begin(), load.running.end() - 1, size_t{0});
+  if (!waits && running < load.streams_max) return;
   throw ApiError(
-      400, "context_length_exceeded", request.prompt_field,
-      fmt::format("Please reduce the length of the {0} or completion: '{0}' has {1} tokens and the "
-                  "context holds {2}.",
-                  request.prompt_field, tokens, model_.context));
+      498, "capacity_exceeded", "",
+      fmt::format("{} has no free capacity for the service tier `flex`. Please try again later, or with "
+                  "another tier.",
+                  model));
 }
 
 void Inference::take_places(const InferenceRequest& request, uint32_t answers) {
@@ -37,35 +64,61 @@ void Inference::take_places(const InferenceRequest& request, uint32_t answers) {
                              request.model));
 }
 
-std::unique_ptr<Answers> Inference::start(const Call& call, InferenceRequest request) {
+// The tokens of all prompts, and those that the request may cost at the most.
+Inference::Tokens Inference::count_tokens(const InferenceRequest& request) const {
+  Tokens tokens;
+  for (const std::vector<int32_t>& prompt : request.prompts) {
+    if (prompt.size() > model_.context) {
+      throw ApiError(
+          400, "context_length_exceeded", request.prompt_field,
+          fmt::format("Please reduce the length of the {0} or completion: '{0}' has {1} tokens and "
+                      "the context holds {2}.",
+                      request.prompt_field, prompt.size(), model_.context));
+    }
+    const auto size = static_cast<int64_t>(prompt.size());
+    const int64_t room = model_.context - size;
+    const int64_t wanted = request.generation.tokens_max;
+    tokens.prompt += size;
+    tokens.most += size + request.choices * (wanted == 0 ? room : std::min(wanted, room));
+  }
+  return tokens;
+}
+
+std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) {
   engine::Request& generation = request.generation;
   generation.chunk = model_.chunk;
+  if (call.batch_id) request.tier = accounts::Tier::Batch;
+  generation.service = service_class(request.tier);
+  if (request.tier == accounts::Tier::Flex) require_free_capacity(request.model);
   if (request.prompts.empty()) request.prompts.push_back(std::move(generation.prompt));
-  uint32_t prompt_tokens = 0;
-  for (const std::vector<int32_t>& prompt : request.prompts) {
-    check_length(request, prompt.size());
-    prompt_tokens += static_cast<uint32_t>(prompt.size());
-  }
+  const Tokens tokens = count_tokens(request);
   const auto answers = static_cast<uint32_t>(request.prompts.size()) * request.choices;
   take_places(request, answers);
-  const auto listener = [count = answers_, wake = call.wake](bool finished) {
-    if (finished) count->fetch_sub(1);
-    wake();
-  };
   std::vector<std::shared_ptr<engine::Ticket>> tickets;
   try {
+    Settle settle = accounting_.admit(call, {request.model, request.tier, tokens.most});
+    const auto listener = [count = answers_, wake = call.wake](bool finished) {
+      if (finished) count->fetch_sub(1);
+      wake();
+    };
     for (std::vector<int32_t>& prompt : request.prompts) {
       generation.prompt = std::move(prompt);
       for (generation.choice = 0; generation.choice < request.choices; ++generation.choice) {
         tickets.push_back(model_.engine.submit(generation, listener));
       }
     }
+    return std::make_unique<Answers>(std::move(tickets),
+                                     AnswersOrigin{.choices = request.choices,
+                                                   .prompt_tokens = static_cast<uint32_t>(tokens.prompt),
+                                                   .received_s = call.request.received_s,
+                                                   .keep_texts = call.caller.store_bodies,
+                                                   .wake = call.wake,
+                                                   .settle = std::move(settle)});
   } catch (...) {
     answers_->fetch_sub(answers - static_cast<uint32_t>(tickets.size()));
     for (const auto& ticket : tickets) ticket->cancel();
     throw;
   }
-  return std::make_unique<Answers>(std::move(tickets), request.choices, prompt_tokens, call.wake, Settle{});
 }
 
 }  // namespace lockstep::server

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "server/accounting.h"
 #include "server/answers.h"
 #include "server/router.h"
 #include "server/served_model.h"
@@ -25,30 +26,36 @@ struct InferenceRequest {
   std::vector<std::vector<int32_t>> prompts = {};
   const char* prompt_field = "messages";  // what the client calls them
   uint32_t choices = 1;                   // of each prompt
-  std::string service_tier = {};          // empty: not asked for
+  accounts::Tier tier = accounts::Tier::OnDemand;
 };
 
 // THREAD: any number at once.
 class Inference {
  public:
-  Inference(ServedModel model, const InferenceLimits& limits);
+  // `accounting` must outlive this.
+  Inference(ServedModel model, const InferenceLimits& limits, Accounting& accounting);
 
   // The model that goes by this name. Throws an ApiError for any other.
   const ServedModel& model(const std::string& id) const;
   const ServedModel& model() const { return model_; }
 
-  // Hands the request to the engine: an answer a choice, those of the first prompt first. Throws an ApiError
-  // where a prompt is too long or the server has no room.
-  std::unique_ptr<Answers> start(const Call& call, InferenceRequest request);
+  // Counts the request and hands it to the engine: an answer a choice, those of the first prompt first.
+  // Throws an ApiError where a prompt is too long, the server has no room, or the accounting refuses.
+  std::unique_ptr<Answers> start(Call& call, InferenceRequest request);
 
   uint32_t answers_running() const { return answers_->load(); }
 
  private:
-  void check_length(const InferenceRequest& request, size_t tokens) const;
+  struct Tokens {
+    int64_t prompt = 0, most = 0;
+  };
   void take_places(const InferenceRequest& request, uint32_t answers);
+  void require_free_capacity(const std::string& model) const;
+  Tokens count_tokens(const InferenceRequest& request) const;
 
   const ServedModel model_;
   const InferenceLimits limits_;
+  Accounting& accounting_;
   // Answers that the engine has not ended yet; shared with its listeners, which may outlive this.
   const std::shared_ptr<std::atomic<uint32_t>> answers_;
 };

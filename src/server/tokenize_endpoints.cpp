@@ -95,9 +95,9 @@ std::unique_ptr<http::Reply> detokenize(const Inference& inference, const Call& 
 
 void add_tokenize_endpoints(Router& router, const Inference& inference) {
   for (const std::string prefix : {"/v1", ""}) {
-    router.add("POST", prefix + "/tokenize", Access::Inference,
+    router.add("POST", prefix + "/tokenize", accounts::Action::Infer,
                [&inference](Call& call) { return tokenize(inference, call); });
-    router.add("POST", prefix + "/detokenize", Access::Inference,
+    router.add("POST", prefix + "/detokenize", accounts::Action::Infer,
                [&inference](Call& call) { return detokenize(inference, call); });
   }
 }

@@ -9,10 +9,8 @@
 #include <csignal>
 #include <thread>
 
-#include "../diff/small_model.h"
-#include "server/api_service.h"
 #include "http/server.h"
-#include "targets/host/host_target.h"
+#include "small_service.h"
 
 namespace lockstep::tests {
 namespace {
@@ -20,26 +18,11 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-constexpr const char* kTemplate =
-    "{% for message in messages %}<|im_start|>{{ message.content }}<|im_end|>{% endfor %}";
-
 class RunningServer {
  public:
-  explicit RunningServer(float gain = 1.0f)
-      : model_(make_small_model({}, gain)),
-        target_(targets::host::load(model_->compiled.program, {"", 2, 128, 4096})),
-        chat_template_(text::ChatTemplate::parse(kTemplate, "the test's template")),
-        http_({.port = 0}),
-        engine_(*target_, *model_->tokenizer, model_->graph.vocabulary),
-        service_({.ids = {"small"},
-                  .fingerprint = std::string(64, '0'),
-                  .context = target_->context(),
-                  .engine = engine_,
-                  .tokenizer = *model_->tokenizer,
-                  .chat_template = &chat_template_},
-                 {}) {
+  explicit RunningServer(float gain = 1.0f) : http_({.port = 0}), small_(gain) {
     http_.listen();
-    thread_ = std::thread([this] { http_.run(service_); });
+    thread_ = std::thread([this] { http_.run(small_.service); });
   }
   // Stops it as an operator would.
   ~RunningServer() {
@@ -49,8 +32,8 @@ class RunningServer {
 
   // Sends bytes on a connection of their own.
   void send(tcp::socket& socket, const std::string& bytes) const {
-    const std::string address = http_.address();
-    const auto port = static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
+    const std::string url = http_.url();
+    const auto port = static_cast<uint16_t>(std::stoi(url.substr(url.rfind(':') + 1)));
     socket.connect({asio::ip::make_address("127.0.0.1"), port});
     asio::write(socket, asio::buffer(bytes));
   }
@@ -67,12 +50,8 @@ class RunningServer {
   }
 
  private:
-  std::unique_ptr<SmallModel> model_;
-  std::unique_ptr<targets::host::HostTarget> target_;
-  text::ChatTemplate chat_template_;
-  http::Server http_;
-  engine::Engine engine_;
-  server::ApiService service_;
+  http::Server http_;  // before the engine, which wakes it until it ends
+  SmallService small_;
   std::thread thread_;
 };
 

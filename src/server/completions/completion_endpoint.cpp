@@ -36,7 +36,7 @@ std::unique_ptr<http::Reply> complete(Inference& inference, Call& call) {
 }  // namespace
 
 void add_completion_endpoint(Router& router, Inference& inference) {
-  router.add("POST", "/v1/completions", Access::Inference,
+  router.add("POST", "/v1/completions", accounts::Action::Infer,
              [&inference](Call& call) { return complete(inference, call); });
 }
 

@@ -14,7 +14,7 @@ namespace {
 // Of the Ollama whose API this follows: clients refuse to work with older ones.
 constexpr const char* kOllamaVersion = "0.12.0";
 
-std::unique_ptr<http::Reply> complete(Inference& inference, const Call& call, OllamaRequest request) {
+std::unique_ptr<http::Reply> complete(Inference& inference, Call& call, OllamaRequest request) {
   const ServedModel& model = inference.model(request.model);
   if (request.context > model.context) {
     bad_field("options.num_ctx", "value must be up to {}, the context that is served", model.context);
@@ -92,7 +92,7 @@ Handler with_ollama_errors(Handler handler) {
 
 void add_ollama_endpoints(Router& router, Inference& inference) {
   auto add = [&router](const char* method, const char* path, Handler handler) {
-    router.add(method, path, Access::Inference, with_ollama_errors(std::move(handler)));
+    router.add(method, path, accounts::Action::Infer, with_ollama_errors(std::move(handler)));
   };
   add("POST", "/api/chat",
       [&inference](Call& call) { return complete(inference, call, parse_ollama_chat(call.request.body)); });
@@ -111,9 +111,7 @@ void add_ollama_endpoints(Router& router, Inference& inference) {
     });
   });
   add("POST", "/api/show", [&inference](Call& call) { return show(inference, call); });
-  router.add("GET", "/api/version", Access::Anyone, [](Call&) {
-    return json_reply({{"version", kOllamaVersion}});
-  });
+  router.add("GET", "/api/version", kAnyone, [](Call&) { return json_reply({{"version", kOllamaVersion}}); });
 }
 
 }  // namespace lockstep::server

@@ -5,7 +5,7 @@
 namespace lockstep::server {
 
 void add_openapi_endpoint(Router& router, const ServedModel& model) {
-  router.add("GET", "/openapi.json", Access::Anyone, [text = to_text(openapi_document(model))](Call&) {
+  router.add("GET", "/openapi.json", kAnyone, [text = to_text(openapi_document(model))](Call&) {
     return std::make_unique<http::WholeReply>(http::Head{}, text);
   });
 }

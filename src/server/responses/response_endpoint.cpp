@@ -17,14 +17,14 @@ std::unique_ptr<http::Reply> respond(Inference& inference, Call& call) {
   std::unique_ptr<Answers> answers = inference.start(call, {.model = request.model,
                                                             .generation = request.generation,
                                                             .prompt_field = "input",
-                                                            .service_tier = request.service_tier});
+                                                            .tier = request.tier});
   return make_response_reply(std::move(request), with_metrics, std::move(answers), model.tokenizer);
 }
 
 }  // namespace
 
 void add_response_endpoint(Router& router, Inference& inference) {
-  router.add("POST", "/v1/responses", Access::Inference,
+  router.add("POST", "/v1/responses", accounts::Action::Infer,
              [&inference](Call& call) { return respond(inference, call); });
 }
 
