@@ -50,8 +50,8 @@ using Settle = std::function<void(Outcome outcome, Recorded recorded)>;
 
 // What answers need to know of their request.
 struct AnswersOrigin {
-  uint32_t choices = 1;        // tickets of each prompt
   uint32_t prompt_tokens = 0;  // of all prompts
+  uint32_t choices = 1;        // tickets of each prompt
   double received_s = 0;       // http::Request::received_s
   bool keep_texts = false;     // for the outcome
   http::Wake wake = {};

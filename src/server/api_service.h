@@ -36,7 +36,6 @@ class ApiService : public http::Service {
 
   // The same for a call that did not come over HTTP: one with a batch_id has its caller already.
   std::unique_ptr<http::Reply> answer_call(Call& call);
-
   const std::vector<Route>& routes() const { return router_.routes(); }
 
  private:

@@ -97,6 +97,12 @@ void read_generation_fields(JsonFields& fields, engine::Request& generation) {
   read_sampling_fields(fields, generation);
 }
 
+std::string read_service_tier(JsonFields& fields) {
+  std::string name = fields.text("service_tier").value_or("");
+  tier_named(name);
+  return name;
+}
+
 StreamFields read_stream_fields(JsonFields& fields) {
   StreamFields wanted;
   wanted.stream = fields.boolean("stream").value_or(false);

@@ -31,6 +31,9 @@ void read_sampling_fields(JsonFields& fields, engine::Request& generation);
 // These, and max_completion_tokens and max_tokens.
 void read_generation_fields(JsonFields& fields, engine::Request& generation);
 
+// service_tier, which tier_named takes; empty where there is none.
+std::string read_service_tier(JsonFields& fields);
+
 struct StreamFields {
   bool stream = false;
   bool usage_at_end = false;  // stream_options.include_usage: a chunk of its own with the usage

@@ -26,7 +26,7 @@ struct InferenceRequest {
   std::vector<std::vector<int32_t>> prompts = {};
   const char* prompt_field = "messages";  // what the client calls them
   uint32_t choices = 1;                   // of each prompt
-  accounts::Tier tier = accounts::Tier::OnDemand;
+  std::string service_tier = {};          // as the client named it; empty: not asked for
 };
 
 // THREAD: any number at once.
@@ -46,12 +46,10 @@ class Inference {
   uint32_t answers_running() const { return answers_->load(); }
 
  private:
-  struct Tokens {
-    int64_t prompt = 0, most = 0;
-  };
-  void take_places(const InferenceRequest& request, uint32_t answers);
+  void check_length(const InferenceRequest& request, size_t tokens) const;
   void require_free_capacity(const std::string& model) const;
-  Tokens count_tokens(const InferenceRequest& request) const;
+  int64_t tokens_max(const InferenceRequest& request) const;
+  void take_places(const InferenceRequest& request, uint32_t answers);
 
   const ServedModel model_;
   const InferenceLimits limits_;

@@ -17,8 +17,10 @@ std::unique_ptr<http::Reply> complete_chat(Inference& inference, Call& call) {
                         .fingerprint = model.short_fingerprint(),
                         .service_tier = chat.service_tier,
                         .seed = chat.generation.sampling.seed};
-  std::unique_ptr<Answers> answers = inference.start(
-      call, {.model = chat.model, .generation = chat.generation, .choices = chat.choices, .tier = chat.tier});
+  std::unique_ptr<Answers> answers = inference.start(call, {.model = chat.model,
+                                                            .generation = chat.generation,
+                                                            .choices = chat.choices,
+                                                            .service_tier = chat.service_tier});
   return make_chat_reply(chat, std::move(head), std::move(answers), model.tokenizer);
 }
 

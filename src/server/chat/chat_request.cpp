@@ -74,7 +74,8 @@ std::optional<uint32_t> read_logprobs(JsonFields& fields) {
 }
 
 // What says nothing here but is no reason to refuse: nothing is kept.
-void read_without_effect(JsonFields& fields) {
+void read_without_effect(JsonFields& fields, ChatRequest& request) {
+  request.service_tier = read_service_tier(fields);
   for (const char* name : {"user", "safety_identifier", "prompt_cache_key"}) fields.text(name);
   if (const RequestJson* metadata = fields.find("metadata"); metadata != nullptr && !metadata->is_object()) {
     bad_field("metadata", "value must be an object");
@@ -119,9 +120,7 @@ ChatRequest parse_chat_request(std::string_view body) {
   request.generation.top_logprobs = read_logprobs(fields);
   request.choices = static_cast<uint32_t>(fields.integer("n", 1, kChoicesMax).value_or(1));
   request.stream = read_stream_fields(fields);
-  request.service_tier = fields.text("service_tier").value_or("");
-  request.tier = tier_named(request.service_tier);
-  read_without_effect(fields);
+  read_without_effect(fields, request);
   refuse_what_is_missing(fields);
   fields.finish();
   return request;

@@ -19,7 +19,6 @@ struct ChatRequest {
   engine::Request generation;  // without prompt; its seed is the client's or a new one
   uint32_t choices = 1;
   StreamFields stream;
-  accounts::Tier tier = accounts::Tier::OnDemand;
   std::string service_tier = "";  // as the client named it; empty: not asked for
 };
 

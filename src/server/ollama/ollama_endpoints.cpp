@@ -56,7 +56,7 @@ std::unique_ptr<http::Reply> list_models(const ServedModel& model, OfModel of_mo
   return json_reply({{"models", std::move(list)}});
 }
 
-std::unique_ptr<http::Reply> show(const Inference& inference, const Call& call) {
+std::unique_ptr<http::Reply> show(const Inference& inference, Call& call) {
   const RequestJson body = parse_json(call.request.body);
   JsonFields fields(body, "");
   const std::optional<std::string> older = fields.text("name");

@@ -17,7 +17,7 @@ std::unique_ptr<http::Reply> respond(Inference& inference, Call& call) {
   std::unique_ptr<Answers> answers = inference.start(call, {.model = request.model,
                                                             .generation = request.generation,
                                                             .prompt_field = "input",
-                                                            .tier = request.tier});
+                                                            .service_tier = request.service_tier});
   return make_response_reply(std::move(request), with_metrics, std::move(answers), model.tokenizer);
 }
 

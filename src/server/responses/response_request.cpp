@@ -162,8 +162,7 @@ ResponseRequest parse_response_request(std::string_view body) {
   request.stream = fields.boolean("stream").value_or(false);
   request.user = fields.text("user");
   request.metadata = read_metadata(fields);
-  request.service_tier = fields.text("service_tier").value_or("");
-  request.tier = tier_named(request.service_tier);
+  request.service_tier = read_service_tier(fields);
   request.parallel_tool_calls = fields.boolean("parallel_tool_calls").value_or(true);
   read_what_holds(fields);
   fields.finish();

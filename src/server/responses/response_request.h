@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "accounts/prices.h"
 #include "engine/request.h"
 #include "server/json_fields.h"
 #include "text/chat_template.h"
@@ -19,7 +18,6 @@ struct ResponseRequest {
   std::string model;
   std::vector<text::ChatMessage> messages;  // the instructions first
   engine::Request generation;               // without prompt; its seed is the client's or a new one
-  accounts::Tier tier = accounts::Tier::OnDemand;
   bool stream = false;
   // What the reply repeats:
   std::optional<std::string> instructions, user;
