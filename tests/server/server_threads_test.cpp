@@ -50,7 +50,7 @@ class RunningServer {
   }
 
  private:
-  http::Server http_;
+  http::Server http_;  // before the engine, which wakes it until it ends
   SmallService small_;
   std::thread thread_;
 };

@@ -1,4 +1,4 @@
-// The API on a small model in one process, with a database and a data folder of its own and no keys.
+// The API of a small model in this process.
 #pragma once
 
 #include <filesystem>
@@ -13,6 +13,7 @@
 
 namespace lockstep::tests {
 
+// A model called "small", for which no keys are asked, with a database of its own.
 struct SmallService {
   explicit SmallService(float gain = 1.0f)
       : model(make_small_model({}, gain)),
@@ -24,7 +25,7 @@ struct SmallService {
         database(new_database(folder.path())),
         accounts(*database),
         journal(accounts),
-        service({.ids = {"small", "other"},
+        service({.ids = {"small"},
                  .fingerprint = std::string(64, '0'),
                  .context = target->context(),
                  .engine = engine,
@@ -39,11 +40,11 @@ struct SmallService {
     return database;
   }
 
-  store::TemporaryFolder folder;
   std::unique_ptr<SmallModel> model;
-  std::unique_ptr<targets::Target> target;
+  std::unique_ptr<targets::host::HostTarget> target;
   text::ChatTemplate chat_template;
   engine::Engine engine;
+  store::TemporaryFolder folder;
   std::unique_ptr<database::Database> database;
   accounts::Accounts accounts;
   accounts::Journal journal;
