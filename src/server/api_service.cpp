@@ -2,6 +2,7 @@
 
 #include "server/api_error.h"
 #include "server/chat/chat_endpoint.h"
+#include "server/console/console_endpoints.h"
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
 
@@ -12,6 +13,7 @@ ApiService::ApiService(ServedModel model, const InferenceLimits& limits)
   add_health_endpoints();
   add_model_endpoints(router_, inference_);
   add_chat_endpoint(router_, inference_);
+  add_console_endpoints(router_);
 }
 
 void ApiService::add_health_endpoints() {
