@@ -13,6 +13,9 @@ using database::Transaction;
 
 constexpr size_t kLongestName = 200;
 constexpr int64_t kMostDays = 3650;
+// The longest time of which usage is summed by hours and by days.
+constexpr int64_t kMostDaysOfHours = 31;
+constexpr int64_t kMostDaysOfDays = 366;
 
 template <class T>
 T found(std::optional<T> entity, std::string_view what, const std::string& id) {
@@ -389,6 +392,11 @@ UsageRecord Access::log_record(const std::string& request_id) const {
 
 std::vector<UsageSum> Access::usage(Period period, GroupBy group, int64_t from_ms, int64_t until_ms,
                                     Reach reach) const {
+  const int64_t most_days = period == Period::Hour ? kMostDaysOfHours : kMostDaysOfDays;
+  if (from_ms < 0 || until_ms < from_ms || until_ms - from_ms > most_days * kDay_ms) {
+    refuse(Reason::Invalid, "Usage is summed over 0 to {} days by {}, from a time since 1970 to a later one.",
+           most_days, period == Period::Hour ? "hours" : "days");
+  }
   return read(reading(reach), [&](Transaction& transaction) {
     return usage_tables::sums(transaction, owner(caller_, reach), period, group, from_ms, until_ms);
   });

@@ -70,6 +70,7 @@ class Access {
   UsagePage search_log(const UsageFilter& filter, Reach reach = Reach::Project) const;
   // With the bodies, if they were stored: of the caller's project only.
   UsageRecord log_record(const std::string& request_id) const;
+  // At most 31 days of hours, or 366 of days.
   std::vector<UsageSum> usage(Period period, GroupBy group, int64_t from_ms, int64_t until_ms,
                               Reach reach = Reach::Project) const;
 

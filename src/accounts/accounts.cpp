@@ -180,6 +180,14 @@ Caller Accounts::owner_of(const std::string& organisation_id) {
   });
 }
 
+Caller Accounts::first_owner() {
+  const auto found = database().read([](database::Transaction& transaction) {
+    return transaction.execute("SELECT id FROM organisations ORDER BY created_at_ms, id LIMIT 1");
+  });
+  if (found.rows.empty()) refuse(Reason::NotFound, "There is no organisation.");
+  return owner_of(found.rows[0].text(0));
+}
+
 std::optional<Caller> Accounts::authenticate(std::string_view secret, int64_t now_ms) const {
   const auto prefix = secret_prefix(secret);
   if (!prefix) return std::nullopt;

@@ -449,10 +449,10 @@ std::vector<Call> calls() {
        [](Access& a, const Things&) { a.search_log({}, Access::Reach::Organisation); }},
       {"log_record", Action::ReadUsage, true, [](Access& a, const Things& t) { a.log_record(t.request_id); }},
       {"usage", Action::ReadUsage, false,
-       [](Access& a, const Things&) { a.usage(Period::Day, GroupBy::Model, 0, now_ms()); }},
+       [](Access& a, const Things&) { a.usage(Period::Day, GroupBy::Model, now_ms() - kDay_ms, now_ms()); }},
       {"usage of organisation", Action::ReadOrganisation, false,
        [](Access& a, const Things&) {
-         a.usage(Period::Day, GroupBy::Key, 0, now_ms(), Access::Reach::Organisation);
+         a.usage(Period::Day, GroupBy::Key, now_ms() - kDay_ms, now_ms(), Access::Reach::Organisation);
        }},
       {"revoke_key", Action::ManageKeys, true, [](Access& a, const Things& t) { a.revoke_key(t.key_id); }},
       {"archive_project", Action::ManageProjects, true,

@@ -207,9 +207,9 @@ TEST_P(UsageTest, AProjectSeesItsOwnRowsOnly) {
   EXPECT_EQ(ids({}), Ids{"req_own"});
   EXPECT_EQ(owner_.search_log({}, Access::Reach::Organisation).records.size(), 2u);
   EXPECT_EQ(reason_of([&] { owner_.log_record("req_other"); }), Reason::NotFound);
-  EXPECT_EQ(owner_.usage(Period::Day, GroupBy::Nothing, 0, kStart_ms + 1).at(0).requests, 1);
+  EXPECT_EQ(owner_.usage(Period::Day, GroupBy::Nothing, kStart_ms, kStart_ms + 1).at(0).requests, 1);
   const auto by_project =
-      owner_.usage(Period::Day, GroupBy::Project, 0, kStart_ms + 1, Access::Reach::Organisation);
+      owner_.usage(Period::Day, GroupBy::Project, kStart_ms, kStart_ms + 1, Access::Reach::Organisation);
   ASSERT_EQ(by_project.size(), 2u);
   EXPECT_EQ(by_project[0].requests, 1);
   EXPECT_NE(by_project[0].group, by_project[1].group);
@@ -243,6 +243,15 @@ TEST_P(UsageTest, SumsAreByPeriodAndGroup) {
   EXPECT_EQ(days[0].group, owner_.caller().key_id);
   EXPECT_EQ(days[1].start_ms, kStart_ms + kDay_ms);
   EXPECT_EQ(owner_.usage(Period::Day, GroupBy::Nothing, kStart_ms, kStart_ms + 1).at(0).group, "");
+  const auto refused = [&](Period period, int64_t from_ms, int64_t until_ms) {
+    return reason_of([&] { owner_.usage(period, GroupBy::Nothing, from_ms, until_ms); });
+  };
+  EXPECT_EQ(refused(Period::Hour, kStart_ms, kStart_ms + 31 * kDay_ms), std::nullopt);
+  EXPECT_EQ(refused(Period::Hour, kStart_ms, kStart_ms + 31 * kDay_ms + 1), Reason::Invalid);
+  EXPECT_EQ(refused(Period::Day, kStart_ms, kStart_ms + 366 * kDay_ms), std::nullopt);
+  EXPECT_EQ(refused(Period::Day, 0, kStart_ms), Reason::Invalid);
+  EXPECT_EQ(refused(Period::Day, kStart_ms, kStart_ms - 1), Reason::Invalid);
+  EXPECT_EQ(refused(Period::Day, INT64_MIN, INT64_MAX), Reason::Invalid);
 }
 
 TEST_P(UsageTest, PurgeRemovesWhatIsTooOld) {

@@ -1,13 +1,20 @@
 // lockstep serve: OpenAI's and GroqCloud's API over HTTP.
+#include <boost/algorithm/string/classification.hpp>
+#include <boost/algorithm/string/split.hpp>
 #include <filesystem>
 #include <memory>
 
+#include "accounts/accounts.h"
+#include "accounts/calendar.h"
+#include "accounts/journal.h"
+#include "accounts/schema.h"
 #include "api/running_model.h"
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/options.h"
 #include "http/server.h"
 #include "server/api_service.h"
+#include "store/data_folder.h"
 
 namespace lockstep::cli {
 
@@ -17,7 +24,10 @@ struct ServeOptions {
   ModelOptions model;
   EngineOptions engine;
   http::Options http;
-  server::InferenceLimits limits;
+  server::ApiOptions api;
+  std::string data_folder;
+  std::string database;  // empty: a file in the data folder
+  std::string price;
   std::vector<std::string> names;
 };
 
@@ -33,10 +43,47 @@ server::ServedModel served_model(api::RunningModel& running, const ServeOptions&
           .chat_template = running.chat_template ? &*running.chat_template : nullptr};
 }
 
+// "IN,OUT" or "IN,CACHED,OUT", in USD for a million tokens.
+accounts::Price parse_price(const std::string& text) {
+  std::vector<std::string> parts;
+  boost::split(parts, text, boost::is_any_of(","));
+  if (parts.size() != 2 && parts.size() != 3) {
+    user_error("--price {}: say IN,OUT or IN,CACHED,OUT in USD for a million tokens, such as 0.05,0.08",
+               text);
+  }
+  accounts::Price price;
+  price.input = accounts::parse_usd(parts.front(), "--price");
+  price.cached_input = parts.size() == 3 ? accounts::parse_usd(parts[1], "--price") : price.input;
+  price.output = accounts::parse_usd(parts.back(), "--price");
+  return price;
+}
+
+// The database with its tables, in the data folder if no other is named.
+std::unique_ptr<database::Database> open_database(const ServeOptions& options) {
+  const std::filesystem::path folder =
+      options.data_folder.empty() ? store::default_data_folder() : std::filesystem::path(options.data_folder);
+  store::make_data_folder(folder);
+  const std::string place = options.database.empty() ? (folder / "lockstep.db").string() : options.database;
+  auto database = std::make_unique<database::Database>(place);
+  database::migrate(*database, accounts::schema());
+  return database;
+}
+
 void run(const ServeOptions& options) {
   http::Server http_server(options.http);  // before the model: its engine wakes the server until it ends
   const ModelHandle model = load_model(options.model, options.engine);
-  server::ApiService service(served_model(api::running_model(*model), options), options.limits);
+  const server::ServedModel served = served_model(api::running_model(*model), options);
+  const std::unique_ptr<database::Database> database = open_database(options);
+  accounts::Accounts accounts(*database);
+  const std::optional<accounts::NewOrganisation> first = accounts.first_start();
+  if (first && !options.api.open) print_text(fmt::format("key, shown only now: {}\n", first->key.secret));
+  accounts.restore_limits(accounts::now_ms());
+  accounts::Journal journal(accounts);
+  server::ApiOptions api = options.api;
+  if (!options.price.empty()) {
+    for (const std::string& name : served.ids) api.prices.set(name, parse_price(options.price));
+  }
+  server::ApiService service(served, accounts, journal, std::move(api));
   http_server.listen();
   print_text(fmt::format("http://{}/v1\n", http_server.address()));
   flush_output();
@@ -56,7 +103,19 @@ void add_serve(CLI::App& app) {
       ->add_option("--name", options->names,
                    "what clients call the model; may be given several times (default: its file's name)")
       ->allow_extra_args(false);
-  command->add_option("--answers", options->limits.answers_max, "answers at once, waiting ones among them")
+  command->add_option("--data-dir", options->data_folder,
+                      "folder of the database and of clients' files (default: $LOCKSTEP_DATA, or "
+                      "~/.local/share/lockstep)");
+  command->add_option(
+      "--db", options->database,
+      "postgresql://USER:PASSWORD@HOST:PORT/NAME, or a file (default: lockstep.db in the data folder)");
+  command->add_flag("--no-keys", options->api.open,
+                    "let everyone who reaches the port do everything, as the first organisation's owner");
+  command->add_option(
+      "--price", options->price,
+      "what tokens cost, for spend caps and usage: IN,OUT or IN,CACHED,OUT in USD for a million");
+  command
+      ->add_option("--answers", options->api.limits.answers_max, "answers at once, waiting ones among them")
       ->capture_default_str()
       ->check(CLI::Range(1u, 1u << 20));
   command->add_option("--connections", http.connections_max, "connections at once; further ones wait")

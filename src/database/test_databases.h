@@ -2,6 +2,7 @@
 // and stopped when the test program ends.
 #pragma once
 
+#include <fcntl.h>
 #include <grp.h>
 #include <gtest/gtest.h>
 #include <pwd.h>
@@ -122,10 +123,8 @@ class PostgresServer {
       ::_exit(98);
     }
     ::prctl(PR_SET_PDEATHSIG, SIGQUIT);
-    if (::freopen(log_path.c_str(), "a", stdout) == nullptr ||
-        ::freopen(log_path.c_str(), "a", stderr) == nullptr || ::chdir("/") != 0) {
-      ::_exit(98);
-    }
+    const int file = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (::dup2(file, STDOUT_FILENO) < 0 || ::dup2(file, STDERR_FILENO) < 0 || ::chdir("/") != 0) ::_exit(98);
     ::execv(program.c_str(), arguments.data());
     ::_exit(99);
   }

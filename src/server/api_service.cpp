@@ -1,5 +1,7 @@
 #include "server/api_service.h"
 
+#include <iterator>
+
 #include "server/api_error.h"
 #include "server/chat/chat_endpoint.h"
 #include "server/console/console_endpoints.h"
@@ -8,8 +10,32 @@
 
 namespace lockstep::server {
 
-ApiService::ApiService(ServedModel model, const InferenceLimits& limits)
-    : inference_(std::move(model), limits) {
+namespace {
+
+// A reply with further headers.
+class ReplyWithHeaders : public http::Reply {
+ public:
+  ReplyWithHeaders(std::unique_ptr<http::Reply> reply, http::Headers headers)
+      : reply_(std::move(reply)), headers_(std::move(headers)) {}
+
+  http::Piece next() override {
+    http::Piece piece = reply_->next();
+    if (piece.head) std::move(headers_.begin(), headers_.end(), std::back_inserter(piece.head->headers));
+    return piece;
+  }
+
+ private:
+  const std::unique_ptr<http::Reply> reply_;
+  http::Headers headers_;
+};
+
+}  // namespace
+
+ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal,
+                       ApiOptions options)
+    : gate_(accounts, options.open),
+      accounting_(accounts, journal, std::move(options.prices)),
+      inference_(std::move(model), options.limits, accounting_) {
   add_health_endpoints();
   add_model_endpoints(router_, inference_);
   add_chat_endpoint(router_, inference_);
@@ -18,27 +44,47 @@ ApiService::ApiService(ServedModel model, const InferenceLimits& limits)
 
 void ApiService::add_health_endpoints() {
   const auto alive = [](Call&) { return json_reply({{"status", "ok"}}); };
-  router_.add("GET", "/healthz", Access::Anyone, alive);
-  router_.add("GET", "/health", Access::Anyone, alive);
-  router_.add("GET", "/readyz", Access::Anyone, [this](Call&) {
+  router_.add("GET", "/healthz", kAnyone, alive);
+  router_.add("GET", "/health", kAnyone, alive);
+  router_.add("GET", "/readyz", kAnyone, [this](Call&) {
     return json_reply({{"status", "ready"}, {"answers_running", inference_.answers_running()}});
   });
 }
 
 std::unique_ptr<http::Reply> ApiService::answer(const http::Request& request, http::Wake wake) {
+  Call call{.request = request, .target = http::Target(request.target), .wake = std::move(wake)};
+  return answer_call(call);
+}
+
+std::unique_ptr<http::Reply> ApiService::answer_call(Call& call) {
+  std::unique_ptr<http::Reply> reply;
   try {
-    Call call{request, http::Target(request.target), {}, std::move(wake)};
-    const Route& route = router_.find(call);
-    return route.handler(call);
+    reply = handle(call);
   } catch (const ApiError& error) {
-    return error.reply();
+    reply = refuse_call(call, error);
   } catch (const Error& error) {
-    return ApiError(error).reply();
+    reply = refuse_call(call, ApiError(error));
   } catch (const std::bad_alloc&) {
-    return ApiError(503, "", "", "the server is out of memory").reply();
+    reply = ApiError(503, "", "", "the server is out of memory").reply();
   } catch (const std::exception& error) {
-    return ApiError(500, "", "", error.what()).reply();
+    reply = refuse_call(call, ApiError(500, "", "", error.what()));
   }
+  if (call.reply_headers.empty()) return reply;
+  return std::make_unique<ReplyWithHeaders>(std::move(reply), std::move(call.reply_headers));
+}
+
+std::unique_ptr<http::Reply> ApiService::handle(Call& call) {
+  const Route& route = router_.find(call);
+  if (route.needed && !call.batch_id) call.caller = gate_.admit(call.request, *route.needed);
+  return route.handler(call);
+}
+
+// What a known caller sent and was refused is in the log too.
+std::unique_ptr<http::Reply> ApiService::refuse_call(const Call& call, const ApiError& error) {
+  if (call.request.method == "POST" && !call.caller.organisation_id.empty()) {
+    accounting_.note_refusal(call, error.status(), error.code());
+  }
+  return error.reply();
 }
 
 std::unique_ptr<http::Reply> ApiService::refuse(const http::Request&, unsigned status, std::string message) {

@@ -5,25 +5,42 @@
 #include <string>
 
 #include "http/service.h"
+#include "server/accounting.h"
+#include "server/api_error.h"
+#include "server/gate.h"
 #include "server/inference.h"
 #include "server/router.h"
 #include "server/served_model.h"
 
 namespace lockstep::server {
 
-// Every request goes through answer(): it finds the route, has it handled, and makes errors replies.
-// THREAD: answer() and refuse() may be called by many threads.
+struct ApiOptions {
+  InferenceLimits limits = {};
+  accounts::PriceList prices = {};
+  bool open = false;  // no keys are asked for
+};
+
+// Every request goes through answer(): it finds the route, asks who calls, has it handled, and makes errors
+// replies. THREAD: answer() and refuse() may be called by many threads.
 class ApiService : public http::Service {
  public:
-  ApiService(ServedModel model, const InferenceLimits& limits);
+  // `accounts` and `journal` must outlive the service.
+  ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal, ApiOptions options);
 
   std::unique_ptr<http::Reply> answer(const http::Request& request, http::Wake wake) override;
   std::unique_ptr<http::Reply> refuse(const http::Request& request, unsigned status,
                                       std::string message) override;
 
+  // The same for a call that did not come over HTTP: one with a batch_id has its caller already.
+  std::unique_ptr<http::Reply> answer_call(Call& call);
+
  private:
+  std::unique_ptr<http::Reply> handle(Call& call);
+  std::unique_ptr<http::Reply> refuse_call(const Call& call, const ApiError& error);
   void add_health_endpoints();
 
+  const Gate gate_;
+  Accounting accounting_;
   Inference inference_;
   Router router_;
 };

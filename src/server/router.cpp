@@ -34,8 +34,8 @@ bool matches(std::string_view pattern, std::string_view path, std::vector<std::s
 
 }  // namespace
 
-void Router::add(std::string method, std::string pattern, Access access, Handler handler) {
-  routes_.push_back({std::move(method), std::move(pattern), access, std::move(handler)});
+void Router::add(std::string method, std::string pattern, Needed needed, Handler handler) {
+  routes_.push_back({std::move(method), std::move(pattern), needed, std::move(handler)});
 }
 
 const Route& Router::find(Call& call) const {

@@ -6,143 +6,18 @@ Needs the packages openai, groq and gguf.
 
 import concurrent.futures
 import contextlib
-import http.client
 import json
-import os
 import random
 import signal
 import socket
-import sys
 import time
 
-import groq
 import openai
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli"))
-from support import Place, Test, finish, long_talker, main, start
+from support import (QUESTION, Place, Server, Test, WithServer, create, long_talker, main, read_to_end, read_until,
+                     text_of_stream)
 
-QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
 HEAD_BYTES_MAX = 65536
-
-
-class Server:
-    """A started server; as a context it is stopped at the end and must have ended well."""
-
-    CLIENT = {"api_key": "none", "max_retries": 0, "_strict_response_validation": True}
-
-    def __init__(self, *options, model=None, context=2048):
-        self.model = "the-model"
-        self.process = start("serve", "-m", model or Place.model, "--port", 0, "--context", context, "--name",
-                             self.model, "--name", "org/alias", *options)
-        line = self.process.stdout.readline().decode()
-        if not line.startswith("http://"):
-            raise AssertionError(f"the server does not start: {finish(self.process).err}")
-        host, port = line.removeprefix("http://").removesuffix("/v1\n").split(":")
-        self.place = host, int(port)
-        self.url = f"http://{host}:{port}"
-
-    # The clients check the type of every field of a reply, which they do not by themselves.
-    def openai(self, **options):
-        return openai.OpenAI(base_url=self.url + "/v1", **{**self.CLIENT, **options})
-
-    def groq(self, **options):
-        return groq.Groq(base_url=self.url, **{**self.CLIENT, **options})
-
-    def clients(self):
-        return [("openai", openai, self.openai()), ("groq", groq, self.groq())]
-
-    def connect(self, receive_bytes=None):
-        connection = socket.socket()
-        if receive_bytes:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        connection.settimeout(30)
-        connection.connect(self.place)
-        return connection
-
-    def get(self, path):
-        """Status, headers and parsed body."""
-        return self.send("GET", path)
-
-    def send(self, method, path, body=None, headers={}):
-        connection = http.client.HTTPConnection(*self.place, timeout=30)
-        try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            return response.status, response.headers, json.loads(response.read() or "null")
-        finally:
-            connection.close()
-
-    def body(self, **fields):
-        return json.dumps({"model": self.model, "messages": QUESTION, **fields}).encode()
-
-    def post(self, **fields):
-        """A request for a chat completion as bytes, to be sent on a bare socket."""
-        body = self.body(**fields)
-        return b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-
-    def running(self):
-        return self.get("/readyz")[2]["answers_running"]
-
-    def wait_until_running(self, count, seconds):
-        """Waits until so many answers run; returns how long that took."""
-        began = time.monotonic()
-        while (running := self.running()) != count:
-            if time.monotonic() - began > seconds:
-                raise AssertionError(f"{running} answers run after {seconds} s, not {count}")
-            time.sleep(0.005)
-        return time.monotonic() - began
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(Exception):
-                self.wait_for_end()
-        if self.process.poll() is None:
-            self.process.kill()
-        result = finish(self.process)
-        if kind is None and result.code != 0:
-            raise AssertionError(f"the server ended with {result.code}: {result.err}")
-
-    def wait_for_end(self):
-        return self.process.wait(30)
-
-
-def read_until(connection, wanted):
-    read = b""
-    while wanted not in read:
-        data = connection.recv(65536)
-        if not data:
-            raise AssertionError(f"{wanted!r} does not come, but {read[-300:]!r}")
-        read += data
-    return read
-
-
-def read_to_end(connection):
-    read = b""
-    with contextlib.suppress(ConnectionResetError):
-        while data := connection.recv(65536):
-            read += data
-    return read
-
-
-def create(client, **fields):
-    return client.chat.completions.create(model="the-model", **{"messages": QUESTION, "temperature": 0, **fields})
-
-
-def text_of_stream(stream):
-    return "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
-
-
-class WithServer(Test):
-    """What shares one server of the default model."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server()
-        cls.addClassCleanup(cls.server.__exit__, None)
 
 
 class Clients(WithServer):

@@ -48,9 +48,8 @@ std::unique_ptr<http::Reply> file_reply(std::string_view name) {
 }  // namespace
 
 void add_console_endpoints(Router& router) {
-  router.add("GET", "/", Access::Anyone, [](Call&) { return file_reply("index.html"); });
-  router.add("GET", "/console/{file}", Access::Anyone,
-             [](Call& call) { return file_reply(call.parameters[0]); });
+  router.add("GET", "/", kAnyone, [](Call&) { return file_reply("index.html"); });
+  router.add("GET", "/console/{file}", kAnyone, [](Call& call) { return file_reply(call.parameters[0]); });
 }
 
 }  // namespace lockstep::server
