@@ -7,6 +7,7 @@
 #include "server/console/console_endpoints.h"
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
+#include "server/organization/organization_endpoints.h"
 
 namespace lockstep::server {
 
@@ -40,6 +41,7 @@ ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts
   add_model_endpoints(router_, inference_);
   add_chat_endpoint(router_, inference_);
   add_console_endpoints(router_);
+  add_organization_endpoints(router_, accounts, inference_, accounting_.latencies());
 }
 
 void ApiService::add_health_endpoints() {
@@ -62,6 +64,8 @@ std::unique_ptr<http::Reply> ApiService::answer_call(Call& call) {
     reply = handle(call);
   } catch (const ApiError& error) {
     reply = refuse_call(call, error);
+  } catch (const accounts::AccessError& error) {
+    reply = refuse_call(call, ApiError(error));
   } catch (const Error& error) {
     reply = refuse_call(call, ApiError(error));
   } catch (const std::bad_alloc&) {
@@ -75,7 +79,7 @@ std::unique_ptr<http::Reply> ApiService::answer_call(Call& call) {
 
 std::unique_ptr<http::Reply> ApiService::handle(Call& call) {
   const Route& route = router_.find(call);
-  if (route.needed && !call.batch_id) call.caller = gate_.admit(call.request, *route.needed);
+  if (route.needed.key && !call.batch_id) call.caller = gate_.admit(call.request, route.needed.action);
   return route.handler(call);
 }
 
