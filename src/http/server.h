@@ -1,4 +1,4 @@
-// HTTP/1.1 on a socket: one thread moves all bytes, a few others have the service answer.
+// HTTP/1.1 on a socket, plain or under TLS: one thread moves all bytes, a few others have the service answer.
 #pragma once
 
 #include <cstddef>
@@ -12,29 +12,32 @@ namespace lockstep::http {
 
 // Times are those that a client may take; a connection that takes longer is closed.
 struct Options {
-  std::string host = "127.0.0.1";  // an address or a name
-  uint16_t port = 8080;            // 0: a free one
-  size_t body_bytes_max = size_t{4} << 20;
+  std::string host = "127.0.0.1";                    // an address or a name
+  uint16_t port = 8080;                              // 0: a free one
+  std::string certificate_file = "", key_file = "";  // in PEM; both: TLS, none: plain
+  size_t body_bytes_max = size_t{4} << 20;           // where the service says nothing else
+  size_t body_memory_bytes = size_t{1} << 30;        // of all bodies together that are read or waited for
   uint32_t header_bytes_max = 16 << 10;
   uint32_t connections_max = 1024;  // further ones wait
   uint32_t answering_threads = 2;
   uint32_t idle_s = 75;    // between requests
-  uint32_t header_s = 10;  // from a request's first byte to the end of its header
-  uint32_t body_s = 60;
-  uint32_t write_s = 30;  // to take one piece of a reply
-  uint32_t drain_s = 30;  // for what runs when the server is asked to stop
+  uint32_t header_s = 10;  // from a request's first byte to the end of its header; also for TLS to begin
+  uint32_t body_s = 60;    // and a second more for each 256 KiB that came
+  uint32_t write_s = 30;   // to take one piece of a reply
+  uint32_t drain_s = 30;   // for what runs when the server is asked to stop
 };
 
 class Server {
  public:
-  // Binds, so that a port in use is known before long work. Throws a user's error that says so.
+  // Binds, so that a port in use is known before long work. Throws a user's error for that, and for files of
+  // TLS that are not right.
   explicit Server(const Options& options);
   // What it gave out as Wake is no longer called by then.
   ~Server();
 
   // From here on clients can connect.
   void listen();
-  std::string address() const;  // "127.0.0.1:8080"
+  std::string url() const;  // "http://127.0.0.1:8080"
 
   // Serves until SIGTERM or SIGINT. Then nobody new is let in, idle connections are closed, and what runs may
   // end within drain_s; a second signal ends it at once. Returns when all is closed.

@@ -51,10 +51,12 @@ class Reply {
 // Tells that next() has something. THREAD: any; neither waits nor throws.
 using Wake = std::function<void()>;
 
-// What answers requests. THREAD: both are called by several threads at once.
+// What answers requests. THREAD: called by several threads at once.
 class Service {
  public:
   virtual ~Service() = default;
+  // How large a body may be, by the request's head alone; `usual` is the server's option. Never waits.
+  virtual size_t body_bytes_max(const Request& /*head*/, size_t usual) const { return usual; }
   virtual std::unique_ptr<Reply> answer(const Request& request, Wake wake) = 0;
   // What is said about bytes that are no request, or one that is too large; `message` is a sentence.
   virtual std::unique_ptr<Reply> refuse(const Request& request, unsigned status, std::string message) = 0;

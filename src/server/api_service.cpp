@@ -4,10 +4,15 @@
 
 #include "server/api_error.h"
 #include "server/chat/chat_endpoint.h"
+#include "server/completions/completion_endpoint.h"
 #include "server/console/console_endpoints.h"
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
+#include "server/ollama/ollama_endpoints.h"
+#include "server/openapi/openapi_endpoint.h"
 #include "server/organization/organization_endpoints.h"
+#include "server/responses/response_endpoint.h"
+#include "server/tokenize_endpoints.h"
 
 namespace lockstep::server {
 
@@ -34,14 +39,20 @@ class ReplyWithHeaders : public http::Reply {
 
 ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal,
                        ApiOptions options)
-    : gate_(accounts, options.open),
+    : upload_bytes_max_(options.upload_bytes_max),
+      gate_(accounts, options.open),
       accounting_(accounts, journal, std::move(options.prices)),
-      inference_(std::move(model), options.limits, accounting_) {
+      inference_(std::move(model), options.inference, accounting_) {
   add_health_endpoints();
   add_model_endpoints(router_, inference_);
   add_chat_endpoint(router_, inference_);
   add_console_endpoints(router_);
   add_organization_endpoints(router_, accounts, inference_, accounting_.latencies());
+  add_completion_endpoint(router_, inference_);
+  add_ollama_endpoints(router_, inference_);
+  add_openapi_endpoint(router_, inference_.model());
+  add_response_endpoint(router_, inference_);
+  add_tokenize_endpoints(router_, inference_);
 }
 
 void ApiService::add_health_endpoints() {
@@ -51,6 +62,11 @@ void ApiService::add_health_endpoints() {
   router_.add("GET", "/readyz", kAnyone, [this](Call&) {
     return json_reply({{"status", "ready"}, {"answers_running", inference_.answers_running()}});
   });
+}
+
+size_t ApiService::body_bytes_max(const http::Request& head, size_t usual) const {
+  const bool upload = head.method == "POST" && api_path(http::Target(head.target).path) == "/v1/files";
+  return upload ? upload_bytes_max_ : usual;
 }
 
 std::unique_ptr<http::Reply> ApiService::answer(const http::Request& request, http::Wake wake) {

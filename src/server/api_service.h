@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "http/service.h"
 #include "server/accounting.h"
@@ -15,9 +16,10 @@
 namespace lockstep::server {
 
 struct ApiOptions {
-  InferenceLimits limits = {};
+  InferenceLimits inference = {};
   accounts::PriceList prices = {};
-  bool open = false;  // no keys are asked for
+  bool open = false;                            // no keys are asked for
+  size_t upload_bytes_max = size_t{200} << 20;  // of the body of POST /v1/files
 };
 
 // Every request goes through answer(): it finds the route, asks who calls, has it handled, and makes errors
@@ -27,18 +29,24 @@ class ApiService : public http::Service {
   // `accounts` and `journal` must outlive the service.
   ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal, ApiOptions options);
 
+  size_t body_bytes_max(const http::Request& head, size_t usual) const override;
   std::unique_ptr<http::Reply> answer(const http::Request& request, http::Wake wake) override;
   std::unique_ptr<http::Reply> refuse(const http::Request& request, unsigned status,
                                       std::string message) override;
 
+<<<<<<< HEAD
   // The same for a call that did not come over HTTP: one with a batch_id has its caller already.
   std::unique_ptr<http::Reply> answer_call(Call& call);
+=======
+  const std::vector<Route>& routes() const { return router_.routes(); }
+>>>>>>> endpoints
 
  private:
   std::unique_ptr<http::Reply> handle(Call& call);
   std::unique_ptr<http::Reply> refuse_call(const Call& call, const ApiError& error);
   void add_health_endpoints();
 
+  const size_t upload_bytes_max_;
   const Gate gate_;
   Accounting accounting_;
   Inference inference_;

@@ -34,13 +34,17 @@ bool matches(std::string_view pattern, std::string_view path, std::vector<std::s
 
 }  // namespace
 
+std::string_view api_path(std::string_view path) {
+  if (path.starts_with("/openai/v1/")) path.remove_prefix(std::string_view("/openai").size());
+  return path;
+}
+
 void Router::add(std::string method, std::string pattern, Needed needed, Handler handler) {
   routes_.push_back({std::move(method), std::move(pattern), needed, std::move(handler)});
 }
 
 const Route& Router::find(Call& call) const {
-  std::string_view path = call.target.path;
-  if (path.starts_with("/openai/v1/")) path.remove_prefix(std::string_view("/openai").size());
+  const std::string_view path = api_path(call.target.path);
   std::vector<std::string> methods;
   for (const Route& route : routes_) {
     if (!matches(route.pattern, path, call.parameters)) continue;

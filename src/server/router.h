@@ -45,6 +45,9 @@ struct Route {
   Handler handler;
 };
 
+// "/openai/v1/..." as "/v1/...", which is the same; any other path as it is.
+std::string_view api_path(std::string_view path);
+
 class Router {
  public:
   // A pattern's parts between slashes are literal, or "{name}" for any one part, or at its end "{name...}"

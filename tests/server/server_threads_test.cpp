@@ -54,8 +54,8 @@ class RunningServer {
 
   // Sends bytes on a connection of their own.
   void send(tcp::socket& socket, const std::string& bytes) const {
-    const std::string address = http_.address();
-    const auto port = static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
+    const std::string url = http_.url();
+    const auto port = static_cast<uint16_t>(std::stoi(url.substr(url.rfind(':') + 1)));
     socket.connect({asio::ip::make_address("127.0.0.1"), port});
     asio::write(socket, asio::buffer(bytes));
   }

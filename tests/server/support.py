@@ -6,11 +6,14 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 import tempfile
 import time
+import urllib.parse
 
 import groq
+import httpx
 import openai
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -20,9 +23,12 @@ QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
 
 
 class Server:
-    """A started server; as a context it is stopped at the end and must have ended well."""
+    """A started server; as a context it is stopped at the end and must have ended well.
 
-    def __init__(self, *options, model=None, context=2048, keys=False, data=None):
+    `certificate`: the file of --cert, where the server has one.
+    """
+
+    def __init__(self, *options, model=None, context=2048, keys=False, data=None, certificate=None):
         """`keys`: requests need one, and self.key has all rights; `data`: the data folder of an earlier server."""
         self.model = "the-model"
         self.data = data or tempfile.mkdtemp(dir=Place.folder)
@@ -36,12 +42,13 @@ class Server:
         if line.startswith("key, shown only now: "):
             self.key = line.split()[-1]
             line = self.process.stdout.readline().decode()
-        if not line.startswith("http://"):
+        self.tls = ssl.create_default_context(cafile=certificate) if certificate else None
+        if not line.startswith("https://" if self.tls else "http://"):
             finish(self.process)
-            raise AssertionError(f"the server does not start: {self.log()}")
-        host, port = line.removeprefix("http://").removesuffix("/v1\n").split(":")
-        self.place = host, int(port)
-        self.url = f"http://{host}:{port}"
+            raise AssertionError(f"the server does not start: {line!r} {self.log()}")
+        self.url = line.removesuffix("/v1\n")
+        address = urllib.parse.urlsplit(self.url)
+        self.place = address.hostname, address.port
 
     def log(self):
         """What it has written to standard error so far."""
@@ -52,10 +59,15 @@ class Server:
         return {"api_key": self.key, "max_retries": 0, "_strict_response_validation": True, **options}
 
     def openai(self, **options):
-        return openai.OpenAI(base_url=self.url + "/v1", **self.client_options(options))
+        return self.client(openai.OpenAI, self.url + "/v1", **options)
 
     def groq(self, **options):
-        return groq.Groq(base_url=self.url, **self.client_options(options))
+        return self.client(groq.Groq, self.url, **options)
+
+    def client(self, kind, url, **options):
+        if self.tls:
+            options["http_client"] = httpx.Client(verify=self.tls)
+        return kind(base_url=url, **self.client_options(options))
 
     def clients(self):
         return [("openai", openai, self.openai()), ("groq", groq, self.groq())]
@@ -66,14 +78,17 @@ class Server:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         connection.settimeout(30)
         connection.connect(self.place)
-        return connection
+        return self.tls.wrap_socket(connection, server_hostname=self.place[0]) if self.tls else connection
 
     def get(self, path):
         """Status, headers and parsed body."""
         return self.send("GET", path)
 
     def send(self, method, path, body=None, headers={}):
-        connection = http.client.HTTPConnection(*self.place, timeout=30)
+        if self.tls:
+            connection = http.client.HTTPSConnection(*self.place, timeout=30, context=self.tls)
+        else:
+            connection = http.client.HTTPConnection(*self.place, timeout=30)
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()

@@ -50,6 +50,8 @@ text::ChatMessage read_message(const RequestJson& json, size_t index) {
   return message;
 }
 
+}  // namespace
+
 std::vector<text::ChatMessage> read_messages(JsonFields& fields) {
   const RequestJson* messages = fields.find("messages");
   if (messages == nullptr) bad_field("messages", "property 'messages' is missing");
@@ -61,6 +63,8 @@ std::vector<text::ChatMessage> read_messages(JsonFields& fields) {
   return list;
 }
 
+namespace {
+
 std::optional<uint32_t> read_logprobs(JsonFields& fields) {
   const bool wanted = fields.boolean("logprobs").value_or(false);
   const std::optional<int64_t> top = fields.integer("top_logprobs", 0, engine::kTopLogprobsMax);
@@ -70,7 +74,8 @@ std::optional<uint32_t> read_logprobs(JsonFields& fields) {
 }
 
 // What says nothing here but is no reason to refuse: nothing is kept.
-void read_without_effect(JsonFields& fields) {
+void read_without_effect(JsonFields& fields, ChatRequest& request) {
+  request.service_tier = read_service_tier(fields);
   for (const char* name : {"user", "safety_identifier", "prompt_cache_key"}) fields.text(name);
   if (const RequestJson* metadata = fields.find("metadata"); metadata != nullptr && !metadata->is_object()) {
     bad_field("metadata", "value must be an object");
@@ -92,7 +97,7 @@ void refuse_what_is_missing(JsonFields& fields) {
     }
     inside.finish();
   }
-  fields.refuse("store", "completions are not stored; leave it out");
+  if (fields.boolean("store").value_or(false)) bad_field("store", "completions are not stored; leave it out");
   if (fields.text("reasoning_effort").value_or("none") != "none") {
     bad_field("reasoning_effort", "only 'none' is supported: the model has no reasoning apart from its text");
   }
@@ -115,9 +120,7 @@ ChatRequest parse_chat_request(std::string_view body) {
   request.generation.top_logprobs = read_logprobs(fields);
   request.choices = static_cast<uint32_t>(fields.integer("n", 1, kChoicesMax).value_or(1));
   request.stream = read_stream_fields(fields);
-  request.service_tier = fields.text("service_tier").value_or("");
-  request.tier = tier_named(request.service_tier);
-  read_without_effect(fields);
+  read_without_effect(fields, request);
   refuse_what_is_missing(fields);
   fields.finish();
   return request;

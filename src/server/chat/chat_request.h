@@ -19,11 +19,11 @@ struct ChatRequest {
   engine::Request generation;  // without prompt; its seed is the client's or a new one
   uint32_t choices = 1;
   StreamFields stream;
-  accounts::Tier tier = accounts::Tier::OnDemand;
   std::string service_tier = "";  // as the client named it; empty: not asked for
 };
 
-inline constexpr uint32_t kChoicesMax = 128;
+// The field "messages" of any request that has one. Throws an ApiError that names what is wrong.
+std::vector<text::ChatMessage> read_messages(JsonFields& fields);
 
 // Every field is honoured or refused by name. Throws an ApiError that says which and what would be right.
 ChatRequest parse_chat_request(std::string_view body);

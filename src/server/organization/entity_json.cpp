@@ -45,6 +45,12 @@ std::string_view permission_name(accounts::Action action) {
   return kNames.at(static_cast<size_t>(action));
 }
 
+std::string_view subject_wire_name(accounts::Subject subject) {
+  constexpr std::array<std::string_view, accounts::kSubjects.size()> kNames = {"organization", "project",
+                                                                               "key"};
+  return kNames.at(static_cast<size_t>(subject));
+}
+
 ReplyJson scopes_json(accounts::Scopes scopes) {
   ReplyJson list = ReplyJson::array();
   for (const accounts::Scope scope : accounts::kScopes) {
@@ -90,7 +96,7 @@ ReplyJson key_json(const accounts::Key& key) {
 ReplyJson limit_json(const accounts::Limit& limit) {
   ReplyJson json = {{"id", limit.subject_id + ":" + limit.model},
                     {"object", "organization.limit"},
-                    {"subject", accounts::subject_name(limit.subject)},
+                    {"subject", subject_wire_name(limit.subject)},
                     {"subject_id", limit.subject_id},
                     {"model", limit.model}};
   add_limit_values(limit.values, json);

@@ -25,7 +25,7 @@ struct SubjectFields {
 SubjectFields read_subject(JsonFields& fields, const accounts::Caller& caller) {
   const std::string name = fields.required_text("subject");
   const auto found = std::find_if(accounts::kSubjects.begin(), accounts::kSubjects.end(),
-                                  [&](Subject one) { return accounts::subject_name(one) == name; });
+                                  [&](Subject one) { return subject_wire_name(one) == name; });
   if (found == accounts::kSubjects.end()) {
     bad_field("subject", "value must be one of organization, project, key");
   }
@@ -62,7 +62,7 @@ ReplyJson cap_json(const accounts::Spending& spending, Subject subject, const st
   const int64_t now_ms = accounts::now_ms();
   return {{"id", id},
           {"object", "organization.spend_cap"},
-          {"subject", accounts::subject_name(subject)},
+          {"subject", subject_wire_name(subject)},
           {"subject_id", id},
           {"usd_per_month", month_cap ? ReplyJson(accounts::format_usd(*month_cap)) : ReplyJson(nullptr)},
           {"usd_spent", accounts::format_usd(spending.spent(id, now_ms))},

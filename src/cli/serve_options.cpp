@@ -1,0 +1,102 @@
+#include "cli/serve_options.h"
+
+#include <utility>
+
+#include "base/error.h"
+
+namespace lockstep::cli {
+
+namespace {
+
+constexpr uint32_t kDay_s = 86400;
+const CLI::Range kBodyBytes(size_t{1024}, size_t{1} << 30);
+
+void add_address(CLI::App& command, http::Options& http) {
+  command.add_option("--host", http.host, "address to listen on; 0.0.0.0: all, for anyone who reaches it")
+      ->capture_default_str();
+  command.add_option("--port", http.port, "0: a free one")->capture_default_str();
+  command
+      .add_option("--cert", http.certificate_file,
+                  "PEM file of the server's certificate, after it those up to its root: HTTPS")
+      ->type_name("FILE");
+  command.add_option("--key", http.key_file, "PEM file of the certificate's key")->type_name("FILE");
+}
+
+void add_accounts(CLI::App& command, ServeOptions& options) {
+  options.database.add(command);
+  command.add_flag("--no-keys", options.api.open,
+                   "let everyone who reaches the port do everything, as the first organisation's owner");
+  command.add_option(
+      "--price", options.price,
+      "what tokens cost, for spend caps and usage: IN,OUT or IN,CACHED,OUT in USD for a million");
+}
+
+void add_limits(CLI::App& command, ServeOptions& options) {
+  http::Options& http = options.http;
+  command.add_option("--connections", http.connections_max, "connections at once; further ones wait")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 1u << 20));
+  command.add_option("--body-limit", http.body_bytes_max, "bytes of a request's body at the most")
+      ->capture_default_str()
+      ->check(kBodyBytes);
+  command.add_option("--upload-limit", options.api.upload_bytes_max, "the same where a file is uploaded")
+      ->capture_default_str()
+      ->check(kBodyBytes);
+  command
+      .add_option("--body-memory", http.body_memory_bytes,
+                  "bytes of all bodies together that are being read; further ones are sent away")
+      ->capture_default_str()
+      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40));
+  command.add_option("--idle-time", http.idle_s, "seconds that a connection may wait between requests")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, kDay_s));
+  command.add_option("--write-time", http.write_s, "seconds that a client may take to read what is sent")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, kDay_s));
+  command.add_option("--drain-time", http.drain_s, "seconds for what runs when SIGTERM comes")
+      ->capture_default_str()
+      ->check(CLI::Range(0u, kDay_s));
+}
+
+void add_inference(CLI::App& command, ServeOptions& options) {
+  command
+      .add_option("--name", options.names,
+                  "what clients call the model; may be given several times (default: its file's name)")
+      ->allow_extra_args(false);
+  command
+      .add_option("--answers", options.api.inference.answers_max, "answers at once, waiting ones among them")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 1u << 20));
+  command
+      .add_option("--kv-positions", options.engine.kv_positions,
+                  "positions of all answers together, and never less than one context")
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void ServeOptions::add(CLI::App& command) {
+  add_address(command, http);
+  command
+      .add_option("--cors-origin", cors_origins,
+                  "pages of this origin may use the API, such as https://app.example; *: all; may be given "
+                  "several times")
+      ->allow_extra_args(false);
+  add_accounts(command, *this);
+  add_limits(command, *this);
+  add_inference(command, *this);
+  model.add(command);
+  engine.add(command);
+}
+
+void ServeOptions::check() const {
+  // Large bodies leave a quarter of the memory to others.
+  const size_t room = http.body_memory_bytes - http.body_memory_bytes / 4;
+  for (const auto& [name, bytes] :
+       {std::pair("--body-limit", http.body_bytes_max), std::pair("--upload-limit", api.upload_bytes_max)}) {
+    if (bytes <= room) continue;
+    user_error("{} {}: a body of this size needs --body-memory {} or more", name, bytes, (bytes + 2) / 3 * 4);
+  }
+}
+
+}  // namespace lockstep::cli

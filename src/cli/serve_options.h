@@ -1,0 +1,32 @@
+// The options of lockstep serve.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/database_options.h"
+#include "cli/options.h"
+#include "http/server.h"
+#include "server/api_service.h"
+
+namespace lockstep::cli {
+
+struct ServeOptions {
+  ServeOptions() { engine.kv_positions = 32768; }
+
+  ModelOptions model;
+  EngineOptions engine;
+  http::Options http;
+  server::ApiOptions api;
+  DatabaseOptions database;
+  std::string price;  // of tokens, empty: none
+  std::vector<std::string> names;
+  std::vector<std::string> cors_origins;
+
+  void add(CLI::App& command);
+  // Throws a user's error for options that do not go together.
+  void check() const;
+};
+
+}  // namespace lockstep::cli

@@ -1,0 +1,349 @@
+#include "http/session.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http.hpp>
+#include <iterator>
+#include <sstream>
+
+#include "base/identifiers.h"
+
+namespace lockstep::http {
+
+namespace asio = boost::asio;
+namespace protocol = boost::beast::http;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+constexpr std::chrono::seconds kLinger{2};  // for a refused client to read why
+constexpr size_t kReadBytes = 4096;
+constexpr int kSendBytes = 64 << 10;  // that the system holds for a client that does not read
+constexpr size_t kBufferBytes = size_t{64} << 10;
+constexpr size_t kBodyBytesPerSecond = size_t{256} << 10;
+
+Clock::time_point in(uint32_t seconds) {
+  return Clock::now() + std::chrono::seconds(seconds);
+}
+
+std::string lower_case(std::string_view name) {
+  std::string text(name);
+  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return text;
+}
+
+// The parser takes a body in any other encoding for none: what follows would be read as further requests.
+bool is_encoding_known(const protocol::request_parser<protocol::string_body>& parser) {
+  const auto& message = parser.get();
+  const auto [begin, end] = message.equal_range(protocol::field::transfer_encoding);
+  if (begin == end) return true;
+  return message.version() >= 11 && std::next(begin) == end &&
+         boost::beast::iequals(begin->value(), "chunked");
+}
+
+std::string too_large(size_t limit) {
+  return fmt::format("the body is larger than {} bytes", limit);
+}
+
+}  // namespace
+
+Session::Session(Shared& shared, tcp::socket socket)
+    : shared_(shared),
+      stream_(std::move(socket), shared.tls ? &*shared.tls : nullptr),
+      buffer_(kBufferBytes) {}
+
+Session::~Session() {
+  give_back_body_room();
+}
+
+void Session::start() {
+  error_code ignored;
+  client_ = stream_.socket().remote_endpoint(ignored).address().to_string();
+  stream_.socket().set_option(tcp::no_delay(true), ignored);
+  stream_.socket().set_option(tcp::socket::send_buffer_size(kSendBytes), ignored);
+  if (!stream_.is_tls()) return wait_for_request();
+  deadline_ = in(shared_.options.header_s);
+  stream_.async_handshake([self = shared_from_this()](error_code error) {
+    if (self->state_ == State::Closed) return;
+    if (error) return self->close();
+    self->wait_for_request();
+  });
+}
+
+void Session::close() {
+  if (state_ == State::Closed) return;
+  state_ = State::Closed;
+  reply_.reset();
+  error_code ignored;
+  stream_.socket().close(ignored);
+  const auto self = shared_from_this();
+  shared_.sessions.erase(this);
+  shared_.session_ended();
+}
+
+void Session::wait_for_request() {
+  state_ = State::Idle;
+  reply_.reset();
+  if (shared_.draining) return close();
+  parser_.emplace();
+  parser_->header_limit(shared_.options.header_bytes_max);
+  parser_->body_limit(boost::none);  // told once the head is there
+  request_ = {};
+  head_only_ = false;
+  deadline_ = in(shared_.options.idle_s);
+  if (buffer_.size() == 0) return read_some();
+  if (!reading_) return read_header();
+  // The next request has begun to come; what waits for more of it makes way for the parser.
+  error_code ignored;
+  stream_.socket().cancel(ignored);
+}
+
+// Reads what the client sends next: a request, or while it is being answered the news that it has gone.
+void Session::read_some() {
+  if (reading_) return;
+  reading_ = true;
+  const size_t wanted = state_ == State::Lingering ? kBufferBytes : kReadBytes;
+  stream_.async_read_some(buffer_.prepare(wanted),
+                          [self = shared_from_this()](error_code error, size_t count) {
+                            self->reading_ = false;
+                            self->take_read(error, count);
+                          });
+}
+
+void Session::take_read(error_code error, size_t count) {
+  if (state_ == State::Closed) return;
+  const bool made_way = error == asio::error::operation_aborted && state_ == State::Idle;
+  if (error && !made_way) return close();
+  if (state_ == State::Lingering) return read_some();  // nobody wants it
+  buffer_.commit(count);
+  if (state_ == State::Idle) return read_header();
+  // A request that comes before the last one's answer waits in the buffer, and then in the socket.
+  if (buffer_.size() + kReadBytes <= kBufferBytes) read_some();
+}
+
+void Session::read_header() {
+  state_ = State::Reading;
+  request_.id = "req_" + new_ulid();
+  request_.client = client_;
+  request_.received_s = std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
+  deadline_ = in(shared_.options.header_s);
+  protocol::async_read_header(stream_, buffer_, *parser_,
+                              [self = shared_from_this()](error_code error, size_t) {
+                                if (self->state_ == State::Closed) return;
+                                if (error) return self->refuse(error);
+                                self->read_body();
+                              });
+}
+
+// What the head allows is asked before a byte of the body is read.
+void Session::read_body() {
+  take_head();
+  if (!is_encoding_known(*parser_)) {
+    return say_no(400, "the header transfer-encoding may say 'chunked' in HTTP/1.1, and nothing else");
+  }
+  const size_t limit = shared_.service->body_bytes_max(request_, shared_.options.body_bytes_max);
+  const uint64_t length = parser_->content_length().value_or(0);
+  if (length > limit) return say_no(413, too_large(limit));
+  parser_->body_limit(limit);
+  if (!take_body_room(parser_->chunked() ? limit : length)) {
+    return say_no(503,
+                  "the server is reading as many large requests as it has memory for; send this one again");
+  }
+  body_limit_ = limit;
+  body_began_ = Clock::now();
+  const auto expect = parser_->get().find(protocol::field::expect);
+  if (expect != parser_->get().end() && boost::beast::iequals(expect->value(), "100-continue")) {
+    static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+    deadline_ = in(shared_.options.body_s);
+    asio::async_write(stream_, asio::buffer(kContinue),
+                      [self = shared_from_this()](error_code error, size_t) {
+                        if (self->state_ == State::Closed) return;
+                        if (error) return self->close();
+                        self->read_rest();
+                      });
+    return;
+  }
+  read_rest();
+}
+
+void Session::take_head() {
+  auto& message = parser_->get();
+  keep_alive_ = message.keep_alive();
+  chunks_ = message.version() >= 11;
+  head_only_ = message.method() == protocol::verb::head;
+  request_.method = head_only_ ? "GET" : std::string(message.method_string());
+  request_.target = std::string(message.target());
+  for (const auto& field : message) {
+    request_.headers.emplace_back(lower_case(field.name_string()), std::string(field.value()));
+  }
+}
+
+// Large bodies leave room for those of the usual size.
+bool Session::take_body_room(size_t bytes) {
+  const size_t kept = bytes > shared_.options.body_bytes_max ? shared_.options.body_memory_bytes / 4 : 0;
+  if (bytes + kept > shared_.body_room_bytes) return false;
+  shared_.body_room_bytes -= bytes;
+  body_room_bytes_ = bytes;
+  return true;
+}
+
+void Session::give_back_body_room() {
+  shared_.body_room_bytes += std::exchange(body_room_bytes_, 0);
+}
+
+void Session::read_rest() {
+  if (parser_->is_done()) return answer();
+  // A larger body may take longer, as far as it comes.
+  const auto earned = std::chrono::seconds(parser_->get().body().size() / kBodyBytesPerSecond);
+  deadline_ = body_began_ + std::chrono::seconds(shared_.options.body_s) + earned;
+  protocol::async_read_some(stream_, buffer_, *parser_,
+                            [self = shared_from_this()](error_code error, size_t) {
+                              if (self->state_ == State::Closed) return;
+                              if (error) return self->refuse(error);
+                              self->read_rest();
+                            });
+}
+
+// The parser's errors become a reply, after which the connection ends; the socket's end it at once.
+void Session::refuse(error_code error) {
+  static const error_code kBody = protocol::make_error_code(protocol::error::body_limit);
+  static const error_code kHeader = protocol::make_error_code(protocol::error::header_limit);
+  static const error_code kEnd = protocol::make_error_code(protocol::error::end_of_stream);
+  static const error_code kPartial = protocol::make_error_code(protocol::error::partial_message);
+  if (error.category() != kBody.category() || error == kEnd || error == kPartial) return close();
+  if (error == kBody) {
+    say_no(413, too_large(body_limit_));
+  } else if (error == kHeader) {
+    say_no(431, fmt::format("the header is larger than {} bytes", shared_.options.header_bytes_max));
+  } else {
+    say_no(400, fmt::format("this is no HTTP/1.1 request: {}", error.message()));
+  }
+}
+
+void Session::say_no(unsigned status, std::string message) {
+  state_ = State::Answering;
+  keep_alive_ = false;
+  lingers_ = true;
+  set_reply(shared_.service->refuse(request_, status, std::move(message)));
+}
+
+void Session::answer() {
+  state_ = State::Answering;
+  deadline_ = kNever;
+  request_.body = std::move(parser_->get().body());
+  if (buffer_.size() + kReadBytes <= kBufferBytes) read_some();
+  // The wake may come from any thread at any time: it holds nothing but a way to find the session again.
+  Wake wake = [bell = std::make_shared<std::atomic<bool>>(false), &io = shared_.io, weak = weak_from_this()] {
+    if (bell->exchange(true)) return;
+    asio::post(io, [bell, weak] {
+      *bell = false;
+      if (const auto session = weak.lock()) session->write_next();
+    });
+  };
+  asio::post(*shared_.pool, [self = shared_from_this(), &shared = shared_, wake = std::move(wake)]() mutable {
+    std::shared_ptr<Reply> reply = shared.service->answer(self->request_, std::move(wake));
+    self->request_.body = {};  // nobody needs it while the answer grows
+    asio::post(shared.io, [self = std::move(self), reply = std::move(reply)]() mutable {
+      self->give_back_body_room();
+      if (self->state_ == State::Answering) self->set_reply(std::move(reply));
+    });
+  });
+}
+
+void Session::set_reply(std::shared_ptr<Reply> reply) {
+  reply_ = std::move(reply);
+  head_sent_ = false;
+  write_next();
+}
+
+// Writes the reply's next piece, if there is one and the one before it is written.
+void Session::write_next() {
+  if (writing_ || reply_ == nullptr) return;
+  Piece piece;
+  try {
+    piece = reply_->next();
+  } catch (const std::exception&) {
+    return close();  // out of memory: nothing can be said any more
+  }
+  if (!piece.head && piece.body.empty() && !piece.last) return;
+  out_.clear();
+  if (!head_sent_) append_head(piece);
+  if (!head_only_) append_body(piece);
+  writing_ = true;
+  deadline_ = in(shared_.options.write_s);
+  asio::async_write(stream_, asio::buffer(out_),
+                    [self = shared_from_this(), last = piece.last](error_code error, size_t) {
+                      self->writing_ = false;
+                      self->take_written(error, last);
+                    });
+}
+
+void Session::take_written(error_code error, bool last) {
+  if (state_ == State::Closed) return;
+  if (error) return close();
+  deadline_ = kNever;
+  if (!last) return write_next();
+  reply_.reset();
+  if (keep_alive_) return wait_for_request();
+  if (!lingers_ && !stream_.is_tls()) return close();
+  say_goodbye();
+}
+
+// Ends what is sent, and reads on until the client ends its side: one that is still sending would lose the
+// reply if its bytes met a closed socket, and under TLS the end has to be told.
+void Session::say_goodbye() {
+  state_ = State::Lingering;
+  deadline_ = Clock::now() + kLinger;
+  buffer_.clear();
+  read_some();
+  if (stream_.is_tls()) {
+    stream_.async_shutdown([self = shared_from_this()](error_code) {});
+  } else {
+    error_code ignored;
+    stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+  }
+}
+
+void Session::append_head(const Piece& piece) {
+  head_sent_ = true;
+  whole_ = piece.last;
+  if (shared_.draining || (!whole_ && !chunks_)) keep_alive_ = false;
+  const Head head = piece.head.value_or(Head{});
+  protocol::response<protocol::empty_body> response(protocol::int_to_status(head.status), chunks_ ? 11 : 10);
+  response.set(protocol::field::content_type, head.content_type);
+  response.set(protocol::field::cache_control, "no-store");
+  response.set("x-request-id", request_.id);
+  for (const auto& [name, value] : head.headers) response.set(name, value);
+  response.keep_alive(keep_alive_);
+  if (whole_) {
+    response.content_length(piece.body.size());
+  } else if (chunks_) {
+    response.chunked(true);
+  }
+  std::ostringstream text;
+  text << response.base();
+  out_ += text.str();
+}
+
+void Session::append_body(const Piece& piece) {
+  if (whole_ || !chunks_) {
+    out_ += piece.body;
+    return;
+  }
+  if (!piece.body.empty()) append_buffers(protocol::make_chunk(asio::buffer(piece.body)));
+  if (piece.last) append_buffers(protocol::make_chunk_last());
+}
+
+template <class Buffers>
+void Session::append_buffers(const Buffers& buffers) {
+  for (auto it = asio::buffer_sequence_begin(buffers); it != asio::buffer_sequence_end(buffers); ++it) {
+    const asio::const_buffer one = *it;
+    out_.append(static_cast<const char*>(one.data()), one.size());
+  }
+}
+
+}  // namespace lockstep::http

@@ -1,0 +1,17 @@
+// What the model reads of a conversation.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "server/served_model.h"
+#include "text/chat_template.h"
+
+namespace lockstep::server {
+
+// The prompt for an answer to the messages. Throws an ApiError where the model has no chat template, and the
+// template's own error where it refuses the messages.
+std::vector<int32_t> chat_tokens(const ServedModel& model, std::span<const text::ChatMessage> messages);
+
+}  // namespace lockstep::server

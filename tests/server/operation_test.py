@@ -1,0 +1,296 @@
+#!/usr/bin/env python3
+"""Tests of how 'lockstep serve' is run: operation_test.py LOCKSTEP MODEL.gguf
+
+TLS, origins, limits and attacks on them, metrics, logs, configuration, the end. Needs the packages of server_test.py,
+and the program openssl.
+"""
+
+import contextlib
+import functools
+import re
+import socket
+import ssl
+import subprocess
+import time
+
+from support import Place, Server, Test, create, main, read_to_end, read_until, text_of_stream
+
+
+@functools.cache
+def certificate(name="server"):
+    """The files of a new certificate for 127.0.0.1 and its key."""
+    files = Place.path(name + ".crt"), Place.path(name + ".key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "2", "-subj", "/CN=lockstep", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
+    return files
+
+
+class Tls(Test):
+    def server(self, *options):
+        file, key = certificate()
+        return Server("--cert", file, "--key", key, *options, certificate=file)
+
+    def test_clients(self):
+        with self.server() as server:
+            for name, _, client in server.clients():
+                with self.subTest(name), client:
+                    whole = create(client, max_tokens=12).choices[0].message.content
+                    self.assertEqual(whole, text_of_stream(create(client, max_tokens=12, stream=True)))
+            # Requests one after another, sent before the first is answered, and an end that is told.
+            with server.connect() as connection:
+                connection.sendall(server.post(max_tokens=2) + b"GET /healthz HTTP/1.1\r\n\r\n" * 2 +
+                                   b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n")
+                connection.suppress_ragged_eofs = False
+                read = read_to_end(connection)
+                self.assertEqual(4, read.count(b"HTTP/1.1 200 OK"), read)
+
+    def test_old_versions_and_weak_ciphers_are_refused(self):
+        with self.server() as server:
+            for change in ({"maximum_version": ssl.TLSVersion.TLSv1_1}, {"ciphers": "AES128-SHA"}):
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                context.minimum_version = ssl.TLSVersion.TLSv1
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                context.set_ciphers(change.pop("ciphers", "ALL:@SECLEVEL=0"))
+                context.maximum_version = change.pop("maximum_version", ssl.TLSVersion.TLSv1_2)
+                with self.subTest(str(context)), socket.create_connection(server.place, 10) as connection:
+                    with self.assertRaises(ssl.SSLError):
+                        context.wrap_socket(connection)
+            self.assertEqual(200, server.get("/healthz")[0])
+
+    def test_clients_that_do_not_speak_tls(self):
+        with self.server() as server:
+            with socket.create_connection(server.place, 10) as plain:
+                plain.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+                self.assertNotIn(b"HTTP", read_to_end(plain))
+            # One that never says hello is closed after the time for a header.
+            with socket.create_connection(server.place, 30) as quiet:
+                began = time.monotonic()
+                self.assertEqual(b"", quiet.recv(1))
+                self.assertLess(time.monotonic() - began, 13)
+
+    def test_sigterm_lets_answers_end(self):
+        with self.server() as server:
+            stream = create(server.openai(), stream=True, max_tokens=100, extra_body={"ignore_eos": True})
+            next(iter(stream))
+            server.process.terminate()
+            self.assertEqual("length", list(stream)[-1].choices[0].finish_reason)
+            self.assertEqual(0, server.wait_for_end())
+
+    def test_files_that_are_not_right(self):
+        file, key = certificate()
+        other = certificate("other")[1]
+        with open(Place.path("locked.key"), "wb") as locked:
+            subprocess.run(["openssl", "ec", "-in", key, "-aes128", "-passout", "pass:secret"], check=True, stdout=locked,
+                           stderr=subprocess.DEVNULL)
+        for options, says in (
+            (["--cert", file], "belong together"),
+            (["--key", key], "belong together"),
+            (["--cert", "none.crt", "--key", key], "none.crt"),
+            (["--cert", file, "--key", "none.key"], "none.key"),
+            (["--cert", key, "--key", key], "is no certificate in PEM"),
+            (["--cert", file, "--key", file], "is no private key in PEM"),
+            (["--cert", file, "--key", other], "is not the key of"),
+            (["--cert", file, "--key", Place.path("locked.key")], "without a password"),
+        ):
+            with self.subTest(options=options):
+                self.refused("serve", "-m", Place.model, "--port", 0, *options, says=says)
+
+
+class Origins(Test):
+    ASKED = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,x-stainless-os"}
+
+    def test_pages_of_other_origins(self):
+        with Server("--cors-origin", "https://app.example", "--cors-origin", "http://localhost:3000") as server:
+            def ask(method, origin, path="/v1/models", headers={}):
+                status, reply, _ = server.send(method, path, None, {**({"Origin": origin} if origin else {}), **headers})
+                self.assertEqual("Origin", reply["vary"])
+                return status, reply
+
+            for origin in ("https://app.example", "http://localhost:3000"):
+                status, headers = ask("OPTIONS", origin, headers=self.ASKED)
+                self.assertEqual((200, origin), (status, headers["access-control-allow-origin"]))
+                self.assertEqual("authorization,x-stainless-os", headers["access-control-allow-headers"])
+                self.assertIn("POST", headers["access-control-allow-methods"])
+                for path, wanted in (("/v1/models", 200), ("/nothing", 404)):
+                    status, headers = ask("GET", origin, path)
+                    self.assertEqual((wanted, origin), (status, headers["access-control-allow-origin"]))
+                    self.assertIn("x-ratelimit-remaining-tokens", headers["access-control-expose-headers"])
+                    self.assertIn("x-request-id", headers["access-control-expose-headers"])
+            for origin in ("https://app.example.evil", "http://app.example", "null", server.url, None):
+                self.assertEqual(403, ask("OPTIONS", origin, headers=self.ASKED)[0])
+                # The browser keeps the reply from a page that is not named; the server's own needs no leave.
+                status, headers = ask("GET", origin)
+                self.assertEqual((200, None), (status, headers["access-control-allow-origin"]))
+            # A request that is refused before it is read says so to a page, too.
+            with server.connect() as connection:
+                connection.sendall(b"POST /v1/models HTTP/1.1\r\nOrigin: https://app.example\r\n"
+                                   b"Content-Length: 99999999\r\n\r\n")
+                reply = read_to_end(connection)
+                self.assertIn(b" 413 ", reply)
+                self.assertIn(b"ccess-control-allow-origin: https://app.example", reply)
+
+    def test_all_and_none(self):
+        with Server("--cors-origin", "*") as server:
+            status, headers, _ = server.send("OPTIONS", "/v1/models", None, {"Origin": "null", **self.ASKED})
+            self.assertEqual((200, "*"), (status, headers["access-control-allow-origin"]))
+        with Server() as server:
+            headers = {"Origin": "https://app.example", **self.ASKED}
+            self.assertEqual(403, server.send("OPTIONS", "/v1/models", None, headers)[0])
+            self.assertNotIn("access-control-allow-origin", server.send("GET", "/v1/models", None, headers)[1])
+        for origin in ("app.example", "https://app.example/", "https://", "https://a b"):
+            self.refused("serve", "-m", Place.model, "--port", 0, "--cors-origin", origin, says="an origin is")
+
+
+HEALTH = b"GET /healthz HTTP/1.1\r\n"
+
+
+class Attacks(Test):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server("--body-limit", 100000, "--upload-limit", 3 << 20, "--body-memory", 8 << 20)
+        cls.addClassCleanup(cls.server.__exit__, None)
+
+    def tearDown(self):
+        self.assertEqual(200, self.server.get("/healthz")[0])
+
+    def said(self, data):
+        """What the server says to these bytes until it ends the connection; perhaps nothing."""
+        with self.server.connect() as connection:
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(data)
+            return read_to_end(connection)
+
+    def statuses(self, data):
+        return [status.decode() for status in re.findall(rb"HTTP/1\.[01] (\d+) ", self.said(data))]
+
+    def test_headers(self):
+        for name, data in {
+            "thousands of fields": HEALTH + b"a: b\r\n" * 10000 + b"\r\n",
+            "an endless line": HEALTH + b"a: " + b"b" * 10000000,
+            "an endless target": b"GET /" + b"a" * 10000000,
+            "an endless method": b"G" * 10000000,
+        }.items():
+            with self.subTest(name):
+                self.assertIn(self.statuses(data), (["431"], ["400"]))
+        for name, data in {
+            "a NUL in a value": HEALTH + b"a: b\0c\r\n\r\n",
+            "a NUL in a name": HEALTH + b"a\0: c\r\n\r\n",
+            "a NUL in the target": b"GET /healthz\0 HTTP/1.1\r\n\r\n",
+            "a line end in the target": b"GET /heal\nthz HTTP/1.1\r\n\r\n",
+            "a blank before the colon": HEALTH + b"content-length : 5\r\n\r\n",
+            "no colon": HEALTH + b"abc\r\n\r\n",
+            "another version": b"GET /healthz HTTP/2.0\r\n\r\n",
+            "HTTP/2 itself": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        }.items():
+            with self.subTest(name):
+                self.assertEqual(["400"], self.statuses(data))
+
+    def test_two_readings_of_where_a_body_ends(self):
+        hidden = HEALTH + b"\r\n"
+        chunked = b"0\r\n\r\n"
+        for name, fields, body in (
+            ("two lengths", b"Content-Length: 5\r\nContent-Length: 6", b"abcdef"),
+            ("a list of two lengths", b"Content-Length: 5, 6", b"abcdef"),
+            ("a length with a sign", b"Content-Length: +5", b"abcde"),
+            ("a negative length", b"Content-Length: -5", b"abcde"),
+            ("a hexadecimal length", b"Content-Length: 0x5", b"abcde"),
+            ("a length of 2^64", b"Content-Length: 18446744073709551616", b"abcde"),
+            ("length, then chunks", b"Content-Length: 5\r\nTransfer-Encoding: chunked", chunked),
+            ("chunks, then length", b"Transfer-Encoding: chunked\r\nContent-Length: 5", chunked),
+            ("an unknown encoding", b"Transfer-Encoding: chunked, identity", chunked),
+            ("an encoding that is almost one", b"Transfer-Encoding: xchunked", chunked),
+            ("an encoding on a folded line", b"Transfer-Encoding:\r\n chunked\r\nContent-Length: 5", chunked),
+            ("chunks in HTTP/1.0", None, chunked),
+        ):
+            with self.subTest(name):
+                head = b"POST /v1/models HTTP/1.1\r\n" + (fields or b"")
+                if fields is None:
+                    head = b"POST /v1/models HTTP/1.0\r\nTransfer-Encoding: chunked"
+                statuses = self.statuses(head + b"\r\n\r\n" + body + hidden)
+                # One reply, after which the connection ends: nothing that follows is taken for a request.
+                self.assertEqual(["400"], statuses)
+
+    def test_chunks(self):
+        head = b"POST /v1/models HTTP/1.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for name, body, wanted in (
+            ("good ones", b"3;a=b\r\nabc\r\n0\r\n\r\n", ["405"]),
+            ("an endless extension", b"3;a=" + b"b" * 10000000, ["400"]),
+            ("a size of 2^64", b"10000000000000000\r\n", ["400"]),
+            ("no size", b"x\r\n", ["400"]),
+            ("a negative size", b"-1\r\n", ["400"]),
+            ("too much in one", b"%x\r\n" % 100001, ["413"]),
+            ("too much in many", (b"400\r\n" + b"a" * 1024 + b"\r\n") * 101, ["413"]),
+            ("endless trailers", b"0\r\n" + b"a: b\r\n" * 1000000, None),
+        ):
+            with self.subTest(name):
+                statuses = self.statuses(head + body)
+                self.assertIn(statuses, (wanted,) if wanted else (["431"], ["400"]))
+
+    def test_paths_lead_nowhere(self):
+        for target in (b"/../../etc/passwd", b"/v1/models/../../../etc/passwd", b"/v1/models/..%2f..%2fetc%2fpasswd",
+                       b"/%2e%2e/%2e%2e/etc/passwd", b"/v1/models/%00", b"//etc/passwd", b"/..\\..\\etc", b"*",
+                       b"http://127.0.0.1/etc/passwd", b"/v1/files/../models", b"/healthz/../v1/models"):
+            with self.subTest(target):
+                read = self.said(b"GET " + target + b" HTTP/1.1\r\nConnection: close\r\n\r\n")
+                self.assertIn(b" 404 ", read[:20])
+                self.assertNotIn(b"root:", read)
+
+    def test_bodies_that_come_slowly_hold_bounded_memory(self):
+        kept = b"POST /v1/files HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
+        head = kept.replace(b"Content", b"Connection: close\r\nContent")
+        with contextlib.ExitStack() as open_uploads:
+            # Two of 3 MiB fit into 8 MiB less a quarter for others.
+            for _ in range(2):
+                connection = open_uploads.enter_context(self.server.connect())
+                connection.sendall(head % (3 << 20) + b"a")
+            self.settle()
+            for _ in range(3):
+                read = self.said(head % (3 << 20) + b"a" * (3 << 20))
+                self.assertIn(b" 503 ", read[:20])
+                self.assertIn(b"retry-after: 1", read.lower())
+            chunked = b"POST /v1/files HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+            self.assertEqual(["503"], self.statuses(chunked))
+            # Requests of the usual size go on.
+            self.assertEqual(200, self.server.send("POST", "/v1/chat/completions", self.server.body(max_tokens=1))[0])
+            connection.sendall(b"a" * (3 << 20))
+            self.assertIn(b"HTTP/1.1 404", read_until(connection, b"\r\n\r\n"))  # read to its end
+            self.settle()
+            self.assertEqual(["404"], self.statuses(head % (3 << 20) + b"a" * (3 << 20)))
+        self.settle()
+        self.assertEqual(["404"] * 2, self.statuses(kept % (3 << 20) + b"a" * (3 << 20) + head % 3 + b"abc"))
+        self.assertEqual(["413"], self.statuses(head % ((3 << 20) + 1)))
+        self.assertEqual(["413"], self.statuses(head.replace(b"files", b"models") % 100001))
+
+    def settle(self):
+        time.sleep(0.1)
+        self.assertEqual(200, self.server.get("/healthz")[0])
+
+    def test_many_slow_clients_cost_the_others_nothing(self):
+        with contextlib.ExitStack() as slow:
+            connections = [slow.enter_context(self.server.connect()) for _ in range(300)]
+            for connection in connections:
+                connection.sendall(b"GET /heal")
+            began = time.monotonic()
+            create(self.server.openai(), max_tokens=4)
+            self.assertLess(time.monotonic() - began, 5)
+            # A byte a second does not help: the header has its time.
+            closed = 0
+            while time.monotonic() - began < 14:
+                for connection in connections[:20]:
+                    with contextlib.suppress(OSError):
+                        connection.sendall(b"a")
+                time.sleep(1)
+            for connection in connections:
+                with contextlib.suppress(ConnectionResetError):
+                    self.assertEqual(b"", connection.recv(100))
+                closed += 1
+            self.assertEqual(300, closed)
+
+    def test_files_that_do_not_go_together(self):
+        self.refused("serve", "-m", Place.model, "--port", 0, "--upload-limit", 3000, "--body-limit", 2 << 20,
+                     "--body-memory", 2 << 20, says="--body-memory")
+
+
+if __name__ == "__main__":
+    main()
