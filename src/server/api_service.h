@@ -34,12 +34,9 @@ class ApiService : public http::Service {
   std::unique_ptr<http::Reply> refuse(const http::Request& request, unsigned status,
                                       std::string message) override;
 
-<<<<<<< HEAD
   // The same for a call that did not come over HTTP: one with a batch_id has its caller already.
   std::unique_ptr<http::Reply> answer_call(Call& call);
-=======
   const std::vector<Route>& routes() const { return router_.routes(); }
->>>>>>> endpoints
 
  private:
   std::unique_ptr<http::Reply> handle(Call& call);
