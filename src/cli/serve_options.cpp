@@ -23,12 +23,7 @@ void add_address(CLI::App& command, http::Options& http) {
 }
 
 void add_accounts(CLI::App& command, ServeOptions& options) {
-  command.add_option("--data-dir", options.data_folder,
-                     "folder of the database and of clients' files (default: $LOCKSTEP_DATA, or "
-                     "~/.local/share/lockstep)");
-  command.add_option(
-      "--db", options.database,
-      "postgresql://USER:PASSWORD@HOST:PORT/NAME, or a file (default: lockstep.db in the data folder)");
+  options.database.add(command);
   command.add_flag("--no-keys", options.api.open,
                    "let everyone who reaches the port do everything, as the first organisation's owner");
   command.add_option(

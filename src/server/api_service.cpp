@@ -8,11 +8,13 @@
 #include "server/batches/batch_endpoints.h"
 #include "server/chat/chat_endpoint.h"
 #include "server/completions/completion_endpoint.h"
+#include "server/console/console_endpoints.h"
 #include "server/files/file_endpoints.h"
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
 #include "server/ollama/ollama_endpoints.h"
 #include "server/openapi/openapi_endpoint.h"
+#include "server/organization/organization_endpoints.h"
 #include "server/responses/response_endpoint.h"
 #include "server/tokenize_endpoints.h"
 
@@ -50,6 +52,8 @@ ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts
   add_health_endpoints();
   add_model_endpoints(router_, inference_);
   add_chat_endpoint(router_, inference_);
+  add_console_endpoints(router_);
+  add_organization_endpoints(router_, accounts, inference_, accounting_.latencies());
   add_completion_endpoint(router_, inference_);
   add_ollama_endpoints(router_, inference_);
   add_openapi_endpoint(router_, inference_.model());
@@ -102,6 +106,8 @@ std::unique_ptr<http::Reply> ApiService::answer_call(Call& call) {
     reply = handle(call);
   } catch (const ApiError& error) {
     reply = refuse_call(call, error);
+  } catch (const accounts::AccessError& error) {
+    reply = refuse_call(call, ApiError(error));
   } catch (const Error& error) {
     reply = refuse_call(call, ApiError(error));
   } catch (const std::bad_alloc&) {
@@ -115,7 +121,7 @@ std::unique_ptr<http::Reply> ApiService::answer_call(Call& call) {
 
 std::unique_ptr<http::Reply> ApiService::handle(Call& call) {
   const Route& route = router_.find(call);
-  if (route.needed && !call.batch_id) call.caller = gate_.admit(call.request, *route.needed);
+  if (route.needed.key && !call.batch_id) call.caller = gate_.admit(call.request, route.needed.action);
   return route.handler(call);
 }
 

@@ -29,9 +29,16 @@ struct Call {
   std::function<void(accounts::UsageRecord record)> take_record = {};
 };
 
-// What a caller must be allowed to do; none: anyone may, without a key.
-using Needed = std::optional<accounts::Action>;
-inline constexpr Needed kAnyone = std::nullopt;
+// What a caller must have: nothing, a key, or a key that allows an action.
+struct Needed {
+  constexpr Needed(accounts::Action allowed) : key(true), action(allowed) {}
+  constexpr explicit Needed(bool any_key) : key(any_key) {}
+
+  bool key;
+  std::optional<accounts::Action> action = {};
+};
+inline constexpr Needed kAnyone{false};
+inline constexpr Needed kAnyKey{true};
 
 using Handler = std::function<std::unique_ptr<http::Reply>(Call& call)>;
 
