@@ -73,12 +73,22 @@ void ApiService::add_files_and_batches(database::Database& database, accounts::J
   batches_.emplace(
       BatchPlace{database, files, options.data_folder / "batches", std::move(rules)}, journal,
       [this](Call& call) { return answer_call(call); }, options.batch_lines);
-  const auto purge = [&database, &files] {
+}
+
+void ApiService::start_housekeeping(database::Database& database) {
+  const auto purge_log = [&database] {
+    const auto some = [](database::Transaction& transaction) {
+      return accounts::usage_tables::purge(transaction, accounts::now_ms());
+    };
+    while (database.write(some) != 0) {
+    }
+  };
+  const auto purge_files = [this, &database] {
     const int64_t now_ms = accounts::now_ms();
     database.write([&](database::Transaction& transaction) { batch_tables::purge(transaction, now_ms); });
-    files.purge(now_ms);
+    files_->purge(now_ms);
   };
-  housekeeping_.emplace(std::vector<Housekeeping::Task>{purge}, kHousekeepingPeriod);
+  housekeeping_.emplace(std::vector<Housekeeping::Task>{purge_log, purge_files}, kHousekeepingPeriod);
 }
 
 void ApiService::add_health_endpoints() {

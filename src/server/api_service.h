@@ -52,6 +52,7 @@ class ApiService : public http::Service {
   void add_health_endpoints();
   void add_files_and_batches(database::Database& database, accounts::Journal& journal,
                              const ApiOptions& options);
+  void start_housekeeping(database::Database& database);
 
   const size_t upload_bytes_max_;
   const Gate gate_;
