@@ -5,6 +5,7 @@
 #include "server/api_error.h"
 #include "server/chat/chat_endpoint.h"
 #include "server/completions/completion_endpoint.h"
+#include "server/embeddings/embedding_endpoint.h"
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
 #include "server/ollama/ollama_endpoints.h"
@@ -45,6 +46,7 @@ ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts
   add_model_endpoints(router_, inference_);
   add_chat_endpoint(router_, inference_);
   add_completion_endpoint(router_, inference_);
+  add_embedding_endpoint(router_, inference_);
   add_ollama_endpoints(router_, inference_);
   add_openapi_endpoint(router_, inference_.model());
   add_response_endpoint(router_, inference_);
