@@ -9,6 +9,7 @@
 #include "server/chat/chat_endpoint.h"
 #include "server/completions/completion_endpoint.h"
 #include "server/console/console_endpoints.h"
+#include "server/embeddings/embedding_endpoint.h"
 #include "server/files/file_endpoints.h"
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
@@ -55,6 +56,7 @@ ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts
   add_console_endpoints(router_);
   add_organization_endpoints(router_, accounts, inference_, accounting_.latencies());
   add_completion_endpoint(router_, inference_);
+  add_embedding_endpoint(router_, inference_);
   add_ollama_endpoints(router_, inference_);
   add_openapi_endpoint(router_, inference_.model());
   add_response_endpoint(router_, inference_);

@@ -75,7 +75,8 @@ int64_t Inference::tokens_max(const InferenceRequest& request) const {
     const auto size = static_cast<int64_t>(prompt.size());
     const int64_t room = model_.context - size;
     const int64_t wanted = request.generation.tokens_max;
-    tokens += size + request.choices * (wanted == 0 ? room : std::min(wanted, room));
+    const int64_t answer = request.generation.embed ? 0 : wanted == 0 ? room : std::min(wanted, room);
+    tokens += size + request.choices * answer;
   }
   return tokens;
 }
