@@ -9,6 +9,7 @@
 #include "http/server.h"
 #include "server/api_service.h"
 #include "server/cors.h"
+#include "server/log.h"
 
 namespace lockstep::cli {
 
@@ -30,12 +31,18 @@ void run(const ServeOptions& options) {
   options.check();
   http::Server http_server(options.http);  // before the model: its engine wakes the server until it ends
   const ModelHandle model = load_model(options.model, options.engine);
-  server::ApiService service(served_model(api::running_model(*model), options), options.api);
+  server::Log log(options.log_level, options.log_format);
+  server::ApiOptions api = options.api;
+  api.log = &log;
+  api.connections = [&] { return http_server.connections(); };
+  server::ApiService service(served_model(api::running_model(*model), options), api);
   server::Cors cors(service, options.cors_origins);
   http_server.listen();
   print_text(fmt::format("{}/v1\n", http_server.url()));
   flush_output();
+  log.write(server::Log::Level::Info, "start", {{"url", http_server.url()}, {"version", lockstep_version()}});
   http_server.run(cors);
+  log.write(server::Log::Level::Info, "stop", server::ReplyJson::object());
 }
 
 }  // namespace

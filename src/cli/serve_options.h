@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "http/server.h"
 #include "server/api_service.h"
+#include "server/log.h"
 
 namespace lockstep::cli {
 
@@ -20,6 +21,8 @@ struct ServeOptions {
   server::ApiOptions api;
   std::vector<std::string> names;
   std::vector<std::string> cors_origins;
+  server::Log::Level log_level = server::Log::Level::Info;
+  server::Log::Format log_format = server::Log::Format::Text;
 
   void add(CLI::App& command);
   // Throws a user's error for options that do not go together.

@@ -54,6 +54,8 @@ class Server::Core {
     return text.str();
   }
 
+  uint32_t connections() const { return shared_.connections; }
+
   void run(Service& service) {
     shared_.service = &service;
     shared_.pool.emplace(shared_.options.answering_threads);
@@ -79,6 +81,7 @@ class Server::Core {
       if (error) return;  // no file descriptors perhaps; the next tick tries again
       auto session = std::make_shared<Session>(shared_, std::move(socket));
       shared_.sessions.emplace(session.get(), session);
+      shared_.connections = static_cast<uint32_t>(shared_.sessions.size());
       session->start();
       accept();
     });
@@ -145,6 +148,9 @@ void Server::listen() {
 }
 std::string Server::url() const {
   return core_->url();
+}
+uint32_t Server::connections() const {
+  return core_->connections();
 }
 void Server::run(Service& service) {
   core_->run(service);

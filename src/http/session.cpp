@@ -82,6 +82,7 @@ void Session::close() {
   stream_.socket().close(ignored);
   const auto self = shared_from_this();
   shared_.sessions.erase(this);
+  shared_.connections = static_cast<uint32_t>(shared_.sessions.size());
   shared_.session_ended();
 }
 

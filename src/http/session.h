@@ -1,6 +1,7 @@
 // A connection of the server, for server.cpp alone.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -36,6 +37,7 @@ struct Shared {
   std::optional<boost::asio::thread_pool> pool;
   Service* service = nullptr;
   std::unordered_map<const Session*, std::shared_ptr<Session>> sessions;
+  std::atomic<uint32_t> connections{0};  // how many sessions there are, for other threads
   std::function<void()> session_ended;
   bool draining = false;
 };

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/api_error.h"
+#include "server/request_trace.h"
 
 namespace lockstep::server {
 
@@ -19,9 +20,10 @@ struct Answers::Recorded {
 };
 
 Answers::Answers(std::vector<std::shared_ptr<engine::Ticket>> tickets, uint32_t prompt_tokens,
-                 http::Wake wake, Settle settle)
+                 http::Wake wake, Settle settle, std::shared_ptr<RequestTrace> trace)
     : prompt_tokens_(prompt_tokens),
       settle_(std::move(settle)),
+      trace_(std::move(trace)),
       recorded_(std::make_shared<Recorded>(std::move(wake))) {
   for (std::shared_ptr<engine::Ticket>& ticket : tickets) answers_.emplace_back().ticket = std::move(ticket);
   if (!settle_) recorded_->done = true;
@@ -33,6 +35,7 @@ Answers::~Answers() {
 }
 
 void Answers::take_news() {
+  const uint32_t tokens_before = tokens();
   try {
     for (Answer& answer : answers_) {
       while (!answer.last) {
@@ -47,13 +50,21 @@ void Answers::take_news() {
           throw ApiError(503, "", "", "the server is stopping; send the request again");
         }
         answer.last = std::move(event);
+        if (trace_) trace_->answer_ended(answer.last->timing);
       }
     }
   } catch (const ApiError& error) {
     settle(error.status(), error.code());
     throw;
   }
+  if (trace_) trace_->generated(tokens() - tokens_before);
   if (ended()) settle(200, "");
+}
+
+uint32_t Answers::tokens() const {
+  uint32_t tokens = 0;
+  for (const Answer& answer : answers_) tokens += answer.tokens;
+  return tokens;
 }
 
 bool Answers::ended() const {
@@ -68,8 +79,8 @@ bool Answers::finished() const {
 Usage Answers::usage() const {
   Usage usage;
   usage.prompt_tokens = prompt_tokens_;
+  usage.completion_tokens = tokens();
   for (const Answer& answer : answers_) {
-    usage.completion_tokens += answer.tokens;
     if (!answer.last) continue;
     const engine::Timing& timing = answer.last->timing;
     usage.queue_s = std::max(usage.queue_s, timing.queue_s);
@@ -81,9 +92,12 @@ Usage Answers::usage() const {
 }
 
 void Answers::settle(unsigned status, const std::string& error_code) {
+  if (std::exchange(settled_, true)) return;
+  const Outcome outcome = {status, error_code, usage()};
+  if (trace_) trace_->settle(outcome);
   const Settle settle = std::exchange(settle_, {});
   if (!settle) return;
-  settle({status, error_code, usage()}, [recorded = recorded_] {
+  settle(outcome, [recorded = recorded_] {
     recorded->done = true;
     recorded->wake();
   });

@@ -13,6 +13,8 @@
 
 namespace lockstep::server {
 
+class RequestTrace;
+
 // One of a request's answers.
 struct Answer {
   std::shared_ptr<engine::Ticket> ticket;
@@ -46,9 +48,9 @@ using Settle = std::function<void(const Outcome& outcome, std::function<void()> 
 // THREAD: one thread at a time.
 class Answers {
  public:
-  // `settle` may be empty.
+  // `settle` and `trace` may be empty.
   Answers(std::vector<std::shared_ptr<engine::Ticket>> tickets, uint32_t prompt_tokens, http::Wake wake,
-          Settle settle);
+          Settle settle, std::shared_ptr<RequestTrace> trace);
   // Ends what still runs.
   ~Answers();
 
@@ -63,12 +65,15 @@ class Answers {
   Usage usage() const;  // so far
 
  private:
+  uint32_t tokens() const;  // so far, of all answers
   void settle(unsigned status, const std::string& error_code);
 
   struct Recorded;
   std::vector<Answer> answers_;
   const uint32_t prompt_tokens_;
   Settle settle_;
+  std::shared_ptr<RequestTrace> trace_;
+  bool settled_ = false;
   std::shared_ptr<Recorded> recorded_;
 };
 

@@ -1,11 +1,15 @@
 // The API: its endpoints, and what is the same for all of them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "http/service.h"
 #include "server/inference.h"
+#include "server/log.h"
+#include "server/metrics.h"
+#include "server/request_trace.h"
 #include "server/router.h"
 #include "server/served_model.h"
 
@@ -14,6 +18,10 @@ namespace lockstep::server {
 struct ApiOptions {
   InferenceLimits inference;
   size_t upload_bytes_max = size_t{200} << 20;  // of the body of POST /v1/files
+  bool open_metrics = false;                    // GET /metrics needs no key
+  Log* log = nullptr;                           // where requests are written down; must outlive the service
+  // How many connections are open.
+  std::function<uint32_t()> connections = [] { return 0; };
 };
 
 // Every request goes through answer(): it finds the route, has it handled, and makes errors replies.
@@ -28,9 +36,14 @@ class ApiService : public http::Service {
                                       std::string message) override;
 
  private:
+  std::unique_ptr<http::Reply> answer_traced(const http::Request& request, http::Wake wake,
+                                             const std::shared_ptr<RequestTrace>& trace);
   void add_health_endpoints();
+  void add_metrics_endpoint();
 
   const ApiOptions options_;
+  Metrics metrics_;
+  const Observers observers_;
   Inference inference_;
   Router router_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "server/api_error.h"
+#include "server/request_trace.h"
 
 namespace lockstep::server {
 
@@ -16,6 +17,7 @@ const ServedModel& Inference::model(const std::string& id) const {
 }
 
 std::unique_ptr<Answers> Inference::start(const Call& call, InferenceRequest request) {
+  if (call.trace) call.trace->set_model(request.model);
   engine::Request& generation = request.generation;
   generation.chunk = model_.chunk;
   const auto prompt_tokens = static_cast<uint32_t>(generation.prompt.size());
@@ -46,7 +48,7 @@ std::unique_ptr<Answers> Inference::start(const Call& call, InferenceRequest req
     for (const auto& ticket : tickets) ticket->cancel();
     throw;
   }
-  return std::make_unique<Answers>(std::move(tickets), prompt_tokens, call.wake, Settle{});
+  return std::make_unique<Answers>(std::move(tickets), prompt_tokens, call.wake, Settle{}, call.trace);
 }
 
 }  // namespace lockstep::server

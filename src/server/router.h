@@ -12,6 +12,8 @@
 
 namespace lockstep::server {
 
+class RequestTrace;
+
 // What a caller's key must allow.
 enum class Access : uint8_t {
   Anyone,     // no key
@@ -27,6 +29,7 @@ struct Call {
   http::Target target;
   std::vector<std::string> parameters = {};  // of the route's pattern, decoded
   http::Wake wake = {};
+  std::shared_ptr<RequestTrace> trace = {};  // none: nobody looks
 };
 
 using Handler = std::function<std::unique_ptr<http::Reply>(Call& call)>;
