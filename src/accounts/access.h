@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "accounts/access_error.h"
@@ -52,7 +53,8 @@ class Access {
   Member change_member(const std::string& member_id, Role role);
   void remove_member(const std::string& member_id);
 
-  // ManageKeys. Keys that act for a member above the caller's role are NotFound here.
+  // ManageKeys. A key gives no more than it has: scopes, expiry. One that acts for a member with a higher
+  // role cannot be revoked (Forbidden).
   NewKey make_key(const KeyRequest& request);
   // Revoking again changes nothing.
   void revoke_key(const std::string& key_id);
@@ -63,15 +65,23 @@ class Access {
   // Empty removes the cap. Organisation or Project.
   void set_spend_cap(Subject subject, const std::string& subject_id, std::optional<NanoUsd> month_cap);
 
-  // ReadUsage, of the caller's project; with `organisation`, ReadOrganisation, of all projects.
+  // Project: ReadUsage, the caller's project. Organisation: ReadOrganisation, all of its projects.
   enum class Reach : uint8_t { Project, Organisation };
   UsagePage search_log(const UsageFilter& filter, Reach reach = Reach::Project) const;
   // With the bodies, if they were stored: of the caller's project only.
   UsageRecord log_record(const std::string& request_id) const;
+  // At most 31 days of hours, or 366 of days.
   std::vector<UsageSum> usage(Period period, GroupBy group, int64_t from_ms, int64_t until_ms,
                               Reach reach = Reach::Project) const;
 
  private:
+  // Run `function`(Transaction&) if the action is permitted.
+  template <class Function>
+  auto read(Action action, Function&& function) const;
+  template <class Function>
+  auto change(Action action, Function&& function);
+  void check_expiry(database::Transaction& transaction, const KeyRequest& request) const;
+
   Accounts& accounts_;
   Caller caller_;
 };

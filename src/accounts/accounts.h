@@ -42,6 +42,8 @@ class Accounts {
   // The owner that an organisation has had longest, with all scopes and in its first project: for the command
   // line, when all keys are lost. Throws NotFound.
   Caller owner_of(const std::string& organisation_id);
+  // The owner of the organisation that is there longest: for a server without keys.
+  Caller first_owner();
 
   // Who holds the key; empty if there is no such key, or it is revoked or expired. The time it takes does not
   // depend on the secret part. No database is asked.

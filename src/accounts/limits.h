@@ -137,6 +137,7 @@ class Limiter {
   RateHeaders headers(const Caller& caller, std::string_view model, int64_t now_ms) const;
 
  private:
+  friend class Admission;
   struct State;
 
   std::shared_ptr<State> state_;

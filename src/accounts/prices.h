@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace lockstep::accounts {
 
@@ -35,6 +37,7 @@ struct TokenCounts {
 enum class Tier : uint8_t { OnDemand, Performance, Flex, Batch };
 // "on_demand", "performance", "flex", "batch".
 std::string_view tier_name(Tier tier);
+std::optional<Tier> tier_named(std::string_view name);
 
 // Rounded once, to the nearest nano-USD, halves up.
 NanoUsd cost(const Price& price, Tier tier, const TokenCounts& tokens);

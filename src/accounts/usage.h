@@ -8,6 +8,7 @@
 
 #include "accounts/limits.h"
 #include "accounts/prices.h"
+#include "accounts/spending.h"
 #include "database/database.h"
 
 namespace lockstep::accounts {

@@ -1,4 +1,4 @@
-// Text from a file, made fit for a message.
+// Text from outside: made fit for a message, or checked.
 #pragma once
 
 #include <string>
@@ -9,5 +9,8 @@ namespace lockstep {
 // `text` with control characters, backslashes and everything that is not valid UTF-8 written as \xNN, and cut
 // after about 80 bytes with "...".
 std::string printable(std::string_view text);
+
+// Whether all of `text` is well-formed UTF-8.
+bool is_utf8(std::string_view text);
 
 }  // namespace lockstep

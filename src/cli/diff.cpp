@@ -54,10 +54,9 @@ Bits region_bits(const program::Region& region, Bytes row) {
     return bits;
   }
   const program::isa::Q16Layout layout(region.width);
-  const auto* hi = reinterpret_cast<const int8_t*>(row.data());
-  for (uint32_t i = 0; i < region.width; ++i) {
-    bits.push_back(static_cast<uint32_t>(255 * int32_t{hi[i]} + int32_t{hi[layout.lo() + i]}));
-  }
+  std::vector<int16_t> a(region.width);
+  program::isa::unpack_q16(row, a);
+  for (int16_t element : a) bits.push_back(static_cast<uint32_t>(int32_t{element}));
   bits.push_back(0);
   std::memcpy(&bits.back(), row.data() + layout.scale(), sizeof(float));
   return bits;

@@ -30,6 +30,20 @@ void add_address(CLI::App& command, http::Options& http) {
   command.add_option("--key", http.key_file, "PEM file of the certificate's key")->type_name("FILE");
 }
 
+void add_accounts(CLI::App& command, ServeOptions& options) {
+  command.add_option("--data-dir", options.data_folder,
+                     "folder of the database and of clients' files (default: $LOCKSTEP_DATA, or "
+                     "~/.local/share/lockstep)");
+  command.add_option(
+      "--db", options.database,
+      "postgresql://USER:PASSWORD@HOST:PORT/NAME, or a file (default: lockstep.db in the data folder)");
+  command.add_flag("--no-keys", options.api.open,
+                   "let everyone who reaches the port do everything, as the first organisation's owner");
+  command.add_option(
+      "--price", options.price,
+      "what tokens cost, for spend caps and usage: IN,OUT or IN,CACHED,OUT in USD for a million");
+}
+
 void add_limits(CLI::App& command, ServeOptions& options) {
   http::Options& http = options.http;
   command.add_option("--connections", http.connections_max, "connections at once; further ones wait")
@@ -100,6 +114,7 @@ void ServeOptions::add(CLI::App& command) {
                   "pages of this origin may use the API, such as https://app.example; *: all; may be given "
                   "several times")
       ->allow_extra_args(false);
+  add_accounts(command, *this);
   add_limits(command, *this);
   add_inference(command, *this);
   add_observation(command, *this);

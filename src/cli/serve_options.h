@@ -19,6 +19,9 @@ struct ServeOptions {
   EngineOptions engine;
   http::Options http;
   server::ApiOptions api;
+  std::string data_folder;  // empty: store::default_data_folder()
+  std::string database;     // empty: a file in the data folder
+  std::string price;        // of tokens, empty: none
   std::vector<std::string> names;
   std::vector<std::string> cors_origins;
   server::Log::Level log_level = server::Log::Level::Info;

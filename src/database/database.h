@@ -4,6 +4,7 @@
 // columns (truth is 0 or 1, times are milliseconds since 1970); ON CONFLICT, RETURNING, WITH, LIMIT.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,21 +13,39 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 namespace lockstep::database {
 
-using ValueBase = std::variant<std::monostate, int64_t, double, std::string>;
-
 // NULL, a whole number, a finite number, or a text: UTF-8 without a NUL character, as PostgreSQL has it.
-struct Value : ValueBase {
-  using ValueBase::ValueBase;
+class Value {
+ public:
+  enum class Kind : uint8_t { Null, Integer, Number, Text };
+
+  // Implicit, so that a list of values reads like a list.
+  Value() = default;
+  template <std::integral T>
+  requires(!std::same_as<T, bool> && (std::signed_integral<T> || sizeof(T) < 8)) Value(T value)
+      : kind_(Kind::Integer), integer_(value) {}
+  Value(double value) : kind_(Kind::Number), number_(value) {}
+  Value(std::string value) : kind_(Kind::Text), text_(std::move(value)) {}
+  Value(std::string_view value) : Value(std::string(value)) {}
+  Value(const char* value) : Value(std::string(value)) {}
   // An empty optional is NULL.
   template <class T>
-  Value(const std::optional<T>& value) {  // NOLINT: implicit, as for the alternatives
-    if (value) *this = Value(*value);
-  }
+  Value(const std::optional<T>& value) : Value(value ? Value(*value) : Value()) {}
+
+  Kind kind() const { return kind_; }
+  // Of the kind's own only.
+  int64_t integer() const { return integer_; }
+  double number() const { return number_; }
+  const std::string& text() const { return text_; }
+
+ private:
+  Kind kind_ = Kind::Null;
+  int64_t integer_ = 0;
+  double number_ = 0;
+  std::string text_;
 };
 using Values = std::vector<Value>;
 
@@ -47,6 +66,7 @@ class Row {
 
  private:
   const Value& at(size_t column) const;
+  const Value& at(size_t column, Value::Kind kind) const;
 
   Values values_;
 };

@@ -1,6 +1,7 @@
 #include "engine/batch.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "engine/suffix_drafter.h"
@@ -13,7 +14,24 @@ constexpr uint64_t kAnswerExpected = 512;
 // No more streams than leave rows for a prompt beside them.
 BatchOptions limited(BatchOptions options, uint32_t rows_max) {
   options.streams_max = std::clamp(options.streams_max, 1u, std::max(1u, rows_max / 2));
+  options.idle_max = std::clamp(options.idle_max, 1u, options.streams_max);
   return options;
+}
+
+uint64_t answer_expected(const Request& request) {
+  if (request.embed) return 0;
+  return request.tokens_max == 0 ? kAnswerExpected : request.tokens_max;
+}
+
+bool goes_before(const std::shared_ptr<Sequence>& a, const std::shared_ptr<Sequence>& b) {
+  return std::tie(a->rank, a->number) < std::tie(b->rank, b->number);
+}
+
+// Puts a sequence in its place among those that are in order.
+template <class Sequences>
+void insert(Sequences& sequences, std::shared_ptr<Sequence> sequence) {
+  const auto place = std::upper_bound(sequences.begin(), sequences.end(), sequence, goes_before);
+  sequences.insert(place, std::move(sequence));
 }
 
 Batch::Batch(targets::Target& target, const BatchOptions& options)
@@ -23,7 +41,12 @@ Batch::Batch(targets::Target& target, const BatchOptions& options)
       step_cost_(target.rows_max()) {
   stepping_.reserve(options_.streams_max);
   inputs_.reserve(options_.streams_max);
-  running_.reserve(options_.streams_max);
+  running_.reserve(size_t{options_.streams_max} + options_.idle_max);
+  counted_.streams_max = options_.streams_max;
+  counted_.idle_max = options_.idle_max;
+  counted_.pages_total = target.pages();
+  counted_.page_positions = target.page_positions();
+  load_ = counted_;
   for (const StepTime& step : options_.step_times) {
     if (step.rows <= target.rows_max()) step_cost_.observe(step.rows, step.seconds);
   }
@@ -32,8 +55,8 @@ Batch::Batch(targets::Target& target, const BatchOptions& options)
 void Batch::add(std::shared_ptr<Sequence> sequence) {
   sequence->held.pages.reserve(pool_.pages_for(target_.context()));
   sequence->held.blocks.reserve(pool_.pages_for(target_.context()));
-  if (options_.drafts_max != 0) {
-    const Generation& generation = sequence->generation;
+  const Generation& generation = sequence->generation;
+  if (options_.drafts_max != 0 && !generation.request().embed) {
     if (options_.draft_model != nullptr) {
       const Request& request = generation.request();
       sequence->drafter = std::make_unique<ModelDrafter>(*options_.draft_model, request.sampling,
@@ -45,99 +68,195 @@ void Batch::add(std::shared_ptr<Sequence> sequence) {
     }
     sequence->draft.reserve(options_.drafts_max);
   }
-  waiting_.push_back(std::move(sequence));
+  const ServiceClass service = generation.request().service;
+  sequence->rank = service;
+  sequence->number = ++added_;
+  wait(std::move(sequence));
+  std::lock_guard lock(load_mutex_);
+  ++load_.waiting[static_cast<size_t>(service)];
+}
+
+void Batch::wait(std::shared_ptr<Sequence> sequence) {
+  sequence->waits_since_s = options_.clock_s();
+  insert(waiting_, std::move(sequence));
 }
 
 void Batch::step(const std::function<void(Sequence&)>& changed) {
   end_cancelled(changed);
+  promote();
   admit();
   plan();
+  publish_load();
   if (stepping_.empty()) return;
   inputs_.clear();
+  uint32_t rows = 0;
   for (const Sequence* sequence : stepping_) {
-    inputs_.push_back({sequence->tokens, sequence->computed, sequence->held.pages, sequence->wanted});
+    inputs_.push_back({sequence->tokens, sequence->computed, sequence->held.pages, sequence->wanted,
+                       sequence->generation.request().embed});
+    rows += static_cast<uint32_t>(sequence->tokens.size());
   }
   const Stopwatch watch;
   target_.step(inputs_);
-  uint32_t rows = 0;
-  for (const Sequence* sequence : stepping_) rows += static_cast<uint32_t>(sequence->tokens.size());
-  if (prompts_.empty()) step_cost_.observe(rows, watch.seconds());
+  const double seconds = watch.seconds();
+  if (prompts_.empty()) step_cost_.observe(rows, seconds);
+  ++counted_.steps;
+  counted_.rows += rows;
+  counted_.steps_s += seconds;
+  counted_.last_step = {rows, seconds};
   uint32_t logits = 0;
   for (uint32_t i = 0; i < stepping_.size(); ++i) {
     take_rows(*stepping_[i], i, logits);
-    if (stepping_[i]->generation.finished()) let_go(*stepping_[i]);
+    if (stepping_[i]->generation.finished()) {
+      let_go(*stepping_[i]);
+      publish_load();
+    }
     changed(*stepping_[i]);
   }
+  publish_load();
   std::erase_if(running_, [](const auto& sequence) { return sequence->generation.finished(); });
 }
 
 void Batch::end_cancelled(const std::function<void(Sequence&)>& changed) {
+  Sequences ended;
   auto end = [&](const std::shared_ptr<Sequence>& sequence) {
     if (!sequence->cancelled) return false;
     sequence->generation.cancel();
     let_go(*sequence);
-    changed(*sequence);
+    ended.push_back(sequence);
     return true;
   };
   std::erase_if(waiting_, end);
   std::erase_if(running_, end);
+  if (ended.empty()) return;
+  publish_load();
+  for (const auto& sequence : ended) changed(*sequence);
 }
 
 void Batch::end_all(const std::function<void(Sequence&)>& end,
                     const std::function<void(Sequence&)>& changed) {
-  running_.insert(running_.end(), waiting_.begin(), waiting_.end());
+  Sequences ended = std::exchange(running_, {});
+  ended.insert(ended.end(), waiting_.begin(), waiting_.end());
   waiting_.clear();
-  for (const auto& sequence : std::exchange(running_, {})) {
+  for (const auto& sequence : ended) {
     end(*sequence);
     let_go(*sequence);
-    changed(*sequence);
   }
+  publish_load();
+  for (const auto& sequence : ended) changed(*sequence);
 }
 
-// Starts waiting sequences in order while there are pages for what they have, and one for each that runs.
+Load Batch::load() const {
+  std::lock_guard lock(load_mutex_);
+  return load_;
+}
+
+void Batch::publish_load() {
+  Load load = counted_;
+  auto count = [](const auto& sequences, auto& by_class) {
+    for (const auto& sequence : sequences) {
+      const Generation& generation = sequence->generation;
+      if (!generation.finished()) ++by_class[static_cast<size_t>(generation.request().service)];
+    }
+  };
+  count(running_, load.running);
+  count(waiting_, load.waiting);
+  load.pages_used = load.pages_total - pool_.available();
+  std::lock_guard lock(load_mutex_);
+  load_ = load;
+}
+
+// Moves up a class what has had no rows for long.
+void Batch::promote() {
+  const double now_s = options_.clock_s();
+  auto promote = [&](auto& sequences) {
+    bool changed = false;
+    for (const auto& sequence : sequences) {
+      if (sequence->last_turn == steps_) sequence->waits_since_s = now_s;
+      if (sequence->rank == ServiceClass::Performance || sequence->rank == ServiceClass::Idle ||
+          now_s - sequence->waits_since_s < options_.promote_s)
+        continue;
+      sequence->rank = static_cast<ServiceClass>(static_cast<uint8_t>(sequence->rank) - 1);
+      sequence->waits_since_s = now_s;
+      changed = true;
+    }
+    if (changed) std::sort(sequences.begin(), sequences.end(), goes_before);
+  };
+  promote(waiting_);
+  promote(running_);
+}
+
+// How many run that are not idle; they are the first of those that run.
+size_t Batch::busy() const {
+  const auto idle = std::partition_point(running_.begin(), running_.end(), [](const auto& sequence) {
+    return sequence->rank != ServiceClass::Idle;
+  });
+  return static_cast<size_t>(idle - running_.begin());
+}
+
+// Those that may have rows in the next step.
+std::span<const std::shared_ptr<Sequence>> Batch::in_turn() const {
+  const size_t others = busy();
+  return std::span(running_).first(others == 0 ? running_.size() : others);
+}
+
+// Starts waiting sequences in order while there are pages for what they have, and one for each that runs
+// beside them.
 void Batch::admit() {
-  while (!waiting_.empty() && running_.size() < options_.streams_max) {
+  while (!waiting_.empty()) {
     Sequence& next = *waiting_.front();
-    if (!running_.empty() && &next == turned_away_ && pool_.available() <= available_then_ &&
-        running_.size() >= running_then_) {
+    const bool idle = next.rank == ServiceClass::Idle;
+    const size_t others = busy();
+    if (idle ? others != 0 || running_.size() >= options_.idle_max : others >= options_.streams_max) return;
+    const size_t beside = idle ? running_.size() : others;
+    if (beside != 0 && &next == turned_away_ && pool_.available() <= available_then_ &&
+        beside >= beside_then_) {
       return;
     }
     const std::span<const int32_t> tokens = next.generation.tokens();
     // What the pool has of it is taken at once, so that nobody else makes room with it.
     next.computed = pool_.reuse(next.held, tokens, 0);
     const auto wanted = pool_.pages_for(tokens.size()) - static_cast<uint32_t>(next.held.pages.size());
-    if (!running_.empty() && wanted + running_.size() > pool_.available()) {
+    auto fits = [&] { return beside == 0 || wanted + beside <= pool_.available(); };
+    while (!fits() && running_.size() > beside) give_way();  // idle ones
+    if (!fits()) {
       pool_.release(next.held, tokens, next.computed);
       next.computed = 0;
       turned_away_ = &next;
       available_then_ = pool_.available();
-      running_then_ = running_.size();
+      beside_then_ = beside;
       return;
     }
     turned_away_ = nullptr;
     if (!next.started) {
       next.started = true;
       next.reused = next.computed;
+      counted_.prompt_tokens_reused += next.reused;
       next.timing.queue_s = next.watch.seconds();
       next.watch = Stopwatch();
     }
     next.last_turn = steps_;
-    const uint64_t answer = next.generation.request().tokens_max;
-    pool_.prepare(next.held, tokens.size() + (answer == 0 ? kAnswerExpected : answer));
-    running_.push_back(std::move(waiting_.front()));
+    pool_.prepare(next.held, tokens.size() + answer_expected(next.generation.request()));
+    std::shared_ptr<Sequence> started = std::move(waiting_.front());
     waiting_.pop_front();
+    insert(running_, std::move(started));
   }
 }
 
-// Makes pages for the positions of sequence `index`, of the newest sequences when there are no others. False
-// when it was itself the newest and had to give way.
+// The last of those that run gives its pages back and waits.
+void Batch::give_way() {
+  std::shared_ptr<Sequence> last = std::move(running_.back());
+  running_.pop_back();
+  pool_.release(last->held, last->generation.tokens(), last->computed);
+  last->computed = 0;
+  ++counted_.gave_way;
+  wait(std::move(last));
+}
+
+// Makes pages for the positions of sequence `index`, of those after it when there are no others. False when
+// it was itself the last and had to give way.
 bool Batch::make_room(size_t index, uint32_t positions) {
   while (!pool_.extend(running_[index]->held, positions)) {
-    std::shared_ptr<Sequence> newest = std::move(running_.back());
-    running_.pop_back();
-    pool_.release(newest->held, newest->generation.tokens(), newest->computed);
-    newest->computed = 0;
-    waiting_.push_front(std::move(newest));
+    give_way();
     if (running_.size() == index) return false;
   }
   return true;
@@ -148,7 +267,7 @@ void Batch::plan() {
   ++steps_;
   stepping_.clear();
   uint32_t streams = 0;
-  for (const auto& sequence : running_) {
+  for (const auto& sequence : in_turn()) {
     if (!sequence->is_stream() && sequence->computed % target_.page_positions() == 0) {
       // One that began alike may have got here first.
       sequence->computed = pool_.reuse(sequence->held, sequence->generation.tokens(), sequence->computed);
@@ -156,28 +275,32 @@ void Batch::plan() {
     if (sequence->is_stream()) ++streams;
   }
   const uint32_t chunk_rows =
-      std::min(streams == 0 ? options_.prefill_rows : options_.mixed_rows, target_.rows_max() - streams);
-  for (size_t i = 0; i < running_.size(); ++i) {
+      std::min(streams == 0 && busy() != 0 ? options_.prefill_rows : options_.mixed_rows,
+               target_.rows_max() - streams);
+  for (size_t i = 0; i < in_turn().size(); ++i) {
     if (!make_room(i, running_[i]->computed + std::min(running_[i]->pending(), chunk_rows))) break;
   }
-  for (const auto& sequence : running_) {
+  for (const auto& sequence : in_turn()) {
     if (sequence->is_stream()) plan_rows(*sequence, 1);
   }
-  if (streams == running_.size()) {
+  if (streams == in_turn().size()) {
     StepLoad load = {streams, static_cast<double>(streams)};
     for (Sequence* sequence : stepping_) plan_draft(*sequence, load);
   }
   plan_chunks(chunk_rows);
+  std::stable_partition(stepping_.begin(), stepping_.end(),
+                        [](const Sequence* sequence) { return !sequence->generation.request().embed; });
 }
 
-// Gives `rows` rows to the prompts, those first that have waited longest for their turn.
+// Gives `rows` rows to the prompts by class, those first that have waited longest for their turn.
 void Batch::plan_chunks(uint32_t rows) {
   prompts_.clear();
-  for (const auto& sequence : running_) {
+  for (const auto& sequence : in_turn()) {
     if (!sequence->is_stream()) prompts_.push_back(sequence.get());
   }
-  std::stable_sort(prompts_.begin(), prompts_.end(),
-                   [](const Sequence* a, const Sequence* b) { return a->last_turn < b->last_turn; });
+  std::stable_sort(prompts_.begin(), prompts_.end(), [](const Sequence* a, const Sequence* b) {
+    return std::tie(a->rank, a->last_turn) < std::tie(b->rank, b->last_turn);
+  });
   for (Sequence* sequence : prompts_) {
     const uint32_t chunk = sequence->generation.request().chunk;
     const uint32_t count = std::min({sequence->pending(), rows, chunk == 0 ? rows : chunk});
@@ -232,8 +355,12 @@ void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t& logits) {
   // A refused draft matters only where sampling gets to it.
   const auto rows = static_cast<uint32_t>(sequence.tokens.size() - sequence.draft.size());
   if (refused < rows) return sequence.generation.fail(target_.refusal(index));
+  const uint32_t prompt_size = sequence.generation.prompt_size();
+  const uint32_t prompt_before = std::min(sequence.computed, prompt_size);
   sequence.computed += rows;
+  counted_.prompt_tokens += std::min(sequence.computed, prompt_size) - prompt_before;
   if (sequence.wanted.empty()) return;
+  if (sequence.generation.request().embed) return take_embedding(sequence, first_logits);
   const bool first = sequence.generation.answer().empty();
   const size_t before = sequence.generation.tokens().size();
   const size_t drafted = sequence.draft.size();
@@ -251,6 +378,8 @@ void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t& logits) {
   }
   sequence.drafts_tried += static_cast<uint32_t>(drafted);
   sequence.drafts_taken += static_cast<uint32_t>(accepted);
+  counted_.drafts_tried += drafted;
+  counted_.drafts_taken += accepted;
   if (sequence.draft_policy && prompts_.empty()) {
     sequence.draft_policy->observe(static_cast<uint32_t>(drafted), static_cast<uint32_t>(accepted));
   }
@@ -259,9 +388,18 @@ void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t& logits) {
   (first ? sequence.timing.prefill_s : sequence.timing.decode_s) += seconds;
   // Tokens that came with the first took no time of their own.
   const size_t count = sequence.generation.tokens().size() - before;
+  counted_.answer_tokens += count;
   for (size_t i = first ? 1 : 0; i < count; ++i) {
     sequence.timing.token_s.push_back(first ? 0.0 : seconds / static_cast<double>(count));
   }
+}
+
+// Ends a request for an embedding with the hidden state of that wanted row.
+void Batch::take_embedding(Sequence& sequence, uint32_t wanted) {
+  hidden_.resize(target_.hidden_width());
+  target_.hidden(wanted, hidden_);
+  sequence.generation.embed(hidden_);
+  sequence.timing.prefill_s += sequence.watch.seconds();
 }
 
 // Gives a sequence's pages back; what is computed stays there for others, unless a value was refused.

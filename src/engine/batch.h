@@ -4,47 +4,52 @@
 // with more it is a prompt (or an answer that had to make room) that goes through in chunks. A step takes
 // every stream's row first and then chunks of prompts, few rows while there are streams, so that these keep
 // their pace. A step of streams alone may also run drafts: further rows of a stream, whose tokens count as
-// far as sampling gives the same ones.
+// far as sampling gives the same ones. A request for an embedding is a prompt and nothing else: its last row
+// gives the hidden state.
 //
-// Memory: a sequence takes pages as it grows. When none are left the newest sequence gives its own back and
-// waits at the front of the queue; what it had is computed again later, to the same bits. The pool holds at
-// least one whole context, so that the oldest sequence always goes on.
+// Classes: sequences start by class and then in the order of their coming, and prompts get their rows by
+// class. One that gets none for promote_s moves up a class and stays there, so that nobody waits for ever: in
+// the highest class the oldest goes first. Idle sequences never move up. They start where nobody else runs or
+// waits and get no rows as long as somebody does; their pages stay meanwhile. A step of theirs takes no more
+// rows of prompts than one with streams, as whoever comes next waits for it.
 //
-// Waiting is bounded: requests start in the order of their coming, and every prompt gets a chunk within as
-// many steps as there are prompts.
+// Memory: a sequence takes pages as it grows. When none are left the last by class and coming gives its own
+// back and waits again; what it had is computed again later, to the same bits. The pool holds at least one
+// whole context, so that the first sequence always goes on.
 #pragma once
 
 #include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <span>
 #include <vector>
 
 #include "base/stopwatch.h"
 #include "engine/draft_policy.h"
 #include "engine/generation.h"
 #include "engine/kv_pool.h"
+#include "engine/load.h"
 #include "engine/model_drafter.h"
 #include "targets/sole_sequence.h"
 
 namespace lockstep::engine {
 
-// What a step took whose rows all gave logits.
-struct StepTime {
-  uint32_t rows = 0;
-  double seconds = 0;
-};
-
-// Numbers that change speed alone, never bits.
+// Numbers that change speed and order alone, never bits.
 struct BatchOptions {
   uint32_t prefill_rows = targets::kPrefillRows;  // of prompts in a step without streams
-  uint32_t mixed_rows = 32;                       // of prompts in a step with streams
+  uint32_t mixed_rows = 32;                       // of prompts in a step with streams, or of idle ones
   uint32_t streams_max = 256;
+  uint32_t idle_max = 32;  // idle sequences that have started
+  double promote_s = 5;    // without rows, after which a sequence moves up a class
+  std::function<double()> clock_s = [clock = Stopwatch()] { return clock.seconds(); };
   uint32_t drafts_max = 31;               // rows of drafts of one stream; 0: no speculation
   uint32_t drafts_fixed = 0;              // rows of every draft, whatever they cost; 0: as many as pay
   PrefixKeeper* prefix_keeper = nullptr;  // keeps prefixes longer than the pool
   DraftModel* draft_model = nullptr;      // makes the drafts; without one they are copied from the sequence
-  std::vector<StepTime> step_times = {};  // what steps were measured to take, for the first choices
+  // What steps were measured to take whose rows all gave logits, for the first choices.
+  std::vector<StepTime> step_times = {};
 };
 
 // One request in the batch.
@@ -64,6 +69,9 @@ struct Sequence {
   std::unique_ptr<Drafter> drafter;  // none: no speculation
   std::optional<DraftPolicy> draft_policy;
   std::vector<int32_t> draft;
+  ServiceClass rank = ServiceClass::OnDemand;  // its class, or the one to which it has moved up
+  uint64_t number = 0;                         // in the order of coming
+  double waits_since_s = 0;                    // by the batch's clock: without rows since then
   bool started = false;
   uint64_t last_turn = 0;       // the step in which it last had rows, or was admitted
   Stopwatch watch;              // since it was added, then since its first step, then since its last token
@@ -71,16 +79,16 @@ struct Sequence {
   std::vector<int32_t> wanted;
 
   uint32_t pending() const { return static_cast<uint32_t>(generation.tokens().size()) - computed; }
-  bool is_stream() const { return pending() == 1; }
+  bool is_stream() const { return pending() == 1 && !generation.request().embed; }
 };
 
-// THREAD: one thread at a time, but for Sequence::cancelled.
+// THREAD: one thread at a time, but for Sequence::cancelled and load().
 class Batch {
  public:
   // The target must outlive the batch.
   Batch(targets::Target& target, const BatchOptions& options);
 
-  // Takes a sequence whose request check_request let pass, at the queue's end.
+  // Takes a sequence whose request check_request let pass, as the last of its class.
   void add(std::shared_ptr<Sequence> sequence);
   bool idle() const { return waiting_.empty() && running_.empty(); }
 
@@ -91,32 +99,50 @@ class Batch {
   // Ends every sequence as `end` says, which cancels or fails it.
   void end_all(const std::function<void(Sequence&)>& end, const std::function<void(Sequence&)>& changed);
 
+  // As it was when the last end of a sequence was told, or later.
+  Load load() const;
+
  private:
+  using Sequences = std::vector<std::shared_ptr<Sequence>>;
+
   void end_cancelled(const std::function<void(Sequence&)>& changed);
+  void wait(std::shared_ptr<Sequence> sequence);
+  void promote();
   void admit();
+  size_t busy() const;
+  std::span<const std::shared_ptr<Sequence>> in_turn() const;
+  void give_way();
   void plan();
   bool make_room(size_t index, uint32_t positions);
   void plan_chunks(uint32_t rows);
   void plan_rows(Sequence& sequence, uint32_t rows);
   void plan_draft(Sequence& sequence, StepLoad& load);
   void take_rows(Sequence& sequence, uint32_t index, uint32_t& logits);
+  void take_embedding(Sequence& sequence, uint32_t wanted);
   void let_go(Sequence& sequence);
+  void publish_load();
 
   targets::Target& target_;
   const BatchOptions options_;
   KvPool pool_;
+  // Both by rank, then in the order of coming.
   std::deque<std::shared_ptr<Sequence>> waiting_;
-  std::vector<std::shared_ptr<Sequence>> running_;  // the oldest first
+  Sequences running_;
   std::vector<Sequence*> stepping_;
   std::vector<targets::StepSequence> inputs_;
   std::vector<Sequence*> prompts_;
+  std::vector<int16_t> hidden_;
   StepCost step_cost_;
-  // The waiting sequence for which there were too few pages, how many there were and for how many others: it
-  // is not looked at again before there are more or fewer.
+  // The waiting sequence for which there were too few pages, how many there were and beside how many others:
+  // it is not looked at again before there are more or fewer.
   const Sequence* turned_away_ = nullptr;
   uint32_t available_then_ = 0;
-  size_t running_then_ = 0;
+  size_t beside_then_ = 0;
   uint64_t steps_ = 0;
+  uint64_t added_ = 0;
+  Load counted_;  // the totals so far
+  mutable std::mutex load_mutex_;
+  Load load_;
 };
 
 }  // namespace lockstep::engine

@@ -42,6 +42,9 @@ Engine::~Engine() {
 
 std::shared_ptr<Ticket> Engine::submit(Request request, Listener listener) {
   check_request(request, vocabulary_, target_.context());
+  if (request.embed && target_.hidden_width() == 0) {
+    user_error("the machine that runs this model gives no embeddings; they are made on the host");
+  }
   auto ticket = std::make_shared<Ticket>();
   ticket->listener_ = std::move(listener);
   ticket->sequence_ = std::make_shared<Sequence>(tokenizer_, std::move(request), target_.context());
@@ -52,6 +55,15 @@ std::shared_ptr<Ticket> Engine::submit(Request request, Listener listener) {
   }
   wake_.notify_one();
   return ticket;
+}
+
+Load Engine::load() {
+  std::lock_guard lock(mutex_);
+  Load load = batch_.load();
+  for (const auto& ticket : submitted_) {
+    ++load.waiting[static_cast<size_t>(ticket->sequence_->generation.request().service)];
+  }
+  return load;
 }
 
 void Engine::thread_main() {
@@ -107,6 +119,7 @@ void Engine::tell(Sequence& sequence) {
   event.reason = generation.finish_reason();
   event.tokens.assign(answer.begin(), answer.end());
   event.digest = generation.digest();
+  event.embedding = generation.take_embedding();
   event.timing = sequence.timing;
   event.prompt_tokens_reused = sequence.reused;
   event.drafts_tried = sequence.drafts_tried;

@@ -51,6 +51,10 @@ class Engine {
   // Throws the user's error of check_request at once.
   std::shared_ptr<Ticket> submit(Request request, Listener listener = {});
 
+  // With all that was submitted and without what has ended; totals may lack the step that runs. Costs little.
+  // THREAD: any.
+  Load load();
+
  private:
   void thread_main();
   bool take_submitted();

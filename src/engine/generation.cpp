@@ -4,6 +4,8 @@
 #include <numeric>
 #include <utility>
 
+#include "numerics/q16.h"
+
 namespace lockstep::engine {
 
 Generation::Generation(const text::Tokenizer& tokenizer, Request request, uint32_t context)
@@ -50,6 +52,13 @@ void Generation::sample(std::span<const float> raw) {
   } else if (tokens_.size() > context_) {
     finish_with(FinishReason::ContextFull);
   }
+}
+
+void Generation::embed(std::span<const int16_t> hidden) {
+  embedding_.resize(hidden.size());
+  numerics::unit_length(hidden, embedding_);
+  digest_.logits(embedding_);
+  finish_ = FinishReason::Embedded;
 }
 
 void Generation::fail(Error error) {

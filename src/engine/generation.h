@@ -22,6 +22,8 @@ class Generation {
 
   // Chooses the token that follows tokens() by the logits of the last of them.
   void sample(std::span<const float> logits);
+  // Ends a request for an embedding with the hidden state of its last token, a Q16 vector.
+  void embed(std::span<const int16_t> hidden);
   // Ends the answer; what was held back is dropped.
   void cancel() { finish_ = finished() ? finish_ : FinishReason::Cancelled; }
   void fail(Error error);
@@ -38,6 +40,7 @@ class Generation {
   std::string take_text();
   // And the log-probabilities that belong to it.
   std::vector<TokenLogprob> take_logprobs();
+  std::vector<float> take_embedding() { return std::move(embedding_); }
   std::string digest() const { return digest_.text(); }
 
  private:
@@ -63,6 +66,7 @@ class Generation {
   std::deque<HeldLogprob> held_logprobs_;
   std::vector<TokenLogprob> logprobs_;
   size_t decoded_bytes_ = 0, shown_bytes_ = 0;
+  std::vector<float> embedding_;
   numerics::Digest digest_;
   FinishReason finish_ = FinishReason::None;
   std::optional<Error> error_;

@@ -2,80 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <memory>
 #include <random>
 
+#include "engine/token_target.h"
+
 namespace lockstep::engine {
 namespace {
-
-constexpr uint32_t kVocabulary = 50;
-
-// Logits that depend on every token before: a model that is never right by chance.
-std::vector<float> logits_after(std::span<const int32_t> tokens) {
-  uint32_t seed = 1;
-  for (int32_t token : tokens)
-    seed = seed * 1664525u + static_cast<uint32_t>(token) * 2654435761u + 1013904223u;
-  std::mt19937 random(seed);
-  std::vector<float> logits(kVocabulary);
-  for (float& logit : logits) logit = static_cast<float>(random() % 4096) * 0x1p-10f;
-  return logits;
-}
-
-// A target whose cache holds the tokens themselves. A page that no step wrote holds nonsense.
-class TokenTarget : public targets::Target {
- public:
-  static constexpr uint32_t kPagePositions = 8;
-
-  TokenTarget(uint32_t context, uint32_t pages) : context_(context), pages_(pages, Page{}) {
-    for (Page& page : pages_) page.fill(-7);
-  }
-
-  void step(std::span<const targets::StepSequence> sequences) override {
-    ASSERT_EQ(sequences.size(), 1u);
-    const targets::StepSequence& sequence = sequences[0];
-    ASSERT_FALSE(sequence.tokens.empty());
-    ASSERT_LE(sequence.tokens.size(), rows_max());
-    ASSERT_LE(sequence.position + sequence.tokens.size(), context_);
-    ASSERT_LE(sequence.position + sequence.tokens.size(), sequence.pages.size() * kPagePositions);
-    for (size_t i = 0; i < sequence.tokens.size(); ++i) {
-      const size_t position = sequence.position + i;
-      pages_[sequence.pages[position / kPagePositions]][position % kPagePositions] = sequence.tokens[i];
-    }
-    rows_ += sequence.tokens.size();
-    ++steps_;
-    refused_ = refuse ? 0 : program::kNone;
-    if (sequence.wanted.empty()) return;
-    ASSERT_EQ(sequence.wanted.size(), 1u);
-    std::vector<int32_t> state;
-    for (size_t p = 0; p <= sequence.position + static_cast<size_t>(sequence.wanted[0]); ++p) {
-      state.push_back(pages_[sequence.pages[p / kPagePositions]][p % kPagePositions]);
-    }
-    logits_ = logits_after(state);
-  }
-  std::span<const float> logits(uint32_t) const override { return logits_; }
-  uint32_t refused_row(uint32_t) const override { return refused_; }
-  Error refusal(uint32_t) const override { return Error(ErrorKind::User, "refused"); }
-  uint32_t rows_max() const override { return 16; }
-  uint32_t context() const override { return context_; }
-  uint32_t page_positions() const override { return kPagePositions; }
-  uint32_t pages() const override { return static_cast<uint32_t>(pages_.size()); }
-  std::span<std::byte> page(uint32_t index) override {
-    return std::as_writable_bytes(std::span(pages_[index]));
-  }
-  targets::StepCounters counters() const override { return {steps_, rows_}; }
-  uint64_t allocated_bytes() const override { return 0; }
-
-  bool refuse = false;
-
- private:
-  using Page = std::array<int32_t, kPagePositions>;
-  const uint32_t context_;
-  std::vector<Page> pages_;
-  std::vector<float> logits_;
-  uint64_t steps_ = 0, rows_ = 0;
-  uint32_t refused_ = program::kNone;
-};
 
 // The request's next token, from scratch.
 int32_t true_token(const std::vector<int32_t>& tokens, const numerics::SamplingParameters& sampling,
@@ -134,7 +67,7 @@ TEST(ModelDrafter, DraftsWhatTheModelSaysWhateverWasRejected) {
       Sequence& sequence = sequences[s];
       sequence.prompt_size = 5 + 40 * s;  // the second takes several chunks
       for (uint32_t i = 0; i < sequence.prompt_size; ++i) {
-        sequence.tokens.push_back(static_cast<int32_t>(random() % kVocabulary));
+        sequence.tokens.push_back(static_cast<int32_t>(random() % kTokenVocabulary));
       }
       sequence.drafter = std::make_unique<ModelDrafter>(model, test.sampling, s, sequence.prompt_size);
     }
@@ -158,7 +91,7 @@ TEST(ModelDrafter, DraftsWhatTheModelSaysWhateverWasRejected) {
       tokens.insert(tokens.end(), draft.begin() + 1,
                     draft.begin() + 1 + static_cast<std::ptrdiff_t>(accepted));
       for (uint32_t others = 1 + random() % 3; others > 0; --others) {
-        tokens.push_back(static_cast<int32_t>(random() % kVocabulary));
+        tokens.push_back(static_cast<int32_t>(random() % kTokenVocabulary));
       }
       if (tokens.size() > target.context()) tokens.resize(target.context());
     }

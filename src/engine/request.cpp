@@ -18,6 +18,8 @@ const char* finish_reason_name(FinishReason reason) {
       return "cancelled";
     case FinishReason::Failed:
       return "failed";
+    case FinishReason::Embedded:
+      return "embedded";
   }
   return "none";
 }

@@ -12,6 +12,10 @@
 
 namespace lockstep::engine {
 
+// Who goes first in the batch, never what is answered. Idle requests run only while there are no others.
+enum class ServiceClass : uint8_t { Performance, OnDemand, Flex, Idle };
+inline constexpr size_t kServiceClasses = 4;
+
 struct Request {
   std::vector<int32_t> prompt;
   uint32_t tokens_max = 0;  // 0: as many as the context holds
@@ -20,6 +24,9 @@ struct Request {
   bool ignore_end = false;  // go on past the model's end-of-answer tokens
   uint32_t chunk = 0;       // prompt tokens a step at the most; 0: the engine's choice
   uint32_t choice = 0;      // number of this answer among those of one request
+  ServiceClass service = ServiceClass::OnDemand;
+  // Ends with the prompt's embedding instead of an answer; what is said of an answer has then no meaning.
+  bool embed = false;
   // Report every token's log-probability and those of so many of the most likely ones.
   std::optional<uint32_t> top_logprobs;
 };
@@ -32,7 +39,7 @@ struct TokenLogprob {
   std::vector<std::pair<int32_t, float>> top;  // the most likely tokens, the likeliest first, then by id
 };
 
-enum class FinishReason : uint8_t { None, Stop, Length, ContextFull, Cancelled, Failed };
+enum class FinishReason : uint8_t { None, Stop, Length, ContextFull, Cancelled, Failed, Embedded };
 const char* finish_reason_name(FinishReason reason);  // "stop", "length", ...
 
 // What an answer has cost; seconds as a clock on the wall shows them.
@@ -56,6 +63,8 @@ struct Event {
   FinishReason reason = FinishReason::None;
   std::vector<int32_t> tokens;
   std::string digest;
+  // With FinishReason::Embedded: the final norm's output of the last token, of length 1.
+  std::vector<float> embedding;
   Timing timing;
   uint32_t prompt_tokens_reused = 0;  // whose state was there before
   uint32_t drafts_tried = 0, drafts_taken = 0;

@@ -56,6 +56,22 @@ TEST(Q16, BoundsOfTheContract) {
   EXPECT_FALSE(quantise(std::array{0.0f, from_bits(0x7fc00000u), 0.0f}, kQ16Levels, a, s));
 }
 
+TEST(Q16, UnitLengthIsOneRoundingAfterAnother) {
+  std::array<float, 3> unit;
+  unit_length(std::array<int16_t, 3>{3, 0, -4}, unit);
+  EXPECT_EQ(unit, (std::array<float, 3>{3 * 0.2f, 0, -4 * 0.2f}));
+  unit_length(std::array<int16_t, 3>{0, 0, 0}, unit);
+  EXPECT_EQ(unit, (std::array<float, 3>{}));
+  // 4097^2 + 2 = 2^24 + 8195, of which sums in binary32 lose the 3.
+  unit_length(std::array<int16_t, 3>{4097, 1, 1}, unit);
+  EXPECT_EQ(unit[0], 4097.0f * (1.0f / sqrt32(16785412.0f)));
+  // The largest and longest: 65536 elements of 32512.
+  const std::vector<int16_t> longest(65536, 32512);
+  std::vector<float> out(longest.size());
+  unit_length(longest, out);
+  EXPECT_EQ(out.back(), 0x1p-8f);
+}
+
 TEST(Q16, PlanesAreBalancedAndExact) {
   for (int32_t a = -32512; a <= 32512; ++a) {
     const int32_t hi = plane_hi(a), lo = plane_lo(a);

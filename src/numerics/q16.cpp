@@ -22,4 +22,11 @@ bool quantise(std::span<const float> x, int32_t levels, std::span<int16_t> a, fl
   return true;
 }
 
+void unit_length(std::span<const int16_t> a, std::span<float> out) {
+  int64_t total = 0;
+  for (int64_t element : a) total += element * element;
+  const float inverse = total == 0 ? 0.0f : 1.0f / sqrt32(f32(total));
+  for (size_t i = 0; i < a.size(); ++i) out[i] = f32(a[i]) * inverse;
+}
+
 }  // namespace lockstep::numerics

@@ -18,6 +18,10 @@ inline constexpr uint32_t kQ16ZeroBits = 0x1f800000u;
 // a = 0 and s = 0, when some |x_i| is 2^32 or more or a NaN: the caller names operator, layer and position.
 [[nodiscard]] bool quantise(std::span<const float> x, int32_t levels, std::span<int16_t> a, float& s);
 
+// The vector of length 1 in the direction of a Q16 vector; zeros where that has none. `out` has its length.
+// NUMERICS.md section 5. REQUIRES: |a_i| <= kQ16Levels and at most 2^23 of them.
+void unit_length(std::span<const int16_t> a, std::span<float> out);
+
 // The planes of one element, a = 255*hi + lo, both in [-127, 127].
 inline int32_t plane_hi(int32_t a) {
   return (a + (a >> 8) + 128) >> 8;

@@ -1,32 +1,22 @@
 #include "server/answers.h"
 
 #include <algorithm>
-#include <atomic>
+#include <chrono>
 #include <iterator>
 #include <utility>
 
 #include "server/api_error.h"
-#include "server/request_trace.h"
 
 namespace lockstep::server {
 
 using engine::Event;
 
-// Outlives the answers: whoever records may be slower than a client that goes.
-struct Answers::Recorded {
-  explicit Recorded(http::Wake given) : wake(std::move(given)) {}
-  const http::Wake wake;
-  std::atomic<bool> done{false};
-};
-
-Answers::Answers(std::vector<std::shared_ptr<engine::Ticket>> tickets, uint32_t prompt_tokens,
-                 http::Wake wake, Settle settle, std::shared_ptr<RequestTrace> trace)
-    : prompt_tokens_(prompt_tokens),
-      settle_(std::move(settle)),
-      trace_(std::move(trace)),
-      recorded_(std::make_shared<Recorded>(std::move(wake))) {
+Answers::Answers(std::vector<std::shared_ptr<engine::Ticket>> tickets, AnswersOrigin origin)
+    : texts_(tickets.size()),
+      origin_(std::move(origin)),
+      recording_(std::make_shared<Recording>(origin_.wake)) {
   for (std::shared_ptr<engine::Ticket>& ticket : tickets) answers_.emplace_back().ticket = std::move(ticket);
-  if (!settle_) recorded_->done = true;
+  if (!origin_.settle) recording_->state = Record::Kept;
 }
 
 Answers::~Answers() {
@@ -35,36 +25,34 @@ Answers::~Answers() {
 }
 
 void Answers::take_news() {
-  const uint32_t tokens_before = tokens();
   try {
-    for (Answer& answer : answers_) {
-      while (!answer.last) {
-        std::optional<Event> event = answer.ticket->poll(std::chrono::milliseconds(0));
-        if (!event) break;
-        answer.text += event->text;
-        answer.tokens = event->answer_tokens_done;
-        std::move(event->logprobs.begin(), event->logprobs.end(), std::back_inserter(answer.logprobs));
-        if (!event->finished) continue;
-        if (event->error) throw ApiError(*event->error);
-        if (event->reason == engine::FinishReason::Cancelled) {
-          throw ApiError(503, "", "", "the server is stopping; send the request again");
-        }
-        answer.last = std::move(event);
-        if (trace_) trace_->answer_ended(answer.last->timing);
-      }
-    }
+    for (size_t i = 0; i < answers_.size(); ++i) take_news_of(answers_[i], texts_[i]);
   } catch (const ApiError& error) {
     settle(error.status(), error.code());
     throw;
   }
-  if (trace_) trace_->generated(tokens() - tokens_before);
   if (ended()) settle(200, "");
+  if (recording_->state == Record::Lost) {
+    throw ApiError(503, "", "", "the request could not be recorded; send it again");
+  }
 }
 
-uint32_t Answers::tokens() const {
-  uint32_t tokens = 0;
-  for (const Answer& answer : answers_) tokens += answer.tokens;
-  return tokens;
+void Answers::take_news_of(Answer& answer, std::string& kept) {
+  while (!answer.last) {
+    std::optional<Event> event = answer.ticket->poll(std::chrono::milliseconds(0));
+    if (!event) return;
+    answer.text += event->text;
+    if (origin_.keep_texts) kept += event->text;
+    answer.tokens = event->answer_tokens_done;
+    if (answer.tokens != 0 && !first_token_s_) first_token_s_ = http::clock_s() - origin_.received_s;
+    std::move(event->logprobs.begin(), event->logprobs.end(), std::back_inserter(answer.logprobs));
+    if (!event->finished) continue;
+    if (event->error) throw ApiError(*event->error);
+    if (event->reason == engine::FinishReason::Cancelled) {
+      throw ApiError(503, "", "", "the server is stopping; send the request again");
+    }
+    answer.last = std::move(event);
+  }
 }
 
 bool Answers::ended() const {
@@ -73,14 +61,14 @@ bool Answers::ended() const {
 }
 
 bool Answers::finished() const {
-  return ended() && recorded_->done;
+  return ended() && recording_->state == Record::Kept;
 }
 
 Usage Answers::usage() const {
   Usage usage;
-  usage.prompt_tokens = prompt_tokens_;
-  usage.completion_tokens = tokens();
+  usage.prompt_tokens = origin_.prompt_tokens;
   for (const Answer& answer : answers_) {
+    usage.completion_tokens += answer.tokens;
     if (!answer.last) continue;
     const engine::Timing& timing = answer.last->timing;
     usage.queue_s = std::max(usage.queue_s, timing.queue_s);
@@ -92,15 +80,19 @@ Usage Answers::usage() const {
 }
 
 void Answers::settle(unsigned status, const std::string& error_code) {
-  if (std::exchange(settled_, true)) return;
-  const Outcome outcome = {status, error_code, usage()};
-  if (trace_) trace_->settle(outcome);
-  const Settle settle = std::exchange(settle_, {});
+  const Settle settle = std::exchange(origin_.settle, {});
   if (!settle) return;
-  settle(outcome, [recorded = recorded_] {
-    recorded->done = true;
-    recorded->wake();
-  });
+  std::vector<double> token_s;
+  for (const Answer& answer : answers_) {
+    if (!answer.last) continue;
+    const std::vector<double>& times = answer.last->timing.token_s;
+    token_s.insert(token_s.end(), times.begin(), times.end());
+  }
+  settle({status, error_code, usage(), first_token_s_, texts_, std::move(token_s)},
+         [recording = recording_](bool recorded) {
+           recording->state = recorded ? Record::Kept : Record::Lost;
+           recording->wake();
+         });
 }
 
 }  // namespace lockstep::server

@@ -1,6 +1,7 @@
 // What the engine makes of one request, for a reply that tells it to the client in its own format.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,8 +13,6 @@
 #include "http/service.h"
 
 namespace lockstep::server {
-
-class RequestTrace;
 
 // One of a request's answers.
 struct Answer {
@@ -39,22 +38,35 @@ struct Outcome {
   unsigned status = 200;   // 499: the client went before the end
   std::string error_code;  // empty where all is well
   Usage usage;
+  std::optional<double> first_token_s;  // since the request came
+  std::vector<std::string> texts;       // of the answers, if they were to be kept
+  std::vector<double> token_s;          // of each token but the first of each answer that has ended
 };
 
-// Told once of every request, perhaps while the last reply is destroyed. Calls `recorded` when the client may
-// be told of the end: from any thread, at once or later, never twice.
-using Settle = std::function<void(const Outcome& outcome, std::function<void()> recorded)>;
+// Says that a request is recorded, so that the client may be told of its end, or that it could not be. Called
+// from any thread, at once or later, once.
+using Recorded = std::function<void(bool recorded)>;
+// Told once of every request, perhaps while the last reply is destroyed.
+using Settle = std::function<void(Outcome outcome, Recorded recorded)>;
+
+// What answers need to know of their request.
+struct AnswersOrigin {
+  uint32_t prompt_tokens = 0;
+  double received_s = 0;    // http::Request::received_s
+  bool keep_texts = false;  // for the outcome
+  http::Wake wake = {};
+  Settle settle = {};  // may be empty
+};
 
 // THREAD: one thread at a time.
 class Answers {
  public:
-  // `settle` and `trace` may be empty.
-  Answers(std::vector<std::shared_ptr<engine::Ticket>> tickets, uint32_t prompt_tokens, http::Wake wake,
-          Settle settle, std::shared_ptr<RequestTrace> trace);
+  Answers(std::vector<std::shared_ptr<engine::Ticket>> tickets, AnswersOrigin origin);
   // Ends what still runs.
   ~Answers();
 
-  // Takes what has come since the last call, without waiting. Throws an ApiError when an answer failed.
+  // Takes what has come since the last call, without waiting. Throws an ApiError when an answer failed, or
+  // could not be recorded.
   void take_news();
   // All answers have ended and the request is recorded: nothing more comes.
   bool finished() const;
@@ -65,16 +77,21 @@ class Answers {
   Usage usage() const;  // so far
 
  private:
-  uint32_t tokens() const;  // so far, of all answers
+  void take_news_of(Answer& answer, std::string& kept);
   void settle(unsigned status, const std::string& error_code);
 
-  struct Recorded;
+  enum class Record : uint8_t { Open, Kept, Lost };
+  // Outlives the answers: whoever records may be slower than a client that goes.
+  struct Recording {
+    explicit Recording(http::Wake given) : wake(std::move(given)) {}
+    const http::Wake wake;
+    std::atomic<Record> state{Record::Open};
+  };
   std::vector<Answer> answers_;
-  const uint32_t prompt_tokens_;
-  Settle settle_;
-  std::shared_ptr<RequestTrace> trace_;
-  bool settled_ = false;
-  std::shared_ptr<Recorded> recorded_;
+  std::vector<std::string> texts_;  // kept, by answer
+  AnswersOrigin origin_;
+  std::optional<double> first_token_s_;
+  std::shared_ptr<Recording> recording_;
 };
 
 }  // namespace lockstep::server

@@ -27,12 +27,17 @@ ApiError ApiError::with_header(std::string name, std::string value) && {
   return std::move(*this);
 }
 
+ApiError ApiError::with_type(std::string type) && {
+  type_ = std::move(type);
+  return std::move(*this);
+}
+
 std::string ApiError::body() const {
   using Json = nlohmann::ordered_json;
   auto text_or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
   Json error;
   error["message"] = what();
-  error["type"] = status_ >= 500 ? "internal_server_error" : "invalid_request_error";
+  error["type"] = !type_.empty() ? type_ : status_ >= 500 ? "internal_server_error" : "invalid_request_error";
   error["param"] = text_or_null(param_);
   error["code"] = text_or_null(code_);
   return Json{{"error", error}}.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -23,6 +23,8 @@ class ApiError : public std::runtime_error {
   // What an error of the engine is to a client: the user's is 400, the machine's 503, ours 500.
   explicit ApiError(const Error& error);
 
+  // Another type than follows from the status.
+  ApiError with_type(std::string type) &&;
   // A header of the reply besides the usual ones.
   ApiError with_header(std::string name, std::string value) &&;
 
@@ -34,7 +36,7 @@ class ApiError : public std::runtime_error {
 
  private:
   unsigned status_;
-  std::string code_, param_;
+  std::string code_, param_, type_;
   std::vector<std::pair<std::string, std::string>> headers_;
 };
 

@@ -4,11 +4,17 @@
 #include "server/chat/chat_endpoint.h"
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
+#include "server/reply_headers.h"
 
 namespace lockstep::server {
 
-ApiService::ApiService(ServedModel model, const ApiOptions& options)
-    : options_(options), observers_{metrics_, options.log}, inference_(std::move(model), options.inference) {
+ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal,
+                       ApiOptions options)
+    : options_(std::move(options)),
+      observers_{metrics_, options_.log},
+      gate_(accounts, options_.open),
+      accounting_(accounts, journal, options_.prices),
+      inference_(std::move(model), options_.inference, accounting_) {
   add_health_endpoints();
   add_metrics_endpoint();
   add_model_endpoints(router_, inference_);
@@ -17,19 +23,22 @@ ApiService::ApiService(ServedModel model, const ApiOptions& options)
 
 void ApiService::add_health_endpoints() {
   const auto alive = [](Call&) { return json_reply({{"status", "ok"}}); };
-  router_.add("GET", "/healthz", Access::Anyone, alive);
-  router_.add("GET", "/health", Access::Anyone, alive);
-  router_.add("GET", "/readyz", Access::Anyone, [this](Call&) {
-    return json_reply({{"status", "ready"}, {"answers_running", inference_.answers_running()}});
+  router_.add("GET", "/healthz", kAnyone, alive);
+  router_.add("GET", "/health", kAnyone, alive);
+  router_.add("GET", "/readyz", kAnyone, [this](Call&) {
+    const bool draining = drained_s_ != kNotDrained;
+    const ReplyJson state = {{"status", draining ? "draining" : "ready"},
+                             {"answers_running", inference_.answers_running()}};
+    return std::make_unique<http::WholeReply>(http::Head{draining ? 503u : 200u}, to_text(state));
   });
 }
 
 void ApiService::add_metrics_endpoint() {
-  // What only the engine, the sockets or others know is asked for here, when it is wanted.
-  metrics_.set_gauges([this] {
-    return Gauges{.answers_running = inference_.answers_running(), .connections = options_.connections()};
+  metrics_.set_state([this] {
+    return ServerState{inference_.model().engine.load(), options_.connections()};
   });
-  router_.add("GET", "/metrics", options_.open_metrics ? Access::Anyone : Access::Read, [this](Call&) {
+  const Needed needed = options_.open_metrics ? kAnyone : accounts::Action::ReadUsage;
+  router_.add("GET", "/metrics", needed, [this](Call&) {
     return std::make_unique<http::WholeReply>(http::Head{200, kMetricsType}, metrics_.text());
   });
 }
@@ -39,31 +48,52 @@ size_t ApiService::body_bytes_max(const http::Request& head, size_t usual) const
   return upload ? options_.upload_bytes_max : usual;
 }
 
-std::unique_ptr<http::Reply> ApiService::answer(const http::Request& request, http::Wake wake) {
-  const auto trace = std::make_shared<RequestTrace>(observers_, request);
-  return traced(answer_traced(request, std::move(wake), trace), trace);
+void ApiService::drain() {
+  drained_s_ = http::clock_s();
+  if (options_.log == nullptr) return;
+  options_.log->write(Log::Level::Info, "drain", {{"answers_running", inference_.answers_running()}});
 }
 
-std::unique_ptr<http::Reply> ApiService::answer_traced(const http::Request& request, http::Wake wake,
-                                                       const std::shared_ptr<RequestTrace>& trace) {
-  const auto refuse = [&](const ApiError& error) {
-    trace->refuse(error.status(), error.code());
-    return error.reply();
-  };
+std::unique_ptr<http::Reply> ApiService::answer(const http::Request& request, http::Wake wake) {
+  Call call{.request = request, .target = http::Target(request.target), .wake = std::move(wake)};
+  return answer_call(call);
+}
+
+std::unique_ptr<http::Reply> ApiService::answer_call(Call& call) {
+  if (!call.trace) call.trace = std::make_shared<RequestTrace>(observers_, call.request);
+  std::unique_ptr<http::Reply> reply;
   try {
-    Call call{request, http::Target(request.target), {}, std::move(wake), trace};
-    const Route& route = router_.find(call);
-    trace->set_endpoint(route.pattern);
-    return route.handler(call);
+    reply = handle(call);
   } catch (const ApiError& error) {
-    return refuse(error);
+    reply = refuse_call(call, error);
   } catch (const Error& error) {
-    return refuse(ApiError(error));
+    reply = refuse_call(call, ApiError(error));
   } catch (const std::bad_alloc&) {
-    return refuse(ApiError(503, "", "", "the server is out of memory"));
+    reply = refuse_call(call, ApiError(503, "", "", "the server is out of memory"));
   } catch (const std::exception& error) {
-    return refuse(ApiError(500, "", "", error.what()));
+    reply = refuse_call(call, ApiError(500, "", "", error.what()));
   }
+  return traced(with_headers(std::move(reply), std::move(call.reply_headers)), call.trace);
+}
+
+std::unique_ptr<http::Reply> ApiService::handle(Call& call) {
+  const Route& route = router_.find(call);
+  call.trace->set_endpoint(route.pattern);
+  if (call.request.received_s > drained_s_ && route.method != "GET" && !call.batch_id) {
+    throw ApiError(503, "", "", "the server is stopping; send the request again");
+  }
+  if (route.needed && !call.batch_id) call.caller = gate_.admit(call.request, *route.needed);
+  call.trace->set_key(call.caller.key_id);
+  return route.handler(call);
+}
+
+// What a known caller sent and was refused is in the log too.
+std::unique_ptr<http::Reply> ApiService::refuse_call(const Call& call, const ApiError& error) {
+  if (call.request.method == "POST" && !call.caller.organisation_id.empty()) {
+    accounting_.note_refusal(call, error.status(), error.code());
+  }
+  call.trace->refuse(error.status(), error.code());
+  return error.reply();
 }
 
 std::unique_ptr<http::Reply> ApiService::refuse(const http::Request& request, unsigned status,

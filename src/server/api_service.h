@@ -1,11 +1,16 @@
 // The API: its endpoints, and what is the same for all of them.
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 
 #include "http/service.h"
+#include "server/accounting.h"
+#include "server/api_error.h"
+#include "server/gate.h"
 #include "server/inference.h"
 #include "server/log.h"
 #include "server/metrics.h"
@@ -16,7 +21,9 @@
 namespace lockstep::server {
 
 struct ApiOptions {
-  InferenceLimits inference;
+  InferenceLimits inference = {};
+  accounts::PriceList prices = {};
+  bool open = false;                            // no keys are asked for
   size_t upload_bytes_max = size_t{200} << 20;  // of the body of POST /v1/files
   bool open_metrics = false;                    // GET /metrics needs no key
   Log* log = nullptr;                           // where requests are written down; must outlive the service
@@ -24,27 +31,37 @@ struct ApiOptions {
   std::function<uint32_t()> connections = [] { return 0; };
 };
 
-// Every request goes through answer(): it finds the route, has it handled, and makes errors replies.
-// THREAD: answer() and refuse() may be called by many threads.
+// Every request goes through answer(): it finds the route, asks who calls, has it handled, and makes errors
+// replies. THREAD: answer() and refuse() may be called by many threads.
 class ApiService : public http::Service {
  public:
-  ApiService(ServedModel model, const ApiOptions& options);
+  // `accounts` and `journal` must outlive the service.
+  ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal, ApiOptions options);
 
   size_t body_bytes_max(const http::Request& head, size_t usual) const override;
+  // From now on /readyz says so, and only what reads is answered.
+  void drain() override;
   std::unique_ptr<http::Reply> answer(const http::Request& request, http::Wake wake) override;
   std::unique_ptr<http::Reply> refuse(const http::Request& request, unsigned status,
                                       std::string message) override;
 
+  // The same for a call that did not come over HTTP: one with a batch_id has its caller already.
+  std::unique_ptr<http::Reply> answer_call(Call& call);
+
  private:
-  std::unique_ptr<http::Reply> answer_traced(const http::Request& request, http::Wake wake,
-                                             const std::shared_ptr<RequestTrace>& trace);
+  static constexpr double kNotDrained = std::numeric_limits<double>::infinity();
+  std::unique_ptr<http::Reply> handle(Call& call);
+  std::unique_ptr<http::Reply> refuse_call(const Call& call, const ApiError& error);
   void add_health_endpoints();
   void add_metrics_endpoint();
 
   const ApiOptions options_;
   Metrics metrics_;
   const Observers observers_;
+  const Gate gate_;
+  Accounting accounting_;
   Inference inference_;
+  std::atomic<double> drained_s_{kNotDrained};  // when, by the clock of http::Request::received_s
   Router router_;
 };
 

@@ -109,4 +109,12 @@ StreamFields read_stream_fields(JsonFields& fields) {
   return wanted;
 }
 
+accounts::Tier tier_named(std::string_view name) {
+  using accounts::Tier;
+  if (name.empty() || name == "auto" || name == "default" || name == "on_demand") return Tier::OnDemand;
+  if (name == "performance") return Tier::Performance;
+  if (name == "flex") return Tier::Flex;
+  bad_field("service_tier", "value must be 'auto', 'default', 'on_demand', 'flex' or 'performance'");
+}
+
 }  // namespace lockstep::server

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
+#include "accounts/prices.h"
 #include "engine/request.h"
 #include "server/json_fields.h"
 
@@ -25,5 +27,9 @@ struct StreamFields {
 };
 
 StreamFields read_stream_fields(JsonFields& fields);
+
+// The tier that the field service_tier names: empty, "auto", "default" and "on_demand" are one. Throws an
+// ApiError for any other than these, "performance" and "flex".
+accounts::Tier tier_named(std::string_view name);
 
 }  // namespace lockstep::server

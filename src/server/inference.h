@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "server/accounting.h"
 #include "server/answers.h"
 #include "server/router.h"
 #include "server/served_model.h"
@@ -21,27 +22,32 @@ struct InferenceRequest {
   std::string model;           // as the client named it
   engine::Request generation;  // with its prompt
   uint32_t choices = 1;
-  std::string service_tier = {};  // empty: not asked for
+  accounts::Tier tier = accounts::Tier::OnDemand;
 };
 
 // THREAD: any number at once.
 class Inference {
  public:
-  Inference(ServedModel model, const InferenceLimits& limits);
+  // `accounting` must outlive this.
+  Inference(ServedModel model, const InferenceLimits& limits, Accounting& accounting);
 
   // The model that goes by this name. Throws an ApiError for any other.
   const ServedModel& model(const std::string& id) const;
   const ServedModel& model() const { return model_; }
 
-  // Hands the request to the engine, an answer a choice. Throws an ApiError where the prompt is too long or
-  // the server has no room.
-  std::unique_ptr<Answers> start(const Call& call, InferenceRequest request);
+  // Counts the request and hands it to the engine, an answer a choice. Throws an ApiError where the prompt is
+  // too long, the server has no room, or the accounting refuses.
+  std::unique_ptr<Answers> start(Call& call, InferenceRequest request);
 
   uint32_t answers_running() const { return answers_->load(); }
 
  private:
+  void require_free_capacity(const std::string& model) const;
+  int64_t tokens_max(const InferenceRequest& request) const;
+
   const ServedModel model_;
   const InferenceLimits limits_;
+  Accounting& accounting_;
   // Answers that the engine has not ended yet; shared with its listeners, which may outlive this.
   const std::shared_ptr<std::atomic<uint32_t>> answers_;
 };

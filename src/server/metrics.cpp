@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 
 namespace lockstep::server {
@@ -55,6 +56,49 @@ double seconds(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
 }
 
+void append_by_class(const char* name, const char* help,
+                     const std::array<uint32_t, engine::kServiceClasses>& counts,
+                     std::vector<MetricFamily>& families) {
+  static constexpr std::array<const char*, engine::kServiceClasses> kNames = {"performance", "on_demand",
+                                                                              "flex", "idle"};
+  MetricFamily family{name, help, MetricType::Gauge, {}};
+  for (size_t i = 0; i < counts.size(); ++i) {
+    prometheus::ClientMetric& metric = family.metric.emplace_back();
+    metric.label = {{"class", kNames[i]}};
+    metric.gauge.value = counts[i];
+  }
+  families.push_back(std::move(family));
+}
+
+// What only the engine and the sockets know.
+void append_state(const ServerState& state, std::vector<MetricFamily>& families) {
+  const engine::Load& load = state.engine;
+  const auto gauge = [&](const char* name, const char* help, double value) {
+    append(name, help, MetricType::Gauge, value, families);
+  };
+  const auto counter = [&](const char* name, const char* help, auto value) {
+    append(name, help, MetricType::Counter, static_cast<double>(value), families);
+  };
+  append_by_class("lockstep_num_requests_running", "Answers in the batch, by class of service.", load.running,
+                  families);
+  append_by_class("lockstep_num_requests_waiting", "Answers that wait for a place in the batch.",
+                  load.waiting, families);
+  gauge("lockstep_batch_rows", "Rows of the last step.", load.last_step.rows);
+  gauge("lockstep_step_seconds", "What the last step took.", load.last_step.seconds);
+  gauge("lockstep_kv_pages_used", "Pages of the KV pool that answers hold.", load.pages_used);
+  gauge("lockstep_kv_pages_total", "Pages of the KV pool.", load.pages_total);
+  gauge("lockstep_kv_cache_usage_perc", "The share of the KV pool that answers hold, from 0 to 1.",
+        load.pages_total == 0 ? 0 : static_cast<double>(load.pages_used) / load.pages_total);
+  counter("lockstep_generation_tokens_total", "Tokens of answers.", load.answer_tokens);
+  counter("lockstep_steps_total", "Steps of the batch.", load.steps);
+  counter("lockstep_rows_total", "Rows of all steps, drafts among them.", load.rows);
+  counter("lockstep_draft_tokens_total", "Tokens guessed ahead.", load.drafts_tried);
+  counter("lockstep_draft_tokens_accepted_total", "Tokens guessed ahead that were right.", load.drafts_taken);
+  counter("lockstep_num_preemptions_total", "Times that an answer gave its pages back for another.",
+          load.gave_way);
+  gauge("lockstep_http_connections", "Open connections.", state.connections);
+}
+
 // Under the names that every exporter gives them.
 void append_process(std::vector<MetricFamily>& families) {
   rusage used{};
@@ -81,8 +125,6 @@ Metrics::Metrics()
       cached_tokens_(counters(registry_, "lockstep_prompt_tokens_cached_total",
                               "Tokens of prompts whose state was there before.")
                          .Add({})),
-      generated_tokens_(
-          counters(registry_, "lockstep_generation_tokens_total", "Tokens of answers.").Add({})),
       first_token_s_(histogram(registry_, "lockstep_time_to_first_token_seconds",
                                "From a request's first byte to its first token.", kRequestBuckets)),
       between_tokens_s_(histogram(registry_, "lockstep_inter_token_latency_seconds",
@@ -97,18 +139,11 @@ Metrics::Metrics()
       generation_s_(histogram(registry_, "lockstep_request_decode_time_seconds",
                               "From the first token to the last.", kRequestBuckets)) {}
 
-void Metrics::first_token(double seconds) {
-  first_token_s_.Observe(seconds);
-}
-
-void Metrics::generated(uint32_t tokens) {
-  generated_tokens_.Increment(tokens);
-}
-
 void Metrics::request_ended(const RequestEnd& end) {
   requests_.Add({{"endpoint", end.endpoint}, {"model", end.model}, {"status", std::to_string(end.status)}})
       .Increment();
   if (!end.reason.empty()) refusals_.Add({{"reason", end.reason}}).Increment();
+  if (end.first_token_s) first_token_s_.Observe(*end.first_token_s);
   observe_all(between_tokens_s_, kTokenBuckets, end.token_s);
   const Usage& usage = end.usage;
   if (usage.total_tokens() == 0) return;
@@ -123,10 +158,7 @@ void Metrics::request_ended(const RequestEnd& end) {
 
 std::string Metrics::text() const {
   std::vector<MetricFamily> families = registry_.Collect();
-  const Gauges gauges = gauges_ ? gauges_() : Gauges{};
-  append("lockstep_num_requests_running", "Answers in the engine, waiting ones among them.",
-         MetricType::Gauge, gauges.answers_running, families);
-  append("lockstep_http_connections", "Open connections.", MetricType::Gauge, gauges.connections, families);
+  if (state_) append_state(state_(), families);
   append_process(families);
   return prometheus::TextSerializer().Serialize(families);
 }

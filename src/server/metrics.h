@@ -6,7 +6,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,8 +15,8 @@
 namespace lockstep::server {
 
 // How things stand when the numbers are asked for.
-struct Gauges {
-  uint32_t answers_running = 0;  // waiting ones among them
+struct ServerState {
+  engine::Load engine = {};
   uint32_t connections = 0;
 };
 
@@ -28,7 +28,8 @@ struct RequestEnd {
   std::string reason;  // why it was refused or failed, in one word; empty: it did not
   double seconds = 0;  // since its first byte came
   Usage usage;
-  std::vector<double> token_s = {};  // of each token but the first of all its answers
+  std::optional<double> first_token_s;  // since the request's first byte
+  std::vector<double> token_s = {};     // of each token but the first of all its answers
 };
 
 // THREAD: any. The names are those of vLLM where it has the same, with another prefix.
@@ -36,14 +37,10 @@ class Metrics {
  public:
   Metrics();
 
-  // A request's first token came so many seconds after the request's first byte.
-  void first_token(double seconds);
-  // So many more tokens were generated.
-  void generated(uint32_t tokens);
   void request_ended(const RequestEnd& end);
 
-  // Asked at each collection.
-  void set_gauges(std::function<Gauges()> gauges) { gauges_ = std::move(gauges); }
+  // Asked for at each collection.
+  void set_state(std::function<ServerState()> state) { state_ = std::move(state); }
   // All of it as text.
   std::string text() const;
 
@@ -53,14 +50,13 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& refusals_;
   prometheus::Counter& prompt_tokens_;
   prometheus::Counter& cached_tokens_;
-  prometheus::Counter& generated_tokens_;
   prometheus::Histogram& first_token_s_;
   prometheus::Histogram& between_tokens_s_;
   prometheus::Histogram& whole_s_;
   prometheus::Histogram& queue_s_;
   prometheus::Histogram& prompt_s_;
   prometheus::Histogram& generation_s_;
-  std::function<Gauges()> gauges_;
+  std::function<ServerState()> state_;
 };
 
 inline constexpr const char* kMetricsType = "text/plain; version=0.0.4; charset=utf-8";

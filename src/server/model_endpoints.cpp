@@ -25,13 +25,13 @@ ReplyJson model_json(const ServedModel& model, const std::string& id, int64_t cr
 
 void add_model_endpoints(Router& router, const Inference& inference) {
   const int64_t created = unix_seconds();
-  router.add("GET", "/v1/models", Access::Inference, [&inference, created](Call&) {
+  router.add("GET", "/v1/models", accounts::Action::Infer, [&inference, created](Call&) {
     const ServedModel& model = inference.model();
     ReplyJson data = ReplyJson::array();
     for (const std::string& id : model.ids) data.push_back(model_json(model, id, created));
     return json_reply({{"object", "list"}, {"data", std::move(data)}});
   });
-  router.add("GET", "/v1/models/{model...}", Access::Inference, [&inference, created](Call& call) {
+  router.add("GET", "/v1/models/{model...}", accounts::Action::Infer, [&inference, created](Call& call) {
     const std::string& id = call.parameters[0];
     return json_reply(model_json(inference.model(id), id, created));
   });

@@ -1,6 +1,5 @@
 #include "server/request_trace.h"
 
-#include <chrono>
 #include <cmath>
 
 #include "http/target.h"
@@ -92,7 +91,7 @@ RequestTrace::~RequestTrace() {
       fields["prompt_tokens"] = end_.usage.prompt_tokens;
       fields["cached_tokens"] = end_.usage.cached_tokens;
       fields["completion_tokens"] = end_.usage.completion_tokens;
-      if (first_token_s_ != 0) fields["first_token_ms"] = milliseconds(first_token_s_);
+      if (end_.first_token_s) fields["first_token_ms"] = milliseconds(*end_.first_token_s);
       fields["queue_ms"] = milliseconds(end_.usage.queue_s);
     }
     observers_.log->write(level, "request", fields);
@@ -106,26 +105,15 @@ void RequestTrace::refuse(unsigned status, const std::string& code) {
   end_.reason = code.empty() ? reason_of(status) : code;
 }
 
-void RequestTrace::generated(uint32_t tokens) {
-  if (tokens == 0) return;
-  observers_.metrics.generated(tokens);
-  if (first_token_s_ != 0) return;
-  first_token_s_ = seconds();
-  observers_.metrics.first_token(first_token_s_);
-}
-
-void RequestTrace::answer_ended(const engine::Timing& timing) {
-  end_.token_s.insert(end_.token_s.end(), timing.token_s.begin(), timing.token_s.end());
-}
-
 void RequestTrace::settle(const Outcome& outcome) {
   end_.usage = outcome.usage;
+  end_.first_token_s = outcome.first_token_s;
+  end_.token_s = outcome.token_s;
   if (outcome.status != 200) refuse(outcome.status, outcome.error_code);
 }
 
 double RequestTrace::seconds() const {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count() -
-         received_s_;
+  return http::clock_s() - received_s_;
 }
 
 std::unique_ptr<http::Reply> traced(std::unique_ptr<http::Reply> reply, std::shared_ptr<RequestTrace> trace) {

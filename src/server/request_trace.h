@@ -33,9 +33,7 @@ class RequestTrace {
   // Why it is refused: an error's status and code, which may be empty.
   void refuse(unsigned status, const std::string& code);
 
-  // Told by the answers: so many new tokens, an answer's end, the end of all.
-  void generated(uint32_t tokens);
-  void answer_ended(const engine::Timing& timing);
+  // Told by what generated for it.
   void settle(const Outcome& outcome);
 
   // Told by the reply: its head, and that it was given out to its end.
@@ -50,7 +48,6 @@ class RequestTrace {
   const double received_s_;
   std::string key_id_;
   RequestEnd end_;
-  double first_token_s_ = 0;  // since received; 0: none yet
   bool completed_ = false;
 };
 

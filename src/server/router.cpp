@@ -39,8 +39,8 @@ std::string_view api_path(std::string_view path) {
   return path;
 }
 
-void Router::add(std::string method, std::string pattern, Access access, Handler handler) {
-  routes_.push_back({std::move(method), std::move(pattern), access, std::move(handler)});
+void Router::add(std::string method, std::string pattern, Needed needed, Handler handler) {
+  routes_.push_back({std::move(method), std::move(pattern), needed, std::move(handler)});
 }
 
 const Route& Router::find(Call& call) const {

@@ -3,10 +3,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "accounts/caller.h"
 #include "http/service.h"
 #include "http/target.h"
 
@@ -14,30 +16,28 @@ namespace lockstep::server {
 
 class RequestTrace;
 
-// What a caller's key must allow.
-enum class Access : uint8_t {
-  Anyone,     // no key
-  Inference,  // to use the model
-  Files,      // files and batches
-  Read,       // to see usage, logs and settings
-  Manage,     // to change keys, limits and members
-};
-
 // A request on its way to its reply.
 struct Call {
   const http::Request& request;
   http::Target target;
   std::vector<std::string> parameters = {};  // of the route's pattern, decoded
   http::Wake wake = {};
-  std::shared_ptr<RequestTrace> trace = {};  // none: nobody looks
+  std::shared_ptr<RequestTrace> trace = {};  // made where there is none
+  accounts::Caller caller = {};              // of nobody where the route needs no key
+  http::Headers reply_headers = {};          // what handlers add to whatever reply there will be
+  std::optional<std::string> batch_id = {};  // the request is a line of this batch
 };
+
+// What a caller must be allowed to do; none: anyone may, without a key.
+using Needed = std::optional<accounts::Action>;
+inline constexpr Needed kAnyone = std::nullopt;
 
 using Handler = std::function<std::unique_ptr<http::Reply>(Call& call)>;
 
 struct Route {
   std::string method;
   std::string pattern;
-  Access access;
+  Needed needed;
   Handler handler;
 };
 
@@ -48,7 +48,7 @@ class Router {
  public:
   // A pattern's parts between slashes are literal, or "{name}" for any one part, or at its end "{name...}"
   // for one or more. "/v1/..." is also "/openai/v1/...".
-  void add(std::string method, std::string pattern, Access access, Handler handler);
+  void add(std::string method, std::string pattern, Needed needed, Handler handler);
 
   // The route of a request, whose parameters it puts into the call. Throws an ApiError for an unknown path,
   // and for a known one with another method, which it names.

@@ -20,6 +20,9 @@ struct StepSequence {
   // Sequences may share pages that none of them writes in this step.
   std::span<const uint32_t> pages;
   std::span<const int32_t> wanted;  // rows of `tokens` whose logits are wanted, ascending
+  // Of the wanted rows the hidden state alone is wanted. Where such sequences are the last of a step, their
+  // logits need not be computed.
+  bool hidden_only = false;
 };
 
 // What a target has done since it was loaded. Readable from any thread at any time.
@@ -39,6 +42,14 @@ class Target {
 
   // The logits of the i-th wanted row of the last step, counted through its sequences; valid until the next.
   virtual std::span<const float> logits(uint32_t i) const = 0;
+
+  // Elements of a hidden state; 0: this target hands none out.
+  virtual uint32_t hidden_width() const { return 0; }
+  // The hidden state of the i-th wanted row, counted as for logits: the final norm's output as the head takes
+  // it, the integers of its Q16 vector. Valid until the next step. REQUIRES: `a` has hidden_width() elements.
+  virtual void hidden(uint32_t /*i*/, std::span<int16_t> /*a*/) const {
+    internal_error("this target hands out no hidden states");
+  }
 
   // The first row of a sequence of the last step at which a vector left the contract's range; kNone where
   // all is well. The rows before it are right.

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "engine/evaluate.h"
+#include "graph/interpreter.h"
+#include "numerics/float32.h"
 #include "small_model.h"
 #include "targets/host/host_target.h"
 
@@ -207,6 +209,32 @@ TEST_F(EngineTest, RefusesWhatIsOutOfRange) {
   refused([](Request& r) { r.sampling.logit_bias = {{1000, 1.0f}}; });
 }
 
+TEST_F(EngineTest, TellsItsLoad) {
+  const engine::Load before = engine_.load();
+  EXPECT_EQ(before.steps, 0u);
+  EXPECT_EQ(before.pages_total, target_->pages());
+  std::vector<std::shared_ptr<engine::Ticket>> tickets;
+  for (uint32_t i = 0; i < 3; ++i) {
+    Request r = request(8, 12 + i);
+    r.service = engine::ServiceClass::Flex;
+    tickets.push_back(engine_.submit(std::move(r)));
+  }
+  uint32_t tokens = 0;
+  for (const auto& ticket : tickets) {
+    // Whoever has the last event finds its tokens counted, and itself no more.
+    tokens += static_cast<uint32_t>(finish(*ticket).tokens.size());
+    EXPECT_GE(engine_.load().answer_tokens, tokens);
+  }
+  const engine::Load load = engine_.load();
+  EXPECT_EQ(load.running, (std::array<uint32_t, 4>{}));
+  EXPECT_EQ(load.waiting, (std::array<uint32_t, 4>{}));
+  EXPECT_EQ(load.answer_tokens, 24u);
+  EXPECT_EQ(load.prompt_tokens + load.prompt_tokens_reused, 12u + 13 + 14);
+  EXPECT_EQ(load.steps, target_->counters().steps);
+  EXPECT_EQ(load.rows, target_->counters().rows);
+  EXPECT_EQ(load.pages_used, 0u);
+}
+
 TEST_F(EngineTest, ManyOwnersAtOnce) {
   const Event alone = finish(*engine_.submit(request(15)));
   std::vector<std::jthread> owners;
@@ -229,9 +257,104 @@ std::vector<Request> mixed_requests(uint32_t count) {
     if (i % 2 == 1) r.sampling.temperature = 1.2f;
     r.sampling.seed = i / 2;
     r.choice = i % 2;
+    r.service = static_cast<engine::ServiceClass>(i % engine::kServiceClasses);
+    r.embed = i % 7 == 4;
     requests.push_back(std::move(r));
   }
   return requests;
+}
+
+// What the interpreter says of the text's last token, by the contract's own words.
+std::vector<float> reference_embedding(const graph::Graph& graph, std::span<const int32_t> tokens) {
+  graph::Interpreter interpreter(graph);
+  const graph::ValueId head_input = graph.nodes[graph.logits].inputs[0];
+  std::vector<int16_t> hidden;
+  interpreter.probe = [&](graph::ValueId id, const graph::Value& value) {
+    if (id == head_input) hidden = value.a;
+  };
+  for (size_t i = 0; i < tokens.size(); ++i) interpreter.step(tokens[i], i + 1 == tokens.size());
+  int64_t total = 0;
+  for (int64_t element : hidden) total += element * element;
+  const float inverse = 1.0f / numerics::sqrt32(numerics::f32(total));
+  std::vector<float> embedding;
+  for (int16_t element : hidden) embedding.push_back(numerics::f32(element) * inverse);
+  return embedding;
+}
+
+TEST(Embeddings, AreTheInterpretersBitForBit) {
+  for (const graph::NumericOptions& options :
+       {graph::NumericOptions{}, graph::NumericOptions{numerics::WeightVariant::Int8, 8}}) {
+    const auto model = make_small_model(options);
+    for (uint32_t size : {1u, 7u, 90u}) {
+      Request request;
+      request.prompt = small_tokens(size);
+      request.embed = true;
+      const std::vector<float> expected = reference_embedding(model->graph, request.prompt);
+      double length = 0;
+      for (double element : expected) length += element * element;
+      EXPECT_NEAR(length, 1, 1e-6);
+      for (const std::string& isa : targets::host::available_isas()) {
+        for (uint32_t workers : {1u, 3u}) {
+          for (uint32_t chunk : {0u, 1u, 5u}) {
+            const auto target = targets::host::load(model->compiled.program, {isa, workers, 96});
+            engine::Engine engine(*target, *model->tokenizer, model->graph.vocabulary);
+            request.chunk = chunk;
+            const Event event = finish(*engine.submit(request));
+            EXPECT_EQ(event.reason, FinishReason::Embedded);
+            EXPECT_EQ(event.embedding, expected) << size << " tokens on " << isa << " in chunks of " << chunk;
+            EXPECT_TRUE(event.tokens.empty());
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Embeddings, AreMadeTogetherAndBesideAnswers) {
+  const auto model = make_small_model();
+  const auto target = targets::host::load(model->compiled.program, {"", 2, 96, 64 * 128});
+  engine::Engine engine(*target, *model->tokenizer, model->graph.vocabulary);
+  std::vector<std::shared_ptr<engine::Ticket>> tickets;
+  std::vector<Request> requests;
+  for (uint32_t i = 0; i < 24; ++i) {
+    Request request;
+    request.prompt = small_tokens(1 + i * 11 % 40);
+    request.prompt.front() = static_cast<int32_t>(i);
+    request.embed = i % 4 != 3;
+    request.tokens_max = 5;
+    request.ignore_end = true;
+    requests.push_back(request);
+    tickets.push_back(engine.submit(request));
+  }
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const Event event = finish(*tickets[i]);
+    if (!requests[i].embed) {
+      EXPECT_EQ(event.tokens.size(), 5u);
+      continue;
+    }
+    EXPECT_EQ(event.embedding, reference_embedding(model->graph, requests[i].prompt)) << i;
+  }
+}
+
+TEST(Embeddings, TakeWhatIsThereButTheLastToken) {
+  const auto model = make_small_model();
+  const auto target = targets::host::load(model->compiled.program, {"", 2, 96});
+  engine::Engine engine(*target, *model->tokenizer, model->graph.vocabulary);
+  Request answer;
+  answer.prompt = small_tokens(70);
+  answer.tokens_max = 3;
+  answer.ignore_end = true;
+  finish(*engine.submit(answer));
+  Request request;
+  request.prompt = small_tokens(70);
+  request.embed = true;
+  for (int round = 0; round < 2; ++round) {
+    const uint64_t before = target->counters().rows;
+    const Event event = finish(*engine.submit(request));
+    EXPECT_EQ(event.prompt_tokens_reused, 69u);
+    EXPECT_EQ(target->counters().rows - before, 1u);
+    EXPECT_EQ(event.embedding, reference_embedding(model->graph, request.prompt));
+  }
 }
 
 TEST(EngineBatch, AnAnswerIsTheSameAloneAndAmong64) {
@@ -254,7 +377,7 @@ TEST(EngineBatch, AnAnswerIsTheSameAloneAndAmong64) {
     for (const Request& request : requests) tickets.push_back(engine.submit(request));
     for (size_t i = 0; i < tickets.size(); ++i) {
       const Event event = finish(*tickets[i]);
-      EXPECT_EQ(event.reason, FinishReason::Length) << i;
+      EXPECT_EQ(event.reason, requests[i].embed ? FinishReason::Embedded : FinishReason::Length) << i;
       EXPECT_EQ(event.digest, alone[i]) << i << " of " << kv_positions;
     }
   }
@@ -273,6 +396,7 @@ TEST(EngineBatch, RequestsJoinAndLeaveBetweenSteps) {
       for (size_t i = owner; i < requests.size(); i += 4) {
         Request endless = requests[i];
         endless.tokens_max = 0;
+        endless.embed = false;
         auto cancelled = engine.submit(std::move(endless));
         auto kept = engine.submit(requests[i]);
         cancelled->poll(std::chrono::milliseconds(10000));

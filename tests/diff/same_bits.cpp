@@ -1,11 +1,12 @@
 // same_bits GOLDEN.json MODEL.gguf... [--update] [--quick]
 //
-// For each model and each variant (weights faithful or int8, KV cache of 16 or 8 bits) the digest of all
-// positions' logits must be the same on every instruction set of this CPU, with 1, 2 and 3 workers, in chunks
-// of 1, 7 and 64 (the faithful variant with 16 bits; the others with 2 workers in chunks of 7), on the
-// interpreter, and in the golden file, which knows it by the model's file name. The fingerprint is kept
-// beside it. --quick takes 2 workers for the faithful variant too. --update writes what is missing; a golden
-// digest that differs is an error whatever the flags: it changes only with the contract's version.
+// For each model and each variant (weights faithful or int8, KV cache of 16 or 8 bits) the digests of all
+// positions' logits and of their hidden states must be the same on every instruction set of this CPU, with 1,
+// 2 and 3 workers, in chunks of 1, 7 and 64 (the faithful variant with 16 bits; the others with 2 workers in
+// chunks of 7), on the interpreter, and that of the logits in the golden file, which knows it by the model's
+// file name. The fingerprint is kept beside it. --quick takes 2 workers for the faithful variant too.
+// --update writes what is missing; a golden digest that differs is an error whatever the flags: it changes
+// only with the contract's version.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -19,6 +20,7 @@
 #include "graph/interpreter.h"
 #include "import/gguf.h"
 #include "models/models.h"
+#include "numerics/q16.h"
 #include "targets/host/kernels/kernels.h"
 
 namespace {
@@ -42,11 +44,42 @@ std::vector<int32_t> some_tokens(uint32_t count, uint32_t vocabulary) {
   return tokens;
 }
 
-std::string interpreter_digest(const graph::Graph& graph, std::span<const int32_t> tokens) {
+// Digests of all positions' logits and of their hidden states.
+struct Digests {
+  std::string logits, hidden;
+};
+
+// Takes hidden states one after another.
+struct HiddenDigest {
+  numerics::Digest digest;
+  std::vector<float> unit;
+  void add(std::span<const int16_t> hidden) {
+    unit.resize(hidden.size());
+    numerics::unit_length(hidden, unit);
+    digest.logits(unit);
+  }
+};
+
+Digests interpreter_digests(const graph::Graph& graph, std::span<const int32_t> tokens) {
   graph::Interpreter interpreter(graph);
+  HiddenDigest hidden;
+  interpreter.probe = [&](graph::ValueId id, const graph::Value& value) {
+    if (id == graph.nodes[graph.logits].inputs[0]) hidden.add(value.a);
+  };
   engine::Evaluator evaluator(tokens);
   for (uint32_t i = 0; i < tokens.size(); ++i) evaluator.add(i, interpreter.step(tokens[i], true));
-  return evaluator.result().digest;
+  return {evaluator.result().digest, hidden.digest.text()};
+}
+
+Digests target_digests(targets::Target& target, std::span<const int32_t> tokens, uint32_t chunk) {
+  HiddenDigest hidden;
+  std::vector<int16_t> row(target.hidden_width());
+  const auto evaluation =
+      engine::evaluate(target, tokens, chunk, [&](uint32_t position, std::span<const float>) {
+        target.hidden(position % chunk, row);
+        hidden.add(row);
+      });
+  return {evaluation.digest, hidden.digest.text()};
 }
 
 void check_variant(const std::string& path, graph::NumericOptions options, Json& golden,
@@ -62,15 +95,18 @@ void check_variant(const std::string& path, graph::NumericOptions options, Json&
       fmt::format("{} kv{}", numerics::weight_variant_name(options.weights), options.kv_bits);
   const std::string what = std::filesystem::path(path).filename().string() + " " + variant;
 
-  const std::string digest = interpreter_digest(graph, tokens);
+  const auto [digest, hidden] = interpreter_digests(graph, tokens);
   for (const std::string& isa : targets::host::available_isas()) {
     for (uint32_t workers : {1u, 2u, 3u}) {
       if ((quick || !every_path) && workers != 2) continue;
       const auto target = targets::host::load(compiled.program, {isa, workers, 256});
       for (uint32_t chunk : {1u, 7u, 64u}) {
         if (!every_path && chunk != 7) continue;
-        expect(fmt::format("{} on {} with {} workers in chunks of {}", what, isa, workers, chunk),
-               engine::evaluate(*target, tokens, chunk, {}).digest, digest);
+        const Digests here = target_digests(*target, tokens, chunk);
+        const std::string where =
+            fmt::format("{} on {} with {} workers in chunks of {}", what, isa, workers, chunk);
+        expect(where, here.logits, digest);
+        expect(where + ": hidden states", here.hidden, hidden);
       }
     }
   }

@@ -10,8 +10,10 @@
 #include <thread>
 
 #include "../diff/small_model.h"
-#include "server/api_service.h"
+#include "accounts/schema.h"
 #include "http/server.h"
+#include "server/api_service.h"
+#include "store/test_processes.h"
 #include "targets/host/host_target.h"
 
 namespace lockstep::tests {
@@ -31,13 +33,16 @@ class RunningServer {
         chat_template_(text::ChatTemplate::parse(kTemplate, "the test's template")),
         http_({.port = 0}),
         engine_(*target_, *model_->tokenizer, model_->graph.vocabulary),
+        database_(new_database(folder_.path())),
+        accounts_(*database_),
+        journal_(accounts_),
         service_({.ids = {"small"},
                   .fingerprint = std::string(64, '0'),
                   .context = target_->context(),
                   .engine = engine_,
                   .tokenizer = *model_->tokenizer,
                   .chat_template = &chat_template_},
-                 {}) {
+                 accounts_, journal_, {.open = true}) {
     http_.listen();
     thread_ = std::thread([this] { http_.run(service_); });
   }
@@ -67,11 +72,23 @@ class RunningServer {
   }
 
  private:
+  // A database of this server's own.
+  static std::unique_ptr<database::Database> new_database(const std::filesystem::path& folder) {
+    auto database = std::make_unique<database::Database>((folder / "lockstep.db").string());
+    database::migrate(*database, accounts::schema());
+    accounts::Accounts(*database).first_start();
+    return database;
+  }
+
   std::unique_ptr<SmallModel> model_;
   std::unique_ptr<targets::host::HostTarget> target_;
   text::ChatTemplate chat_template_;
   http::Server http_;
   engine::Engine engine_;
+  store::TemporaryFolder folder_;
+  std::unique_ptr<database::Database> database_;
+  accounts::Accounts accounts_;
+  accounts::Journal journal_;
   server::ApiService service_;
   std::thread thread_;
 };

@@ -17,7 +17,7 @@ import httpx
 import openai
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from cli.support import Place, Test, finish, long_talker, main, read, start  # noqa: F401: for those who share this
+from cli.support import Place, Test, finish, long_talker, main, read, start, write  # noqa: F401: for those who share this
 
 QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
 
@@ -28,15 +28,20 @@ class Server:
     `certificate`: the file of --cert, where the server has one.
     """
 
-    CLIENT = {"api_key": "none", "max_retries": 0, "_strict_response_validation": True}
-
-    def __init__(self, *options, model=None, context=2048, certificate=None):
+    def __init__(self, *options, model=None, context=2048, keys=False, data=None, certificate=None):
+        """`keys`: requests need one, and self.key has all rights; `data`: the data folder of an earlier server."""
         self.model = "the-model"
+        self.data = data or tempfile.mkdtemp(dir=Place.folder)
+        self.key = "none"
         descriptor, self.log_path = tempfile.mkstemp(suffix=".log", dir=Place.folder)
         with open(descriptor, "wb") as log:  # a pipe that nobody reads would fill
             self.process = start("serve", "-m", model or Place.model, "--port", 0, "--context", context, "--name",
-                                 self.model, "--name", "org/alias", *options, stderr=log)
+                                 self.model, "--name", "org/alias", "--data-dir", self.data,
+                                 *([] if keys else ["--no-keys"]), *options, stderr=log)
         line = self.process.stdout.readline().decode()
+        if line.startswith("key, shown only now: "):
+            self.key = line.split()[-1]
+            line = self.process.stdout.readline().decode()
         self.tls = ssl.create_default_context(cafile=certificate) if certificate else None
         if not line.startswith("https://" if self.tls else "http://"):
             finish(self.process)
@@ -49,7 +54,10 @@ class Server:
         """What it has written to standard error so far."""
         return read(self.log_path).decode()
 
-    # The clients check the type of every field of a reply, which they do not by themselves.
+    def client_options(self, options):
+        # The clients check the type of every field of a reply, which they do not by themselves.
+        return {"api_key": self.key, "max_retries": 0, "_strict_response_validation": True, **options}
+
     def openai(self, **options):
         return self.client(openai.OpenAI, self.url + "/v1", **options)
 
@@ -59,7 +67,7 @@ class Server:
     def client(self, kind, url, **options):
         if self.tls:
             options["http_client"] = httpx.Client(verify=self.tls)
-        return kind(base_url=url, **{**self.CLIENT, **options})
+        return kind(base_url=url, **self.client_options(options))
 
     def clients(self):
         return [("openai", openai, self.openai()), ("groq", groq, self.groq())]

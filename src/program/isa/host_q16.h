@@ -4,6 +4,9 @@
 //   float scale                         s; the row is padded to 64 bytes
 #pragma once
 
+#include <cstdint>
+#include <span>
+
 #include "base/bytes.h"
 #include "program/isa/host_panels.h"
 
@@ -20,5 +23,12 @@ struct Q16Layout {
   uint64_t scale() const { return 2 * padded + padded / 4; }
   uint64_t row_bytes() const { return align_up(scale() + sizeof(float), 64); }
 };
+
+// The integers of a vector of a.size() columns.
+inline void unpack_q16(Bytes row, std::span<int16_t> a) {
+  const auto* hi = reinterpret_cast<const int8_t*>(row.data());
+  const int8_t* lo = hi + Q16Layout(a.size()).lo();
+  for (size_t i = 0; i < a.size(); ++i) a[i] = static_cast<int16_t>(255 * int32_t{hi[i]} + int32_t{lo[i]});
+}
 
 }  // namespace lockstep::program::isa

@@ -23,17 +23,15 @@ std::unique_ptr<http::Reply> complete_chat(Inference& inference, Call& call) {
                         .fingerprint = model.short_fingerprint(),
                         .service_tier = chat.service_tier,
                         .seed = chat.generation.sampling.seed};
-  std::unique_ptr<Answers> answers = inference.start(call, {.model = chat.model,
-                                                            .generation = chat.generation,
-                                                            .choices = chat.choices,
-                                                            .service_tier = chat.service_tier});
+  std::unique_ptr<Answers> answers = inference.start(
+      call, {.model = chat.model, .generation = chat.generation, .choices = chat.choices, .tier = chat.tier});
   return make_chat_reply(chat, std::move(head), std::move(answers), model.tokenizer);
 }
 
 }  // namespace
 
 void add_chat_endpoint(Router& router, Inference& inference) {
-  router.add("POST", "/v1/chat/completions", Access::Inference,
+  router.add("POST", "/v1/chat/completions", accounts::Action::Infer,
              [&inference](Call& call) { return complete_chat(inference, call); });
 }
 

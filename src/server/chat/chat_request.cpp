@@ -69,13 +69,8 @@ std::optional<uint32_t> read_logprobs(JsonFields& fields) {
   return static_cast<uint32_t>(top.value_or(0));
 }
 
-// What says nothing here but is no reason to refuse: there is one tier, and nothing is kept.
-void read_without_effect(JsonFields& fields, ChatRequest& request) {
-  request.service_tier = fields.text("service_tier").value_or("");
-  const std::string& tier = request.service_tier;
-  if (!tier.empty() && tier != "auto" && tier != "default" && tier != "on_demand") {
-    bad_field("service_tier", "value must be 'auto', 'default' or 'on_demand': there are no other tiers");
-  }
+// What says nothing here but is no reason to refuse: nothing is kept.
+void read_without_effect(JsonFields& fields) {
   for (const char* name : {"user", "safety_identifier", "prompt_cache_key"}) fields.text(name);
   if (const RequestJson* metadata = fields.find("metadata"); metadata != nullptr && !metadata->is_object()) {
     bad_field("metadata", "value must be an object");
@@ -120,7 +115,9 @@ ChatRequest parse_chat_request(std::string_view body) {
   request.generation.top_logprobs = read_logprobs(fields);
   request.choices = static_cast<uint32_t>(fields.integer("n", 1, kChoicesMax).value_or(1));
   request.stream = read_stream_fields(fields);
-  read_without_effect(fields, request);
+  request.service_tier = fields.text("service_tier").value_or("");
+  request.tier = tier_named(request.service_tier);
+  read_without_effect(fields);
   refuse_what_is_missing(fields);
   fields.finish();
   return request;

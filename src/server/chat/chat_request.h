@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "accounts/prices.h"
 #include "engine/request.h"
 #include "server/generation_fields.h"
 #include "text/chat_template.h"
@@ -18,7 +19,8 @@ struct ChatRequest {
   engine::Request generation;  // without prompt; its seed is the client's or a new one
   uint32_t choices = 1;
   StreamFields stream;
-  std::string service_tier = "";  // empty: not asked for
+  accounts::Tier tier = accounts::Tier::OnDemand;
+  std::string service_tier = "";  // as the client named it; empty: not asked for
 };
 
 inline constexpr uint32_t kChoicesMax = 128;

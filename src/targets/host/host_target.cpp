@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "program/isa/host.h"
+#include "program/isa/host_q16.h"
 #include "targets/host/kv_work.h"
 #include "targets/host/step_rows.h"
 #include "targets/host/work.h"
@@ -50,6 +51,14 @@ class HostTargetImpl final : public HostTarget {
 
   std::span<const float> logits(uint32_t i) const override {
     return {reinterpret_cast<const float*>(region_row(logits_region_, i).data()), program_.vocabulary};
+  }
+  uint32_t hidden_width() const override {
+    return hidden_region_ == program::kNone ? 0 : program_.regions[hidden_region_].width;
+  }
+  // Nothing comes after the head, so that what it took is still there.
+  void hidden(uint32_t i, std::span<int16_t> a) const override {
+    LOCKSTEP_CHECK(i < rows_.wanted_count() && a.size() == hidden_width());
+    program::isa::unpack_q16(region_row(hidden_region_, i), a);
   }
   uint32_t rows_max() const override { return rows_max_; }
   uint32_t context() const override { return context_; }
@@ -116,6 +125,7 @@ class HostTargetImpl final : public HostTarget {
   std::vector<AlignedBuffer> memories_;  // by memory index; empty for File and Private
   std::function<void(uint32_t)> run_worker_;
   uint32_t logits_region_ = 0;
+  uint32_t hidden_region_ = program::kNone;  // what the head takes, where it is the last instruction
   uint64_t allocated_bytes_ = 0;
 
   std::atomic<uint64_t> steps_{0}, step_rows_{0};
@@ -153,6 +163,10 @@ void HostTargetImpl::allocate() {
   for (uint32_t i = 0; i < program_.regions.size(); ++i) {
     if (program_.memories[program_.regions[i].memory].kind == MemoryKind::Output) logits_region_ = i;
   }
+  if (queue().empty()) return;
+  const program::Instruction& last = queue().back();
+  if (last.opcode == static_cast<uint16_t>(HostOp::MatMul) && last.words[0] == logits_region_)
+    hidden_region_ = static_cast<uint32_t>(last.words[1]);
 }
 
 std::byte* HostTargetImpl::base(uint32_t memory, uint32_t worker) const {
@@ -211,6 +225,7 @@ void HostTargetImpl::list_work(uint32_t worker) {
         work.out = operand(words[0], worker);
         work.a = operand(words[1], worker);
         work.matrix = &program_.matrices[words[2]];
+        work.head = words[0] == logits_region_;
         MatMulArguments& arguments = work.matmul;
         arguments.layout = program::isa::panel_layout(*work.matrix);
         const Share mine = share(arguments.layout.panels(), worker, team_.size());
@@ -318,8 +333,9 @@ void HostTargetImpl::run(const Work& work, Worker& self) {
     case HostOp::MatMul:
     case HostOp::MatMulAdd: {
       MatMulArguments arguments = work.matmul;
-      arguments.rows = count(work.out.rows);
-      arguments.x = arguments.rows <= program::isa::kCopiesRowsMax ? work.a.own : work.a.common;
+      const uint32_t rows = count(work.out.rows);
+      arguments.rows = work.head ? rows_.logits_count() : rows;
+      arguments.x = rows <= program::isa::kCopiesRowsMax ? work.a.own : work.a.common;
       if (arguments.rows != 0) kernels_.matmul(arguments);
       return;
     }

@@ -28,6 +28,8 @@ class StepRows {
 
   uint32_t count() const { return static_cast<uint32_t>(tokens_.size()); }
   uint32_t wanted_count() const { return static_cast<uint32_t>(wanted_.size()); }
+  // Of the wanted rows the first so many; the others' logits are not wanted.
+  uint32_t logits_count() const { return logits_count_; }
   uint32_t wanted_row(uint64_t i) const { return wanted_[i]; }
   int32_t token(uint64_t row) const { return tokens_[row]; }
   const std::vector<Sequence>& sequences() const { return sequences_; }
@@ -45,6 +47,7 @@ class StepRows {
  private:
   std::vector<int32_t> tokens_;
   std::vector<uint32_t> wanted_;
+  uint32_t logits_count_ = 0;
   std::vector<Sequence> sequences_;
   std::vector<uint32_t> sequence_of_;
   std::vector<const std::byte*> page_addresses_;
@@ -64,11 +67,13 @@ template <class PageAddress>
 void StepRows::set(std::span<const StepSequence> sequences, PageAddress page_address) {
   tokens_.clear();
   wanted_.clear();
+  logits_count_ = 0;
   sequences_.clear();
   sequence_of_.clear();
   page_addresses_.clear();
   for (const StepSequence& sequence : sequences) {
     for (int32_t row : sequence.wanted) wanted_.push_back(count() + static_cast<uint32_t>(row));
+    if (!sequence.hidden_only) logits_count_ = wanted_count();
     sequence_of_.insert(sequence_of_.end(), sequence.tokens.size(), static_cast<uint32_t>(sequences_.size()));
     sequences_.push_back(
         {count(), static_cast<uint32_t>(sequence.tokens.size()), sequence.position, nullptr});

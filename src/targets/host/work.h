@@ -28,6 +28,7 @@ struct Work {
   program::isa::HostOp op;
   uint32_t instruction = 0;
   bool always = true;  // Sync
+  bool head = false;   // MatMul: makes the logits
   Operand out, a, b, c;
   const program::Matrix* matrix = nullptr;
   MatMulArguments matmul;

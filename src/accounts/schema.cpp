@@ -1,0 +1,71 @@
+#include "accounts/schema.h"
+
+namespace lockstep::accounts {
+
+const std::vector<database::Migration>& schema() {
+  // What has been released stays as it is; add a step with the next version at the end.
+  static const std::vector<database::Migration> steps = {
+      {1,
+       "accounts and the request log",
+       {
+           "CREATE TABLE organisations (id TEXT PRIMARY KEY, name TEXT NOT NULL, created_at_ms BIGINT NOT "
+           "NULL)",
+
+           "CREATE TABLE projects (id TEXT PRIMARY KEY, "
+           "organisation_id TEXT NOT NULL REFERENCES organisations (id), name TEXT NOT NULL, "
+           "store_bodies BIGINT NOT NULL, body_days BIGINT NOT NULL, log_days BIGINT NOT NULL, "
+           "created_at_ms BIGINT NOT NULL, archived_at_ms BIGINT)",
+           "CREATE INDEX projects_by_organisation ON projects (organisation_id)",
+
+           "CREATE TABLE members (id TEXT PRIMARY KEY, "
+           "organisation_id TEXT NOT NULL REFERENCES organisations (id), name TEXT NOT NULL, "
+           "role TEXT NOT NULL, created_at_ms BIGINT NOT NULL, removed_at_ms BIGINT)",
+           "CREATE INDEX members_by_organisation ON members (organisation_id)",
+
+           // The secret's first part finds the key, its hash proves it.
+           "CREATE TABLE keys (id TEXT PRIMARY KEY, project_id TEXT NOT NULL REFERENCES projects (id), "
+           "name TEXT NOT NULL, prefix TEXT NOT NULL UNIQUE, hash TEXT NOT NULL, scopes TEXT NOT NULL, "
+           "member_id TEXT NOT NULL REFERENCES members (id), made_by TEXT NOT NULL, "
+           "created_at_ms BIGINT NOT NULL, expires_at_ms BIGINT, revoked_at_ms BIGINT)",
+           "CREATE INDEX keys_by_project ON keys (project_id)",
+           "CREATE INDEX keys_by_member ON keys (member_id)",
+
+           "CREATE TABLE limits (organisation_id TEXT NOT NULL REFERENCES organisations (id), "
+           "subject TEXT NOT NULL, subject_id TEXT NOT NULL, model TEXT NOT NULL, "
+           "requests_per_minute BIGINT, requests_per_day BIGINT, tokens_per_minute BIGINT, "
+           "tokens_per_day BIGINT, concurrent BIGINT, PRIMARY KEY (subject_id, model))",
+           "CREATE INDEX limits_by_organisation ON limits (organisation_id)",
+
+           "CREATE TABLE spend_caps (organisation_id TEXT NOT NULL REFERENCES organisations (id), "
+           "subject TEXT NOT NULL, subject_id TEXT PRIMARY KEY, month_cap BIGINT NOT NULL)",
+
+           // One row, whose number grows with every change of the tables above: how servers see each other's
+           // changes.
+           "CREATE TABLE accounts_version (version BIGINT NOT NULL)",
+           "INSERT INTO accounts_version VALUES (1)",
+
+           // Without references to the tables above: what was used stays known whatever becomes of the key.
+           "CREATE TABLE request_log (request_id TEXT PRIMARY KEY, time_ms BIGINT NOT NULL, "
+           "organisation_id TEXT NOT NULL, project_id TEXT NOT NULL, key_id TEXT NOT NULL, "
+           "endpoint TEXT NOT NULL, model TEXT NOT NULL, tier TEXT NOT NULL, status BIGINT NOT NULL, "
+           "error_code TEXT NOT NULL, prompt_tokens BIGINT NOT NULL, cached_tokens BIGINT NOT NULL, "
+           "completion_tokens BIGINT NOT NULL, cost BIGINT NOT NULL, queue_us BIGINT NOT NULL, "
+           "prompt_us BIGINT NOT NULL, completion_us BIGINT NOT NULL, first_token_us BIGINT, batch_id TEXT)",
+           "CREATE INDEX request_log_by_project ON request_log (project_id, time_ms, request_id)",
+           "CREATE INDEX request_log_by_organisation ON request_log (organisation_id, time_ms, request_id)",
+
+           "CREATE TABLE request_bodies (request_id TEXT PRIMARY KEY REFERENCES request_log (request_id) "
+           "ON DELETE CASCADE, project_id TEXT NOT NULL, time_ms BIGINT NOT NULL, request TEXT, response "
+           "TEXT)",
+           "CREATE INDEX request_bodies_by_project ON request_bodies (project_id, time_ms)",
+
+           // Sums of the log's costs, of organisations and projects, written together with its rows.
+           "CREATE TABLE month_spend (subject_id TEXT NOT NULL, month BIGINT NOT NULL, spent BIGINT NOT "
+           "NULL, "
+           "PRIMARY KEY (subject_id, month))",
+       }},
+  };
+  return steps;
+}
+
+}  // namespace lockstep::accounts

@@ -1,0 +1,134 @@
+#include "server/accounting.h"
+
+#include <cmath>
+
+#include "accounts/calendar.h"
+#include "server/api_error.h"
+#include "server/json_reply.h"
+
+namespace lockstep::server {
+
+namespace {
+
+using accounts::UsageRecord;
+
+constexpr size_t kRecordsWaitingMax = 16384;
+
+int64_t microseconds(double seconds) {
+  return std::llround(seconds * 1e6);
+}
+
+int64_t seconds_up(int64_t time_ms) {
+  return (time_ms + accounts::kSecond_ms - 1) / accounts::kSecond_ms;
+}
+
+void fill_outcome(const Outcome& outcome, UsageRecord& record) {
+  const Usage& usage = outcome.usage;
+  record.status = outcome.status;
+  record.error_code = outcome.error_code;
+  record.tokens = {usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens};
+  record.queue_us = microseconds(usage.queue_s);
+  record.prompt_us = microseconds(usage.prompt_s);
+  record.completion_us = microseconds(usage.completion_s);
+  if (outcome.first_token_s) record.first_token_us = microseconds(*outcome.first_token_s);
+  if (record.request_body) record.response_body = to_text(ReplyJson{{"texts", outcome.texts}});
+}
+
+}  // namespace
+
+Settle Accounting::admit(Call& call, const Counted& counted) {
+  if (journal_.waiting() > kRecordsWaitingMax) {
+    throw ApiError(503, "", "", "the request log cannot keep up; please try again later");
+  }
+  const int64_t now_ms = accounts::now_ms();
+  if (const auto refusal = accounts_.spending().check(call.caller, now_ms)) {
+    throw ApiError(
+        400, "blocked_api_access", "",
+        fmt::format("The spend cap of {} USD for this month is reached by {} '{}': {} USD are spent.",
+                    accounts::format_usd(refusal->cap.month_cap),
+                    accounts::subject_name(refusal->cap.subject), refusal->cap.subject_id,
+                    accounts::format_usd(refusal->spent)));
+  }
+  auto admission = std::make_shared<accounts::Admission>();
+  // A batch has idle capacity, and no limits but its own.
+  if (!call.batch_id) {
+    auto reserved = accounts_.limiter().reserve(call.caller, counted.model, counted.tokens_max, now_ms);
+    add_headers(call, counted.model);
+    if (const auto* refusal = std::get_if<accounts::RateRefusal>(&reserved)) refuse(call, counted, *refusal);
+    *admission = std::move(std::get<accounts::Admission>(reserved));
+  }
+  UsageRecord record = record_of(call);
+  record.model = counted.model;
+  record.tier = counted.tier;
+  return [this, admission, record = std::move(record), price = prices_.of(counted.model)](
+             Outcome outcome, Recorded recorded) mutable {
+    fill_outcome(outcome, record);
+    admission->settle(record.tokens.prompt - record.tokens.cached + record.tokens.completion,
+                      accounts::now_ms());
+    record.cost = accounts::cost(price, record.tier, record.tokens);
+    journal_.add(std::move(record),
+                 [recorded = std::move(recorded)](const Error* error) { recorded(error == nullptr); });
+  };
+}
+
+void Accounting::note_refusal(const Call& call, unsigned status, const std::string& code) {
+  if (journal_.waiting() > kRecordsWaitingMax) return;
+  UsageRecord record = record_of(call);
+  record.status = status;
+  record.error_code = code;
+  journal_.add(std::move(record));
+}
+
+UsageRecord Accounting::record_of(const Call& call) const {
+  UsageRecord record;
+  record.request_id = call.request.id;
+  record.time_ms = accounts::now_ms();
+  record.organisation_id = call.caller.organisation_id;
+  record.project_id = call.caller.project_id;
+  record.key_id = call.caller.key_id;
+  record.endpoint = call.target.path;
+  record.batch_id = call.batch_id;
+  if (call.caller.store_bodies) record.request_body = call.request.body;
+  return record;
+}
+
+// Groq's sentence (API.md section 6), which clients read for the time to wait.
+void Accounting::refuse(const Call& call, const Counted& counted,
+                        const accounts::RateRefusal& refusal) const {
+  const bool tokens = accounts::counts_tokens(refusal.kind);
+  const std::string where = fmt::format(
+      "for model `{}` in organization `{}` service tier `{}` on {} of {} `{}`: Limit {}", counted.model,
+      call.caller.organisation_id, accounts::tier_name(counted.tier), accounts::limit_kind_name(refusal.kind),
+      accounts::subject_name(refusal.subject), refusal.subject_id, refusal.limit);
+  const char* type = tokens ? "tokens" : "requests";
+  if (!refusal.retry_after_ms) {
+    throw ApiError(413, "rate_limit_exceeded", "",
+                   fmt::format("Request too large {}, Requested {}, please reduce your message size and try "
+                               "again.",
+                               where, refusal.requested))
+        .with_type(type);
+  }
+  throw ApiError(429, "rate_limit_exceeded", "",
+                 fmt::format("Rate limit reached {}, Used {}, Requested {}. Please try again in {}.", where,
+                             refusal.used, refusal.requested, accounts::go_duration(*refusal.retry_after_ms)))
+      .with_type(type)
+      .with_header("retry-after", std::to_string(seconds_up(*refusal.retry_after_ms)))
+      .with_header("retry-after-ms", std::to_string(*refusal.retry_after_ms));
+}
+
+void Accounting::add_headers(Call& call, const std::string& model) const {
+  const accounts::RateHeaders rates = accounts_.limiter().headers(call.caller, model, accounts::now_ms());
+  const auto add = [&](const char* kind, const std::optional<accounts::RateState>& state) {
+    if (!state) return;
+    const auto header = [&](const char* what, std::string value) {
+      call.reply_headers.emplace_back(fmt::format("x-ratelimit-{}-{}", what, kind), std::move(value));
+    };
+    header("limit", std::to_string(state->limit));
+    header("remaining", std::to_string(state->remaining));
+    header("reset", accounts::go_duration(state->reset_ms));
+  };
+  add("requests", rates.requests_per_day);
+  add("tokens", rates.tokens_per_minute);
+}
+
+}  // namespace lockstep::server
