@@ -40,6 +40,7 @@ struct Outcome {
   Usage usage;
   std::optional<double> first_token_s;  // since the request came
   std::vector<std::string> texts;       // of the answers, if they were to be kept
+  std::vector<double> token_s;          // of each token but the first of each answer that has ended
 };
 
 // Says that a request is recorded, so that the client may be told of its end, or that it could not be. Called
@@ -50,9 +51,10 @@ using Settle = std::function<void(Outcome outcome, Recorded recorded)>;
 
 // What answers need to know of their request.
 struct AnswersOrigin {
-  uint32_t prompt_tokens = 0;
-  double received_s = 0;    // http::Request::received_s
-  bool keep_texts = false;  // for the outcome
+  uint32_t prompt_tokens = 0;  // of all prompts
+  uint32_t choices = 1;        // tickets of each prompt
+  double received_s = 0;       // http::Request::received_s
+  bool keep_texts = false;     // for the outcome
   http::Wake wake = {};
   Settle settle = {};  // may be empty
 };

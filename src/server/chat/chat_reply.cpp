@@ -7,7 +7,6 @@
 
 #include "base/identifiers.h"
 #include "constrain/answer_parser.h"
-#include "server/api_error.h"
 #include "server/event_stream.h"
 #include "server/json_reply.h"
 #include "server/logprobs_json.h"
@@ -78,26 +77,16 @@ class ChatFormat {
 };
 
 // Everything at once, when it is there.
-class WholeChatReply : public http::Reply {
+class WholeChatReply : public WholeAnswersReply {
  public:
   WholeChatReply(ChatFormat format, std::unique_ptr<Answers> answers)
-      : format_(std::move(format)), answers_(std::move(answers)) {}
-
-  http::Piece next() override {
-    try {
-      answers_->take_news();
-    } catch (const ApiError& error) {
-      return error.reply()->next();
-    }
-    if (!answers_->finished()) return {};
-    return {http::Head{}, to_text(completion()), true};
-  }
+      : WholeAnswersReply(std::move(answers)), format_(std::move(format)) {}
 
  private:
-  ReplyJson completion() const {
+  ReplyJson whole() override {
     ReplyJson json = format_.object("chat.completion");
     json["choices"] = ReplyJson::array();
-    for (const Answer& answer : answers_->list()) {
+    for (const Answer& answer : answers().list()) {
       ReplyJson item;
       item["index"] = json["choices"].size();
       constrain::AnswerParser parser = format_.parser();
@@ -109,7 +98,7 @@ class WholeChatReply : public http::Reply {
       item["finish_reason"] = format_.finish_reason(answer, parser.calls());
       json["choices"].push_back(std::move(item));
     }
-    json["usage"] = usage_json(answers_->usage());
+    json["usage"] = usage_json(answers().usage());
     json["system_fingerprint"] = format_.head().fingerprint;
     json["x_groq"] = format_.groq();
     if (!format_.head().service_tier.empty()) json["service_tier"] = format_.head().service_tier;
@@ -143,7 +132,6 @@ class WholeChatReply : public http::Reply {
   }
 
   const ChatFormat format_;
-  const std::unique_ptr<Answers> answers_;
 };
 
 // A chunk for the role, chunks of text, one that ends a choice, "[DONE]". What came while an earlier piece

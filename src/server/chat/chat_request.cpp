@@ -18,7 +18,8 @@ std::optional<uint32_t> read_logprobs(JsonFields& fields) {
 }
 
 // What says nothing here but is no reason to refuse: nothing is kept.
-void read_without_effect(JsonFields& fields) {
+void read_without_effect(JsonFields& fields, ChatRequest& request) {
+  request.service_tier = read_service_tier(fields);
   for (const char* name : {"user", "safety_identifier", "prompt_cache_key"}) fields.text(name);
   if (const RequestJson* metadata = fields.find("metadata"); metadata != nullptr && !metadata->is_object()) {
     bad_field("metadata", "value must be an object");
@@ -26,7 +27,7 @@ void read_without_effect(JsonFields& fields) {
 }
 
 void refuse_what_is_missing(JsonFields& fields) {
-  fields.refuse("store", "completions are not stored; leave it out");
+  if (fields.boolean("store").value_or(false)) bad_field("store", "completions are not stored; leave it out");
   if (fields.text("reasoning_effort").value_or("none") != "none") {
     bad_field("reasoning_effort", "only 'none' is supported: the model has no reasoning apart from its text");
   }
@@ -61,11 +62,9 @@ ChatRequest parse_chat_request(std::string_view body) {
   request.generation.top_logprobs = read_logprobs(fields);
   request.choices = static_cast<uint32_t>(fields.integer("n", 1, kChoicesMax).value_or(1));
   request.stream = read_stream_fields(fields);
-  request.service_tier = fields.text("service_tier").value_or("");
-  request.tier = tier_named(request.service_tier);
   request.output = read_output_fields(fields, body);
   check_end(request);
-  read_without_effect(fields);
+  read_without_effect(fields, request);
   refuse_what_is_missing(fields);
   fields.finish();
   return request;

@@ -21,11 +21,8 @@ struct ChatRequest {
   uint32_t choices = 1;
   StreamFields stream;
   OutputFields output;
-  accounts::Tier tier = accounts::Tier::OnDemand;
   std::string service_tier = "";  // as the client named it; empty: not asked for
 };
-
-inline constexpr uint32_t kChoicesMax = 128;
 
 // Every field is honoured or refused by name. Throws an ApiError that says which and what would be right.
 ChatRequest parse_chat_request(std::string_view body);
