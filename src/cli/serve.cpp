@@ -7,7 +7,6 @@
 #include "accounts/accounts.h"
 #include "accounts/calendar.h"
 #include "accounts/journal.h"
-#include "accounts/schema.h"
 #include "api/running_model.h"
 #include "cli/command.h"
 #include "cli/config_file.h"
@@ -17,7 +16,6 @@
 #include "server/api_service.h"
 #include "server/cors.h"
 #include "server/log.h"
-#include "store/data_folder.h"
 
 namespace lockstep::cli {
 
@@ -29,6 +27,7 @@ server::ServedModel served_model(api::RunningModel& running, const ServeOptions&
   return {.ids = std::move(names),
           .fingerprint = running.fingerprint,
           .context = running.target->context(),
+          .file_bytes = std::filesystem::file_size(running.loaded.path),
           .chunk = options.model.chunk,
           .engine = *running.engine,
           .tokenizer = *running.tokenizer,
@@ -50,23 +49,12 @@ accounts::Price parse_price(const std::string& text) {
   return price;
 }
 
-// The database with its tables, in the data folder if no other is named.
-std::unique_ptr<database::Database> open_database(const ServeOptions& options) {
-  const std::filesystem::path folder =
-      options.data_folder.empty() ? store::default_data_folder() : std::filesystem::path(options.data_folder);
-  store::make_data_folder(folder);
-  const std::string place = options.database.empty() ? (folder / "lockstep.db").string() : options.database;
-  auto database = std::make_unique<database::Database>(place);
-  database::migrate(*database, accounts::schema());
-  return database;
-}
-
 void run(const ServeOptions& options) {
   options.check();
   http::Server http_server(options.http);  // before the model: its engine wakes the server until it ends
   const ModelHandle model = load_model(options.model, options.engine);
   const server::ServedModel served = served_model(api::running_model(*model), options);
-  const std::unique_ptr<database::Database> database = open_database(options);
+  const std::unique_ptr<database::Database> database = options.database.open();
   accounts::Accounts accounts(*database);
   const std::optional<accounts::NewOrganisation> first = accounts.first_start();
   if (first && !options.api.open) print_text(fmt::format("key, shown only now: {}\n", first->key.secret));
@@ -74,6 +62,7 @@ void run(const ServeOptions& options) {
   accounts::Journal journal(accounts);
   server::Log log(options.log_level, options.log_format);
   server::ApiOptions api = options.api;
+  api.data_folder = options.database.folder();
   api.log = &log;
   api.connections = [&] { return http_server.connections(); };
   if (!options.price.empty()) {

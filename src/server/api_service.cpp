@@ -1,12 +1,31 @@
 #include "server/api_service.h"
 
+#include <chrono>
+
+#include "accounts/calendar.h"
 #include "server/api_error.h"
+#include "server/batches/batch_endpoints.h"
 #include "server/chat/chat_endpoint.h"
+#include "server/completions/completion_endpoint.h"
+#include "server/console/console_endpoints.h"
+#include "server/embeddings/embedding_endpoint.h"
+#include "server/files/file_endpoints.h"
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
+#include "server/ollama/ollama_endpoints.h"
+#include "server/openapi/openapi_endpoint.h"
+#include "server/organization/organization_endpoints.h"
 #include "server/reply_headers.h"
+#include "server/responses/response_endpoint.h"
+#include "server/tokenize_endpoints.h"
 
 namespace lockstep::server {
+
+namespace {
+
+constexpr std::chrono::minutes kHousekeepingPeriod{10};
+
+}  // namespace
 
 ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal,
                        ApiOptions options)
@@ -19,6 +38,43 @@ ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts
   add_metrics_endpoint();
   add_model_endpoints(router_, inference_);
   add_chat_endpoint(router_, inference_);
+  add_console_endpoints(router_);
+  add_organization_endpoints(router_, accounts, inference_, accounting_.latencies());
+  add_completion_endpoint(router_, inference_);
+  add_embedding_endpoint(router_, inference_);
+  add_ollama_endpoints(router_, inference_);
+  add_openapi_endpoint(router_, inference_.model());
+  add_response_endpoint(router_, inference_);
+  add_tokenize_endpoints(router_, inference_);
+  add_files_and_batches(accounts.database(), journal);  // the last: batches know what the others have
+  start_housekeeping(accounts.database());
+}
+
+void ApiService::add_files_and_batches(database::Database& database, accounts::Journal& journal) {
+  FileStore& files = files_.emplace(database, options_.data_folder / "files", options_.files);
+  add_file_endpoints(router_, files);
+  BatchRules rules{.endpoints = batch_endpoints(router_),
+                   .require_model = [this](const std::string& model) { inference_.model(model); }};
+  add_batch_endpoints(router_, database, [this] { batches_->look(); });
+  batches_.emplace(
+      BatchPlace{database, files, options_.data_folder / "batches", std::move(rules)}, journal,
+      [this](Call& call) { return answer_call(call); }, options_.batch_lines);
+}
+
+void ApiService::start_housekeeping(database::Database& database) {
+  const auto purge_log = [&database] {
+    const auto some = [](database::Transaction& transaction) {
+      return accounts::usage_tables::purge(transaction, accounts::now_ms());
+    };
+    while (database.write(some) != 0) {
+    }
+  };
+  const auto purge_files = [this, &database] {
+    const int64_t now_ms = accounts::now_ms();
+    database.write([&](database::Transaction& transaction) { batch_tables::purge(transaction, now_ms); });
+    files_->purge(now_ms);
+  };
+  housekeeping_.emplace(std::vector<Housekeeping::Task>{purge_log, purge_files}, kHousekeepingPeriod);
 }
 
 void ApiService::add_health_endpoints() {
@@ -37,7 +93,7 @@ void ApiService::add_metrics_endpoint() {
   metrics_.set_state([this] {
     return ServerState{inference_.model().engine.load(), options_.connections()};
   });
-  const Needed needed = options_.open_metrics ? kAnyone : accounts::Action::ReadUsage;
+  const Needed needed = options_.open_metrics ? kAnyone : Needed(accounts::Action::ReadUsage);
   router_.add("GET", "/metrics", needed, [this](Call&) {
     return std::make_unique<http::WholeReply>(http::Head{200, kMetricsType}, metrics_.text());
   });
@@ -66,6 +122,8 @@ std::unique_ptr<http::Reply> ApiService::answer_call(Call& call) {
     reply = handle(call);
   } catch (const ApiError& error) {
     reply = refuse_call(call, error);
+  } catch (const accounts::AccessError& error) {
+    reply = refuse_call(call, ApiError(error));
   } catch (const Error& error) {
     reply = refuse_call(call, ApiError(error));
   } catch (const std::bad_alloc&) {
@@ -82,7 +140,7 @@ std::unique_ptr<http::Reply> ApiService::handle(Call& call) {
   if (call.request.received_s > drained_s_ && route.method != "GET" && !call.batch_id) {
     throw ApiError(503, "", "", "the server is stopping; send the request again");
   }
-  if (route.needed && !call.batch_id) call.caller = gate_.admit(call.request, *route.needed);
+  if (route.needed.key && !call.batch_id) call.caller = gate_.admit(call.request, route.needed.action);
   call.trace->set_key(call.caller.key_id);
   return route.handler(call);
 }

@@ -2,15 +2,21 @@
 #pragma once
 
 #include <atomic>
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "http/service.h"
 #include "server/accounting.h"
 #include "server/api_error.h"
+#include "server/batches/batch_runner.h"
+#include "server/files/file_store.h"
 #include "server/gate.h"
+#include "server/housekeeping.h"
 #include "server/inference.h"
 #include "server/log.h"
 #include "server/metrics.h"
@@ -25,8 +31,11 @@ struct ApiOptions {
   accounts::PriceList prices = {};
   bool open = false;                            // no keys are asked for
   size_t upload_bytes_max = size_t{200} << 20;  // of the body of POST /v1/files
-  bool open_metrics = false;                    // GET /metrics needs no key
-  Log* log = nullptr;                           // where requests are written down; must outlive the service
+  std::filesystem::path data_folder = {};       // of files and batches
+  FileLimits files = {};
+  uint32_t batch_lines = 16;  // of all batches, at once
+  bool open_metrics = false;  // GET /metrics needs no key
+  Log* log = nullptr;         // where requests are written down; must outlive the service
   // How many connections are open.
   std::function<uint32_t()> connections = [] { return 0; };
 };
@@ -47,12 +56,15 @@ class ApiService : public http::Service {
 
   // The same for a call that did not come over HTTP: one with a batch_id has its caller already.
   std::unique_ptr<http::Reply> answer_call(Call& call);
+  const std::vector<Route>& routes() const { return router_.routes(); }
 
  private:
   static constexpr double kNotDrained = std::numeric_limits<double>::infinity();
   std::unique_ptr<http::Reply> handle(Call& call);
   std::unique_ptr<http::Reply> refuse_call(const Call& call, const ApiError& error);
   void add_health_endpoints();
+  void add_files_and_batches(database::Database& database, accounts::Journal& journal);
+  void start_housekeeping(database::Database& database);
   void add_metrics_endpoint();
 
   const ApiOptions options_;
@@ -63,6 +75,9 @@ class ApiService : public http::Service {
   Inference inference_;
   std::atomic<double> drained_s_{kNotDrained};  // when, by the clock of http::Request::received_s
   Router router_;
+  std::optional<FileStore> files_;
+  std::optional<BatchRunner> batches_;  // calls answer_call() from its start on
+  std::optional<Housekeeping> housekeeping_;
 };
 
 }  // namespace lockstep::server
