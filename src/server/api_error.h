@@ -34,6 +34,7 @@ class ApiError : public std::runtime_error {
 
   unsigned status() const { return status_; }
   const std::string& code() const { return code_; }
+  const std::string& param() const { return param_; }
   // {"error":{"message","type","param","code"}}
   std::string body() const;
   std::unique_ptr<http::Reply> reply() const;
