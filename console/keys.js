@@ -31,9 +31,9 @@ export async function show() {
     key.id === self.key_id ? make("span.tag.good", {}, "this one") : make("span.tag.good", {}, "in force");
   content.replaceChildren(table("Keys",
     [{name: "Name"}, {name: "Key"}, {name: "Project"}, {name: "For"}, {name: "Made"}, {name: "Ends"}, {name: "State"}, {name: ""}],
-    keys.map(key => [make("strong", {}, key.name), make("code", {}, key.redacted_value), known.label(key.project_id),
-                     make("span", {}, key.scopes.map(scope => make("span.tag", {}, scope))), date(key.created_at),
-                     key.expires_at ? date(key.expires_at) : "never", state(key),
+    keys.map(key => [make("strong", {}, key.name), make("code", {}, key.redacted_value.replace("...", "…")), known.label(key.project_id),
+                     make("span", {}, key.scopes.map(scope => make("span.tag", {}, scope))), make("span.nowrap", {}, date(key.created_at)),
+                     make("span.nowrap", {}, key.expires_at ? date(key.expires_at) : "never"), state(key),
                      key.revoked_at || create.hidden ? "" :
                        make("button.quiet.danger", {type: "button", "aria-label": `Revoke ${key.name}`, click: () => revoke(key, self)}, "Revoke")])));
 }

@@ -21,12 +21,13 @@ function build() {
   figures = make("dl.tiles");
   queue = make("div");
   const ago = (i, whole) => { const s = seconds - 1 - i; return whole ? s === 0 ? "now" : `${s} s ago` : s === 0 ? "now" : `−${s} s`; };
+  const half = i => (seconds - 1 - i) % 30 === 0;
   const perSecond = value => `${compact(value)}/s`;
   lines = {
-    output: line("Answer tokens a second", seconds, ago, perSecond),
-    input: line("Prompt tokens a second", seconds, ago, perSecond),
-    running: line("Answers that run", seconds, ago, value => compact(value)),
-    kv: line("Memory of keys and values in use", seconds, ago, percent),
+    output: line("Answer tokens a second", seconds, ago, perSecond, half),
+    input: line("Prompt tokens a second", seconds, ago, perSecond, half),
+    running: line("Answers that run", seconds, ago, compact, half),
+    kv: line("Memory of keys and values in use", seconds, ago, percent, half, 0.01),
   };
   latencies = make("div.plots");
   told = make("p.soft");

@@ -15,14 +15,14 @@ function roundUp(value) {
 
 class Plot {
   // `count` things beside each other; `draw(svg, x, y, width)` draws them; `words(i)` tells one.
-  constructor(title, count, most, draw, words, {marks, unit = compact}) {
+  constructor(title, count, most, draw, words, {marks, unit = compact, tick = () => true}) {
     this.svg = make("svg", {"aria-hidden": "true", height});
     this.said = make("p.reading");
     this.place = make("div.plot-place", {tabindex: "0", role: "application", "aria-label": `${title}; the arrow keys go through the values`,
       pointermove: event => this.point(event), pointerleave: () => this.choose(-1),
       keydown: event => this.key(event), blur: () => this.choose(-1)}, this.svg);
     this.element = make("figure.plot", {}, make("figcaption", {}, title), this.place, this.said);
-    Object.assign(this, {count, words, draw, marks, unit, most: roundUp(most), chosen: -1, resting: ""});
+    Object.assign(this, {count, words, draw, marks, tick, unit, most: roundUp(most), chosen: -1, resting: ""});
     new ResizeObserver(() => this.render()).observe(this.place);
   }
 
@@ -39,9 +39,12 @@ class Plot {
       return [make("line.grid", {x1: left, x2: width, y1: y, y2: y}),
               make("text", {x: left - 7, y: y + 4, "text-anchor": "end"}, this.unit(part * this.most))];
     });
-    const room = Math.max(1, Math.ceil(this.count * 58 / Math.max(1, width - left)));
-    const marks = Array.from({length: this.count}, (_, i) => i).filter(i => i % room === 0 && this.x(i) < width - 40)
-      .map(i => make("text", {x: this.x(i), y: height - 4}, this.marks(i)));
+    const marks = [];
+    for (let i = 0, free = left; i < this.count; ++i) {
+      if (!this.tick(i) || this.x(i) < free || this.x(i) > width - 36) continue;
+      marks.push(make("text", {x: this.x(i), y: height - 4}, this.marks(i)));
+      free = this.x(i) + 56;
+    }
     this.svg.replaceChildren(this.band, ...lines.flat(), ...this.draw(this), ...marks);
     this.choose(this.chosen, false);
   }
@@ -71,8 +74,9 @@ class Plot {
   }
 }
 
-// Stacked bars. `series`: {name, values}, in the order of their colours; `marks(i)`: what stands under the bar.
-export function bars(title, series, marks, unit, resting) {
+// Stacked bars. `series`: {name, values}, in the order of their colours; `marks(i)`: what stands under the bar, where
+// `tick(i)` says so and there is room; `resting`: what is said while nothing is chosen.
+export function bars(title, series, marks, unit, resting = "", tick = undefined) {
   const count = series[0].values.length;
   const sums = Array.from({length: count}, (_, i) => series.reduce((sum, one) => sum + one.values[i], 0));
   const draw = plot => sums.flatMap((_, i) => {
@@ -92,13 +96,13 @@ export function bars(title, series, marks, unit, resting) {
     const parts = series.filter(one => one.values[i] && one.name).map(one => `${one.name} ${unit(one.values[i])}`);
     return `${marks(i, true)}: ${unit(sums[i])}${parts.length > 1 ? ` (${parts.join(", ")})` : parts.length ? `, ${parts[0]}` : ""}`;
   };
-  const plot = new Plot(title, count, Math.max(...sums, 0), draw, words, {marks, unit});
-  plot.said.textContent = plot.resting = resting ?? "";
+  const plot = new Plot(title, count, Math.max(...sums, 0), draw, words, {marks, unit, tick});
+  plot.said.textContent = plot.resting = resting;
   return plot.element;
 }
 
-// A line of the last values, which grows. `push(value)` adds one.
-export function line(title, length, marks, unit) {
+// A line of the last values, which grows: `push(value)` adds one. The axis reaches to `least` at least.
+export function line(title, length, marks, unit, tick, least = 1) {
   let values = [];
   const draw = plot => {
     const wide = (plot.svg.clientWidth - left) / length, first = length - values.length;
@@ -109,10 +113,10 @@ export function line(title, length, marks, unit) {
             make("path.curve", {d: `M${points.join(" L")}`})];
   };
   const at = i => values[i - (length - values.length)];
-  const plot = new Plot(title, length, 1, draw, i => `${marks(i, true)}: ${at(i) === undefined ? "not seen" : unit(at(i))}`, {marks, unit});
+  const plot = new Plot(title, length, least, draw, i => `${marks(i, true)}: ${at(i) === undefined ? "not seen" : unit(at(i))}`, {marks, unit, tick});
   return {element: plot.element, push(value) {
     values = [...values, value].slice(-length);
-    plot.most = roundUp(Math.max(...values, 1e-9));
+    plot.most = roundUp(Math.max(...values, least));
     plot.resting = unit(value);
     plot.render();
   }};

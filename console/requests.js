@@ -32,7 +32,8 @@ export async function show() {
   reachField.hidden = keyField.hidden = !wide;
   if (wide) {
     const chosen = byId("log-key").value;
-    byId("log-key").replaceChildren(...choice([["", "Any"], ...(await names()).keys], chosen).children);
+    byId("log-key").replaceChildren(...choice([["", "Any"], ...(await names()).keys]).children);
+    byId("log-key").value = chosen;
   }
   cursors = [];
   await load();

@@ -3,7 +3,7 @@
 import {may, names} from "./account.js";
 import {address, read} from "./api.js";
 import {byId, choice, field, make, table} from "./dom.js";
-import {compact, number} from "./format.js";
+import {compact, number, someDollars} from "./format.js";
 import {bars, legend} from "./plot.js";
 
 const hour = 3600, day = 24 * hour;
@@ -44,7 +44,6 @@ function dollars(value) {
   const text = (value / 1000000000n).toString(), part = (value % 1000000000n).toString().padStart(9, "0").replace(/0+$/, "");
   return `$${part ? `${text}.${part}` : text}`;
 }
-const dollarsOf = value => `$${value < 0.01 && value > 0 ? value.toPrecision(2) : compact(value)}`;
 
 function draw(buckets, period, known) {
   const groupOf = result => result.model ?? result.key_id ?? result.project_id ?? "";
@@ -67,21 +66,24 @@ function draw(buckets, period, known) {
   const format = new Intl.DateTimeFormat("en-GB", period === "hour" ? {hour: "2-digit", minute: "2-digit"} : {day: "numeric", month: "short", timeZone: "UTC"});
   const whole = new Intl.DateTimeFormat("en-GB", period === "hour" ? {weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit"}
                                                                    : {weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC"});
-  const mark = (i, long) => (long ? whole : format).format(buckets[i].start_time * 1000);
+  const midnight = new Intl.DateTimeFormat("en-GB", {day: "numeric", month: "short"});
+  const at = i => new Date(buckets[i].start_time * 1000);
+  const mark = (i, long) => (long ? whole : period === "hour" && at(i).getHours() === 0 ? midnight : format).format(at(i));
+  const tick = period === "hour" ? i => at(i).getHours() % (buckets.length > 30 ? 24 : 6) === 0 : undefined;
   const all = buckets.flatMap(bucket => bucket.results);
   const total = name => all.reduce((sum, result) => sum + result[name], 0);
   const cost = all.reduce((sum, result) => sum + nano(result.usd), 0n);
   const figures = [["Requests", number(total("num_model_requests"))], ["of them refused", number(total("num_errors"))],
                    ["Prompt tokens", compact(total("input_tokens"))], ["of them cached", compact(total("input_cached_tokens"))],
-                   ["Answer tokens", compact(total("output_tokens"))], ["Cost", dollars(cost)]];
+                   ["Answer tokens", compact(total("output_tokens"))], ["Cost", someDollars(Number(cost) / 1e9), dollars(cost)]];
   const requests = series(result => result.num_model_requests);
   content.replaceChildren(
-    make("dl.tiles", {}, figures.map(([name, value]) => make("div.tile", {}, make("dt", {}, name), make("dd", {}, make("b", {}, value))))),
+    make("dl.tiles", {}, figures.map(([name, value, exact]) => make("div.tile", {title: exact}, make("dt", {}, name), make("dd", {}, make("b", {}, value))))),
     requests.some(one => one.name) ? legend(requests) : "",
     make("div.plots", {},
-         bars("Requests", requests, mark, compact),
-         bars("Tokens, of prompts and answers", series(result => result.input_tokens + result.output_tokens), mark, compact),
-         bars("Cost in USD", series(result => Number(nano(result.usd)) / 1e9), mark, dollarsOf)),
+         bars("Requests", requests, mark, compact, "", tick),
+         bars("Tokens, of prompts and answers", series(result => result.input_tokens + result.output_tokens), mark, compact, "", tick),
+         bars("Cost in USD", series(result => Number(nano(result.usd)) / 1e9), mark, someDollars, "", tick)),
     make("details", {}, make("summary", {}, "The same as a table"), table("Usage",
       [{name: "Time"}, {name: "Of"}, ...["Requests", "Refused", "Prompt", "Cached", "Answer", "Cost"].map(name => ({name, number: true}))],
       buckets.flatMap(bucket => bucket.results.map(result => [whole.format(bucket.start_time * 1000), label(groupOf(result)) || "all",

@@ -6,6 +6,7 @@ failure. Nobody may do what the role or the key does not allow, or learn of anot
 Needs the packages openai, groq and gguf.
 """
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -249,9 +250,9 @@ class Access(Test):
         self.assertIn(self.request, self.text(self.mine, f"{BASE}/requests?format=csv"))
 
     def text(self, caller, path):
-        connection = http.client.HTTPConnection(*self.server.place, timeout=30)
-        connection.request("GET", path, headers={"authorization": f"Bearer {caller.secret}"})
-        with connection.getresponse() as response:
+        with contextlib.closing(http.client.HTTPConnection(*self.server.place, timeout=30)) as connection:
+            connection.request("GET", path, headers={"authorization": f"Bearer {caller.secret}"})
+            response = connection.getresponse()
             self.assertEqual(200, response.status)
             return response.read().decode()
 
@@ -314,6 +315,8 @@ class Access(Test):
         self.assertEqual(len(ids), len(set(ids)))
 
     def test_an_export_is_the_whole_log(self):
+        for _ in range(12):
+            self.assertEqual(200, self.ask(self.mine, "POST", "/v1/chat/completions", {**TEXT, "messages": QUESTION})[0])
         listed, cursor = [], ""
         while True:
             page = self.ask(self.mine, "GET", f"{BASE}/requests?limit=10{cursor}")[1]
