@@ -119,5 +119,14 @@ TEST(Printable, KeepsTextAndEscapesTheRest) {
   EXPECT_EQ(printable(std::string(80, 'x')), std::string(80, 'x'));
 }
 
+TEST(Printable, KnowsUtf8) {
+  for (const char* text : {"", "plain\n", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"})
+    EXPECT_TRUE(is_utf8(text)) << text;
+  // A byte alone, a sequence cut off, an overlong form, a surrogate, beyond Unicode.
+  for (const char* text : {"caf\xe9", "\x80", "\xe2\x82", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80"}) {
+    EXPECT_FALSE(is_utf8(text)) << printable(text);
+  }
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -27,6 +27,7 @@ server::ServedModel served_model(api::RunningModel& running, const ServeOptions&
   return {.ids = std::move(names),
           .fingerprint = running.fingerprint,
           .context = running.target->context(),
+          .file_bytes = std::filesystem::file_size(running.loaded.path),
           .chunk = options.model.chunk,
           .engine = *running.engine,
           .tokenizer = *running.tokenizer,

@@ -83,7 +83,9 @@ Usage Answers::usage() const {
     usage.prompt_s = std::max(usage.prompt_s, timing.prefill_s);
     usage.completion_s = std::max(usage.completion_s, timing.decode_s);
   }
-  if (const auto& first = answers_.front().last) usage.cached_tokens = first->prompt_tokens_reused;
+  for (size_t i = 0; i < answers_.size(); i += origin_.choices) {
+    if (const auto& first = answers_[i].last) usage.cached_tokens += first->prompt_tokens_reused;
+  }
   return usage;
 }
 

@@ -50,9 +50,10 @@ using Settle = std::function<void(Outcome outcome, Recorded recorded)>;
 
 // What answers need to know of their request.
 struct AnswersOrigin {
-  uint32_t prompt_tokens = 0;
-  double received_s = 0;    // http::Request::received_s
-  bool keep_texts = false;  // for the outcome
+  uint32_t prompt_tokens = 0;  // of all prompts
+  uint32_t choices = 1;        // tickets of each prompt
+  double received_s = 0;       // http::Request::received_s
+  bool keep_texts = false;     // for the outcome
   http::Wake wake = {};
   Settle settle = {};  // may be empty
 };

@@ -7,9 +7,14 @@
 #include "server/api_error.h"
 #include "server/batches/batch_endpoints.h"
 #include "server/chat/chat_endpoint.h"
+#include "server/completions/completion_endpoint.h"
 #include "server/files/file_endpoints.h"
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
+#include "server/ollama/ollama_endpoints.h"
+#include "server/openapi/openapi_endpoint.h"
+#include "server/responses/response_endpoint.h"
+#include "server/tokenize_endpoints.h"
 
 namespace lockstep::server {
 
@@ -45,6 +50,11 @@ ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts
   add_health_endpoints();
   add_model_endpoints(router_, inference_);
   add_chat_endpoint(router_, inference_);
+  add_completion_endpoint(router_, inference_);
+  add_ollama_endpoints(router_, inference_);
+  add_openapi_endpoint(router_, inference_.model());
+  add_response_endpoint(router_, inference_);
+  add_tokenize_endpoints(router_, inference_);
   add_files_and_batches(accounts.database(), journal,
                         options);  // the last: batches know what the others have
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "http/service.h"
 #include "server/accounting.h"
@@ -43,6 +44,7 @@ class ApiService : public http::Service {
 
   // The same for a call that did not come over HTTP: one with a batch_id has its caller already.
   std::unique_ptr<http::Reply> answer_call(Call& call);
+  const std::vector<Route>& routes() const { return router_.routes(); }
 
  private:
   std::unique_ptr<http::Reply> handle(Call& call);

@@ -4,30 +4,23 @@
 #include <memory>
 #include <string>
 
-#include "server/answers.h"
+#include "server/answers_reply.h"
 
 namespace lockstep::server {
 
 // The bytes of an event stream: https://html.spec.whatwg.org/multipage/server-sent-events.html
-// Before its first event an error is an ordinary reply; after it, an event `error`.
-class EventStreamReply : public http::Reply {
+// An error after its first event is an event `error`.
+class EventStreamReply : public AnswersReply {
  public:
-  explicit EventStreamReply(std::unique_ptr<Answers> answers) : answers_(std::move(answers)) {}
-
-  http::Piece next() final;
+  explicit EventStreamReply(std::unique_ptr<Answers> answers)
+      : AnswersReply(std::move(answers), {200, "text/event-stream", {{"x-accel-buffering", "no"}}}) {}
 
  protected:
-  // Appends the events for what is new in answers(); `finished`: nothing more comes, and the stream ends
-  // here.
-  virtual void append_news(bool finished, std::string& body) = 0;
-  Answers& answers() { return *answers_; }
-
- private:
-  const std::unique_ptr<Answers> answers_;
-  bool begun_ = false;
+  void append_error(const ApiError& error, std::string& body) override;
 };
 
-// Appends an event without a name.
+// Appends an event without a name, and one with a name.
 void append_event(const std::string& data, std::string& body);
+void append_event(const std::string& name, const std::string& data, std::string& body);
 
 }  // namespace lockstep::server

@@ -10,29 +10,6 @@ namespace lockstep::server {
 
 namespace {
 
-std::vector<std::string> read_stop(JsonFields& fields) {
-  const RequestJson* stop = fields.find("stop");
-  if (stop == nullptr) return {};
-  std::vector<std::string> list;
-  auto add = [&](const RequestJson& item) {
-    if (!item.is_string() || item.get_ref<const std::string&>().empty()) {
-      bad_field("stop", "value must be a string that is not empty, or an array of such strings");
-    }
-    list.push_back(item.get<std::string>());
-    if (list.back().size() > kStopBytesMax) {
-      bad_field("stop", "a string has {} bytes; up to {} are possible", list.back().size(), kStopBytesMax);
-    }
-  };
-  if (!stop->is_array()) {
-    add(*stop);
-  } else if (stop->size() > kStopsMax) {
-    bad_field("stop", "{} strings were given; up to {} are possible", stop->size(), kStopsMax);
-  } else {
-    for (const RequestJson& item : *stop) add(item);
-  }
-  return list;
-}
-
 std::vector<std::pair<int32_t, float>> read_logit_bias(JsonFields& fields) {
   const RequestJson* map = fields.find("logit_bias");
   if (map == nullptr) return {};
@@ -62,14 +39,41 @@ uint32_t read_tokens_max(JsonFields& fields) {
   return static_cast<uint32_t>(newer ? *newer : older.value_or(0));
 }
 
-uint64_t read_seed(JsonFields& fields) {
+}  // namespace
+
+std::vector<std::string> read_stop(JsonFields& fields) {
+  const RequestJson* stop = fields.find("stop");
+  if (stop == nullptr) return {};
+  const std::string path = fields.path("stop");
+  std::vector<std::string> list;
+  auto add = [&](const RequestJson& item) {
+    if (!item.is_string() || item.get_ref<const std::string&>().empty()) {
+      bad_field(path, "value must be a string that is not empty, or an array of such strings");
+    }
+    list.push_back(item.get<std::string>());
+    if (list.back().size() > kStopBytesMax) {
+      bad_field(path, "a string has {} bytes; up to {} are possible", list.back().size(), kStopBytesMax);
+    }
+  };
+  if (!stop->is_array()) {
+    add(*stop);
+  } else if (stop->size() > kStopsMax) {
+    bad_field(path, "{} strings were given; up to {} are possible", stop->size(), kStopsMax);
+  } else {
+    for (const RequestJson& item : *stop) add(item);
+  }
+  return list;
+}
+
+std::optional<uint64_t> read_seed(JsonFields& fields) {
   const RequestJson* seed = fields.find("seed");
-  if (seed == nullptr) return new_seed();
-  if (!seed->is_number_integer()) bad_field("seed", "value must be an integer");
+  if (seed == nullptr) return std::nullopt;
+  if (!seed->is_number_integer()) bad_field(fields.path("seed"), "value must be an integer");
   return seed->is_number_unsigned() ? seed->get<uint64_t>() : static_cast<uint64_t>(seed->get<int64_t>());
 }
 
-void read_sampling(JsonFields& fields, engine::Request& generation) {
+void read_sampling_fields(JsonFields& fields, engine::Request& generation) {
+  generation.stop = read_stop(fields);
   auto& sampling = generation.sampling;
   auto number = [&](const char* name, double least, double most, double otherwise) {
     return static_cast<float>(fields.number(name, least, most).value_or(otherwise));
@@ -78,7 +82,7 @@ void read_sampling(JsonFields& fields, engine::Request& generation) {
   sampling.top_p = number("top_p", 0, 1, 1);
   sampling.frequency_penalty = number("frequency_penalty", -2, 2, 0);
   sampling.presence_penalty = number("presence_penalty", -2, 2, 0);
-  sampling.seed = read_seed(fields);
+  sampling.seed = read_seed(fields).value_or(new_seed());
   sampling.logit_bias = read_logit_bias(fields);
   // What local servers have beside OpenAI's fields.
   sampling.top_k =
@@ -88,12 +92,15 @@ void read_sampling(JsonFields& fields, engine::Request& generation) {
   generation.ignore_end = fields.boolean("ignore_eos").value_or(false);
 }
 
-}  // namespace
-
 void read_generation_fields(JsonFields& fields, engine::Request& generation) {
   generation.tokens_max = read_tokens_max(fields);
-  generation.stop = read_stop(fields);
-  read_sampling(fields, generation);
+  read_sampling_fields(fields, generation);
+}
+
+std::string read_service_tier(JsonFields& fields) {
+  std::string name = fields.text("service_tier").value_or("");
+  tier_named(name);
+  return name;
 }
 
 StreamFields read_stream_fields(JsonFields& fields) {

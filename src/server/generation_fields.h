@@ -2,7 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "accounts/prices.h"
 #include "engine/request.h"
@@ -14,11 +18,21 @@ namespace lockstep::server {
 inline constexpr size_t kStopsMax = 16;  // OpenAI's clients send up to 4
 inline constexpr size_t kStopBytesMax = 1024;
 inline constexpr size_t kBiasesMax = 1024;
+inline constexpr uint32_t kChoicesMax = 128;  // of one prompt
 
-// max_completion_tokens and max_tokens, stop, temperature, top_p, penalties, seed (a new one where none is
-// given), logit_bias, and what local servers have beside these: top_k, min_p, repetition_penalty, ignore_eos.
-// Ids of logit_bias are not checked against a vocabulary: the engine does that.
+// The field "stop": a string or an array of strings.
+std::vector<std::string> read_stop(JsonFields& fields);
+// An integer of 64 bits as a seed, negative ones as two's complement; none where there is none.
+std::optional<uint64_t> read_seed(JsonFields& fields);
+// stop, temperature, top_p, penalties, seed (a new one where none is given), logit_bias, and what local
+// servers have beside these: top_k, min_p, repetition_penalty, ignore_eos. Ids of logit_bias are not checked
+// against a vocabulary: the engine does that.
+void read_sampling_fields(JsonFields& fields, engine::Request& generation);
+// These, and max_completion_tokens and max_tokens.
 void read_generation_fields(JsonFields& fields, engine::Request& generation);
+
+// service_tier, which tier_named takes; empty where there is none.
+std::string read_service_tier(JsonFields& fields);
 
 struct StreamFields {
   bool stream = false;

@@ -4,10 +4,17 @@
 #include <numeric>
 
 #include "server/api_error.h"
+#include "server/generation_fields.h"
 
 namespace lockstep::server {
 
 namespace {
+
+const constrain::CallFormat& format_of(const ServedModel& model) {
+  const constrain::CallFormat* format =
+      model.chat_template == nullptr ? nullptr : constrain::format_of_template(model.chat_template->source());
+  return format == nullptr ? constrain::hermes_format() : *format;
+}
 
 engine::ServiceClass service_class(accounts::Tier tier) {
   switch (tier) {
@@ -27,6 +34,7 @@ engine::ServiceClass service_class(accounts::Tier tier) {
 
 Inference::Inference(ServedModel model, const InferenceLimits& limits, Accounting& accounting)
     : model_(std::move(model)),
+      constraints_(model_.tokenizer, format_of(model_)),
       limits_(limits),
       accounting_(accounting),
       answers_(std::make_shared<std::atomic<uint32_t>>(0)) {}
@@ -37,7 +45,16 @@ const ServedModel& Inference::model(const std::string& id) const {
                  fmt::format("The model `{}` does not exist or you do not have access to it.", id));
 }
 
-// Flex fails fast instead of waiting (API.md section 8 of Groq's tiers: 498).
+void Inference::check_length(const InferenceRequest& request, size_t tokens) const {
+  if (tokens <= model_.context) return;
+  throw ApiError(
+      400, "context_length_exceeded", request.prompt_field,
+      fmt::format("Please reduce the length of the {0} or completion: '{0}' has {1} tokens and the "
+                  "context holds {2}.",
+                  request.prompt_field, tokens, model_.context));
+}
+
+// Flex fails fast instead of waiting, as Groq's does.
 void Inference::require_free_capacity(const std::string& model) const {
   const engine::Load load = model_.engine.load();
   const bool waits =
@@ -53,49 +70,62 @@ void Inference::require_free_capacity(const std::string& model) const {
 
 // Tokens that the request may cost at the most.
 int64_t Inference::tokens_max(const InferenceRequest& request) const {
-  const auto prompt = static_cast<int64_t>(request.generation.prompt.size());
-  const int64_t room = model_.context - prompt;
-  const int64_t wanted = request.generation.tokens_max;
-  return prompt + request.choices * (wanted == 0 ? room : std::min(wanted, room));
+  int64_t tokens = 0;
+  for (const std::vector<int32_t>& prompt : request.prompts) {
+    const auto size = static_cast<int64_t>(prompt.size());
+    const int64_t room = model_.context - size;
+    const int64_t wanted = request.generation.tokens_max;
+    tokens += size + request.choices * (wanted == 0 ? room : std::min(wanted, room));
+  }
+  return tokens;
+}
+
+void Inference::take_places(const InferenceRequest& request, uint32_t answers) {
+  if (answers > limits_.answers_max) {
+    throw ApiError(400, "", request.prompt_field,
+                   fmt::format("the request asks for {} answers at once; up to {} are possible", answers,
+                               limits_.answers_max));
+  }
+  if (answers_->fetch_add(answers) + answers <= limits_.answers_max) return;
+  answers_->fetch_sub(answers);
+  throw ApiError(503, "", "",
+                 fmt::format("{} is currently over capacity. Please try again and back off exponentially.",
+                             request.model));
 }
 
 std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) {
   engine::Request& generation = request.generation;
+  const accounts::Tier tier = call.batch_id ? accounts::Tier::Batch : tier_named(request.service_tier);
   generation.chunk = model_.chunk;
-  if (call.batch_id) request.tier = accounts::Tier::Batch;
-  generation.service = service_class(request.tier);
-  if (request.tier == accounts::Tier::Flex) require_free_capacity(request.model);
-  const auto prompt_tokens = static_cast<uint32_t>(generation.prompt.size());
-  if (generation.prompt.size() > model_.context) {
-    throw ApiError(400, "context_length_exceeded", "messages",
-                   fmt::format("Please reduce the length of the messages or completion: the messages have {} "
-                               "tokens and the context holds {}.",
-                               prompt_tokens, model_.context));
+  generation.service = service_class(tier);
+  if (request.prompts.empty()) request.prompts.push_back(std::move(generation.prompt));
+  AnswersOrigin origin = {.choices = request.choices,
+                          .received_s = call.request.received_s,
+                          .keep_texts = call.caller.store_bodies,
+                          .wake = call.wake};
+  for (const std::vector<int32_t>& prompt : request.prompts) {
+    check_length(request, prompt.size());
+    origin.prompt_tokens += static_cast<uint32_t>(prompt.size());
   }
-  if (answers_->fetch_add(request.choices) + request.choices > limits_.answers_max) {
-    answers_->fetch_sub(request.choices);
-    throw ApiError(503, "", "",
-                   fmt::format("{} is currently over capacity. Please try again and back off exponentially.",
-                               request.model));
-  }
+  if (tier == accounts::Tier::Flex) require_free_capacity(request.model);
+  const auto answers = static_cast<uint32_t>(request.prompts.size()) * request.choices;
+  take_places(request, answers);
+  const auto listener = [count = answers_, wake = call.wake](bool finished) {
+    if (finished) count->fetch_sub(1);
+    wake();
+  };
   std::vector<std::shared_ptr<engine::Ticket>> tickets;
   try {
-    Settle settle = accounting_.admit(call, {request.model, request.tier, tokens_max(request)});
-    const auto listener = [count = answers_, wake = call.wake](bool finished) {
-      if (finished) count->fetch_sub(1);
-      wake();
-    };
-    for (uint32_t choice = 0; choice < request.choices; ++choice) {
-      generation.choice = choice;
-      tickets.push_back(model_.engine.submit(generation, listener));
+    origin.settle = accounting_.admit(call, {request.model, tier, tokens_max(request)});
+    for (std::vector<int32_t>& prompt : request.prompts) {
+      generation.prompt = std::move(prompt);
+      for (generation.choice = 0; generation.choice < request.choices; ++generation.choice) {
+        tickets.push_back(model_.engine.submit(generation, listener));
+      }
     }
-    return std::make_unique<Answers>(std::move(tickets), AnswersOrigin{.prompt_tokens = prompt_tokens,
-                                                                       .received_s = call.request.received_s,
-                                                                       .keep_texts = call.caller.store_bodies,
-                                                                       .wake = call.wake,
-                                                                       .settle = std::move(settle)});
+    return std::make_unique<Answers>(std::move(tickets), std::move(origin));
   } catch (...) {
-    answers_->fetch_sub(request.choices - static_cast<uint32_t>(tickets.size()));
+    answers_->fetch_sub(answers - static_cast<uint32_t>(tickets.size()));
     for (const auto& ticket : tickets) ticket->cancel();
     throw;
   }

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "constrain/constraints.h"
 #include "server/accounting.h"
 #include "server/answers.h"
 #include "server/router.h"
@@ -21,8 +23,11 @@ struct InferenceLimits {
 struct InferenceRequest {
   std::string model;           // as the client named it
   engine::Request generation;  // with its prompt
-  uint32_t choices = 1;
-  accounts::Tier tier = accounts::Tier::OnDemand;
+  // Of a request with several; empty: it has the one in `generation`.
+  std::vector<std::vector<int32_t>> prompts = {};
+  const char* prompt_field = "messages";  // what the client calls them
+  uint32_t choices = 1;                   // of each prompt
+  std::string service_tier = {};          // as the client named it; empty: not asked for
 };
 
 // THREAD: any number at once.
@@ -35,17 +40,23 @@ class Inference {
   const ServedModel& model(const std::string& id) const;
   const ServedModel& model() const { return model_; }
 
-  // Counts the request and hands it to the engine, an answer a choice. Throws an ApiError where the prompt is
-  // too long, the server has no room, or the accounting refuses.
+  // Counts the request and hands it to the engine: an answer a choice, those of the first prompt first.
+  // Throws an ApiError where a prompt is too long, the server has no room, or the accounting refuses.
   std::unique_ptr<Answers> start(Call& call, InferenceRequest request);
+
+  // Of the model's answers, in its format of calls.
+  constrain::Constraints& constraints() { return constraints_; }
 
   uint32_t answers_running() const { return answers_->load(); }
 
  private:
+  void check_length(const InferenceRequest& request, size_t tokens) const;
   void require_free_capacity(const std::string& model) const;
   int64_t tokens_max(const InferenceRequest& request) const;
+  void take_places(const InferenceRequest& request, uint32_t answers);
 
   const ServedModel model_;
+  constrain::Constraints constraints_;
   const InferenceLimits limits_;
   Accounting& accounting_;
   // Answers that the engine has not ended yet; shared with its listeners, which may outlive this.

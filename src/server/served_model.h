@@ -15,7 +15,8 @@ struct ServedModel {
   std::vector<std::string> ids;  // names that requests may use; the first is its own
   std::string fingerprint;       // 64 hexadecimal digits
   uint32_t context = 0;          // positions
-  uint32_t chunk = 0;            // prompt tokens a step at the most; 0: the engine's choice
+  uint64_t file_bytes = 0;
+  uint32_t chunk = 0;  // prompt tokens a step at the most; 0: the engine's choice
   engine::Engine& engine;
   const text::Tokenizer& tokenizer;
   const text::ChatTemplate* chat_template = nullptr;  // none: the model has no chat

@@ -1,5 +1,6 @@
 #include "text/utf8.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace lockstep::text {
@@ -88,6 +89,11 @@ std::optional<size_t> find_invalid_utf8(std::string_view text) {
     offset += step.length;
   }
   return std::nullopt;
+}
+
+size_t count_characters(std::string_view bytes) {
+  return static_cast<size_t>(
+      std::count_if(bytes.begin(), bytes.end(), [](char byte) { return (byte & 0xC0) != 0x80; }));
 }
 
 size_t append_valid_utf8(std::string_view bytes, std::string& output) {

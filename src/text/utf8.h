@@ -33,6 +33,9 @@ void append_utf8(std::string& text, char32_t code_point);
 // The offset of the first byte that is not part of valid UTF-8, if there is one.
 std::optional<size_t> find_invalid_utf8(std::string_view text);
 
+// How many characters begin in the bytes: code points, where they are valid UTF-8.
+size_t count_characters(std::string_view bytes);
+
 // Appends `bytes` to `output` with every invalid sequence (its longest valid prefix, as Unicode 3.9
 // "maximal subpart" defines it) replaced by one U+FFFD. Returns the number of bytes used: all, or all but
 // an incomplete sequence at the end (at most 3 bytes).

@@ -9,12 +9,8 @@
 #include <csignal>
 #include <thread>
 
-#include "../diff/small_model.h"
-#include "accounts/schema.h"
 #include "http/server.h"
-#include "server/api_service.h"
-#include "store/test_processes.h"
-#include "targets/host/host_target.h"
+#include "small_service.h"
 
 namespace lockstep::tests {
 namespace {
@@ -22,29 +18,11 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-constexpr const char* kTemplate =
-    "{% for message in messages %}<|im_start|>{{ message.content }}<|im_end|>{% endfor %}";
-
 class RunningServer {
  public:
-  explicit RunningServer(float gain = 1.0f)
-      : model_(make_small_model({}, gain)),
-        target_(targets::host::load(model_->compiled.program, {"", 2, 128, 4096})),
-        chat_template_(text::ChatTemplate::parse(kTemplate, "the test's template")),
-        http_({.port = 0}),
-        engine_(*target_, *model_->tokenizer, model_->graph.vocabulary),
-        database_(new_database(folder_.path())),
-        accounts_(*database_),
-        journal_(accounts_),
-        service_({.ids = {"small"},
-                  .fingerprint = std::string(64, '0'),
-                  .context = target_->context(),
-                  .engine = engine_,
-                  .tokenizer = *model_->tokenizer,
-                  .chat_template = &chat_template_},
-                 accounts_, journal_, {.open = true}) {
+  explicit RunningServer(float gain = 1.0f) : http_({.port = 0}), small_(gain) {
     http_.listen();
-    thread_ = std::thread([this] { http_.run(service_); });
+    thread_ = std::thread([this] { http_.run(small_.service); });
   }
   // Stops it as an operator would.
   ~RunningServer() {
@@ -72,24 +50,8 @@ class RunningServer {
   }
 
  private:
-  // A database of this server's own.
-  static std::unique_ptr<database::Database> new_database(const std::filesystem::path& folder) {
-    auto database = std::make_unique<database::Database>((folder / "lockstep.db").string());
-    database::migrate(*database, accounts::schema());
-    accounts::Accounts(*database).first_start();
-    return database;
-  }
-
-  std::unique_ptr<SmallModel> model_;
-  std::unique_ptr<targets::host::HostTarget> target_;
-  text::ChatTemplate chat_template_;
-  http::Server http_;
-  engine::Engine engine_;
-  store::TemporaryFolder folder_;
-  std::unique_ptr<database::Database> database_;
-  accounts::Accounts accounts_;
-  accounts::Journal journal_;
-  server::ApiService service_;
+  http::Server http_;  // before the engine, which wakes it until it ends
+  SmallService small_;
   std::thread thread_;
 };
 

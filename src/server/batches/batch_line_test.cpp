@@ -1,3 +1,5 @@
+#include "server/batches/batch_line.h"
+
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -5,7 +7,6 @@
 #include "accounts/calendar.h"
 #include "server/api_error.h"
 #include "server/batches/batch_input.h"
-#include "server/batches/batch_line.h"
 #include "server/batches/batch_request.h"
 #include "store/test_processes.h"
 

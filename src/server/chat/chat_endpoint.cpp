@@ -1,31 +1,43 @@
 #include "server/chat/chat_endpoint.h"
 
 #include "server/api_error.h"
+#include "server/chat/chat_prompt.h"
 #include "server/chat/chat_reply.h"
 #include "server/chat/chat_request.h"
+#include "server/chat/chat_tokens.h"
 #include "text/chat_prompt.h"
 
 namespace lockstep::server {
 
 namespace {
 
+engine::ConstraintMaker make_constraint(constrain::Constraints& constraints,
+                                        const constrain::AnswerRules& rules) {
+  try {
+    return constraints.maker(rules);
+  } catch (const constrain::SchemaError& error) {
+    bad_field(error.place(), "{}", error.what());
+  }
+}
+
 std::unique_ptr<http::Reply> complete_chat(Inference& inference, Call& call) {
   ChatRequest chat = parse_chat_request(call.request.body);
   const ServedModel& model = inference.model(chat.model);
-  if (model.chat_template == nullptr) {
-    throw ApiError(400, "", "model",
-                   fmt::format("'{}' has no chat template, which a chat needs", chat.model));
-  }
-  const std::string prompt = text::render_chat(*model.chat_template, model.tokenizer, chat.messages);
+  constrain::Constraints& constraints = inference.constraints();
+  const std::string prompt =
+      chat_prompt(require_chat_template(model), model.tokenizer, constraints.format(), chat);
   chat.generation.prompt = text::tokenize_prompt(model.tokenizer, prompt, true);
+  if (chat.output.rules) chat.generation.constraint = make_constraint(constraints, *chat.output.rules);
   ChatReplyHead head = {.request_id = call.request.id,
                         .model = chat.model,
                         .fingerprint = model.short_fingerprint(),
                         .service_tier = chat.service_tier,
                         .seed = chat.generation.sampling.seed};
-  std::unique_ptr<Answers> answers = inference.start(
-      call, {.model = chat.model, .generation = chat.generation, .choices = chat.choices, .tier = chat.tier});
-  return make_chat_reply(chat, std::move(head), std::move(answers), model.tokenizer);
+  std::unique_ptr<Answers> answers = inference.start(call, {.model = chat.model,
+                                                            .generation = chat.generation,
+                                                            .choices = chat.choices,
+                                                            .service_tier = chat.service_tier});
+  return make_chat_reply(chat, std::move(head), std::move(answers), model.tokenizer, constraints.format());
 }
 
 }  // namespace

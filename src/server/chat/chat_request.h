@@ -8,6 +8,7 @@
 
 #include "accounts/prices.h"
 #include "engine/request.h"
+#include "server/chat/output_fields.h"
 #include "server/generation_fields.h"
 #include "text/chat_template.h"
 
@@ -16,14 +17,12 @@ namespace lockstep::server {
 struct ChatRequest {
   std::string model;
   std::vector<text::ChatMessage> messages;
-  engine::Request generation;  // without prompt; its seed is the client's or a new one
+  engine::Request generation;  // without prompt and constraint; its seed is the client's or a new one
   uint32_t choices = 1;
   StreamFields stream;
-  accounts::Tier tier = accounts::Tier::OnDemand;
+  OutputFields output;
   std::string service_tier = "";  // as the client named it; empty: not asked for
 };
-
-inline constexpr uint32_t kChoicesMax = 128;
 
 // Every field is honoured or refused by name. Throws an ApiError that says which and what would be right.
 ChatRequest parse_chat_request(std::string_view body);

@@ -1,0 +1,13 @@
+// Ollama's API, as far as its clients need it to chat: /api/chat, /api/generate, /api/tags, /api/show,
+// /api/ps, /api/version.
+#pragma once
+
+#include "server/inference.h"
+#include "server/router.h"
+
+namespace lockstep::server {
+
+// `inference` must outlive the router.
+void add_ollama_endpoints(Router& router, Inference& inference);
+
+}  // namespace lockstep::server

@@ -1,0 +1,91 @@
+#include "server/ollama/ollama_request.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "server/request_test.h"
+
+namespace lockstep::server {
+namespace {
+
+constexpr const char* kNothing = R"({"model":"m"})";
+
+std::string with_options(const std::string& options) {
+  return R"({"model":"m","prompt":"a","options":{)" + options + "}}";
+}
+std::string refusal_of_options(const std::string& options) {
+  return refusal_by(parse_ollama_generate, with_options(options));
+}
+std::string refusal_of_chat(const std::string& fields) {
+  return refusal_by(parse_ollama_chat, R"({"model":"m",)" + fields + "}");
+}
+
+TEST(OllamaRequest, DefaultsAreOllamas) {
+  const OllamaRequest request = parse_ollama_chat(kNothing);
+  EXPECT_TRUE(request.stream && request.is_chat && request.asks_nothing());
+  EXPECT_EQ(0.8f, request.generation.sampling.temperature);
+  EXPECT_EQ(0.9f, request.generation.sampling.top_p);
+  EXPECT_EQ(40, request.generation.sampling.top_k);
+  EXPECT_EQ(0u, request.generation.tokens_max);
+  EXPECT_TRUE(parse_ollama_generate(kNothing).asks_nothing());
+}
+
+TEST(OllamaRequest, EveryOptionArrives) {
+  const OllamaRequest request = parse_ollama_generate(with_options(
+      R"("temperature":0.5,"top_p":0.25,"top_k":3,"min_p":0.125,"seed":7,"num_predict":9,"stop":["x"],)"
+      R"("repeat_penalty":1.5,"presence_penalty":0.25,"frequency_penalty":-0.5,"num_ctx":64,"num_gpu":1)"));
+  const auto& sampling = request.generation.sampling;
+  EXPECT_EQ(0.5f, sampling.temperature);
+  EXPECT_EQ(0.25f, sampling.top_p);
+  EXPECT_EQ(3, sampling.top_k);
+  EXPECT_EQ(0.125f, sampling.min_p);
+  EXPECT_EQ(7u, sampling.seed);
+  EXPECT_EQ(9u, request.generation.tokens_max);
+  EXPECT_EQ(std::vector<std::string>{"x"}, request.generation.stop);
+  EXPECT_EQ(1.5f, sampling.repetition_penalty);
+  EXPECT_EQ(0.25f, sampling.presence_penalty);
+  EXPECT_EQ(-0.5f, sampling.frequency_penalty);
+  EXPECT_EQ(64, request.context);
+}
+
+TEST(OllamaRequest, PromptsWithAndWithoutATemplate) {
+  const OllamaRequest plain = parse_ollama_generate(R"({"model":"m:latest","prompt":"a","system":"s"})");
+  EXPECT_EQ("m", plain.model);
+  ASSERT_EQ(2u, plain.messages.size());
+  EXPECT_EQ("system", plain.messages[0].role);
+  EXPECT_EQ("a", plain.messages[1].content);
+  const OllamaRequest raw = parse_ollama_generate(R"({"model":"m","prompt":"a","raw":true,"stream":false})");
+  EXPECT_TRUE(raw.messages.empty());
+  EXPECT_EQ("a", raw.raw_prompt);
+  EXPECT_FALSE(raw.stream);
+}
+
+TEST(OllamaRequest, FieldsThatSayNothingAreTaken) {
+  parse_ollama_chat(
+      R"({"model":"m","messages":[{"role":"assistant","content":"a","thinking":"t","images":[],)"
+      R"("tool_calls":null}],"tools":[],"format":"","think":false,"keep_alive":"5m","options":null})");
+  parse_ollama_generate(with_options(R"("mirostat":0,"tfs_z":1,"repeat_last_n":64,"penalize_newline":true)"));
+  EXPECT_NE(~uint64_t{0}, parse_ollama_generate(with_options(R"("seed":-1)")).generation.sampling.seed);
+}
+
+TEST(OllamaRequest, ErrorsNameTheField) {
+  EXPECT_EQ("'options.stop' : value must be a string that is not empty, or an array of such strings",
+            refusal_of_options(R"("stop":[1])"));
+  EXPECT_EQ("'options.num_predict' : value must be 1 or more, or -1 for no limit",
+            refusal_of_options(R"("num_predict":0)"));
+  EXPECT_EQ("'options.mirostat' : it is not supported; leave it out or say 0",
+            refusal_of_options(R"("mirostat":2)"));
+  EXPECT_EQ("'options.repeat_last_n' : value must be -1: 'repeat_penalty' looks at all tokens",
+            refusal_of_options(R"("repeat_last_n":64,"repeat_penalty":1.1)"));
+  EXPECT_EQ("property 'options.zzz' is unsupported", refusal_of_options(R"("zzz":1)"));
+  EXPECT_EQ("'messages.0.images' : the model reads no images; leave it out",
+            refusal_of_chat(R"("messages":[{"role":"user","content":"a","images":["AAAA"]}])"));
+  EXPECT_EQ("'format' : JSON formats are not supported yet; leave it out",
+            refusal_of_chat(R"("format":"json")"));
+  EXPECT_EQ("'think' : the model has no reasoning apart from its text", refusal_of_chat(R"("think":"high")"));
+  EXPECT_EQ("'model' : property 'model' is missing", refusal_by(parse_ollama_chat, "{}"));
+}
+
+}  // namespace
+}  // namespace lockstep::server

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Tests of Ollama's API with its own client: ollama_test.py LOCKSTEP MODEL.gguf
+
+Needs the packages ollama, openai, groq and gguf.
+"""
+
+import json
+
+import ollama
+
+from support import Place, QUESTION, WithServer, main
+
+PROMPT = QUESTION[0]["content"]
+GREEDY = {"temperature": 0, "num_predict": 24}
+
+
+class Ollama(WithServer):
+    def setUp(self):
+        self.client = ollama.Client(self.server.url)
+        self.addCleanup(self.client._client.close)
+
+    def said(self, *options, prompt=PROMPT):
+        return self.good("run", "-m", Place.model, "--context", 2048, "--json", *options, prompt).json
+
+    def test_the_text_is_that_of_lockstep_run(self):
+        said = self.said("-n", 24)
+        for call, text_of, asked in ((self.client.chat, lambda part: part.message.content, {"messages": QUESTION}),
+                                     (self.client.generate, lambda part: part.response, {"prompt": PROMPT})):
+            with self.subTest(call=call.__name__):
+                whole = call(model="the-model", options=GREEDY, **asked)
+                self.assertEqual((said["text"], said["finish_reason"]), (text_of(whole), whole.done_reason))
+                self.assertEqual((said["prompt_tokens"], 24), (whole.prompt_eval_count, whole.eval_count))
+                parts = list(call(model="the-model:latest", options=GREEDY, stream=True, **asked))
+                self.assertEqual(said["text"], "".join(text_of(part) for part in parts))
+                self.assertEqual([False] * (len(parts) - 1) + [True], [part.done for part in parts])
+                self.assertEqual(("length", 24), (parts[-1].done_reason, parts[-1].eval_count))
+                self.assertIsNone(parts[0].eval_count)
+
+    def test_options(self):
+        said = self.said("-n", 30, "--temperature", 0.8, "--seed", 7, "--top-p", 0.9, "--top-k", 40)
+        answer = self.client.generate("the-model", PROMPT, options={"seed": 7, "num_predict": 30})
+        self.assertEqual(said["text"], answer.response)  # the rest is as Ollama has it
+        said = self.said("-n", 30, "--stop", "scattering")
+        answer = self.client.generate("the-model", PROMPT,
+                                      options=ollama.Options(temperature=0, num_predict=30, stop=["scattering"], num_ctx=1024))
+        self.assertEqual((said["text"], "stop"), (answer.response, answer.done_reason))
+
+    def test_a_system_message_and_a_raw_prompt(self):
+        said = self.said("-n", 24, "--system", "Be brief.")
+        self.assertEqual(said["text"], self.client.generate("the-model", PROMPT, system="Be brief.", options=GREEDY).response)
+        said = self.said("-n", 24, "--raw")
+        self.assertEqual(said["text"], self.client.generate("the-model", PROMPT, raw=True, options=GREEDY).response)
+
+    def test_durations(self):
+        answer = self.client.chat("the-model", QUESTION, options=GREEDY)
+        self.assertGreater(answer.eval_duration, 1_000_000)
+        self.assertGreaterEqual(answer.total_duration, answer.eval_duration + answer.prompt_eval_duration - 2)
+        self.assertEqual(0, answer.load_duration)
+        self.assertRegex(answer.created_at, r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
+
+    def test_log_probabilities(self):
+        whole = self.client.chat("the-model", QUESTION, options=GREEDY, logprobs=True, top_logprobs=2)
+        self.assertEqual(whole.message.content, "".join(one.token for one in whole.logprobs))
+        self.assertEqual([2] * 24, [len(one.top_logprobs) for one in whole.logprobs])
+
+    def test_the_models(self):
+        self.assertEqual(["the-model", "org/alias"], [model.model for model in self.client.list().models])
+        running = self.client.ps().models[0]
+        self.assertEqual(("the-model", 2048), (running.model, running.context_length))
+        self.assertGreater(running.size, 1_000_000)
+        shown = self.client.show("the-model")
+        self.assertIn("<|im_start|>", shown.template)
+        self.assertEqual(2048, shown.modelinfo["lockstep.context_length"])
+        self.assertEqual(["completion"], shown.capabilities)
+        self.assertRegex(self.server.get("/api/version")[2]["version"], r"^\d+\.\d+\.\d+$")
+
+    def test_requests_that_only_load(self):
+        self.assertEqual("load", self.client.generate("the-model", "").done_reason)
+        self.assertEqual("load", self.client.chat("the-model", [], keep_alive=0).done_reason)
+
+    def test_errors(self):
+        for call, status, says in (
+                (lambda: self.client.chat("none", QUESTION), 404, "does not exist"),
+                (lambda: self.client.chat("the-model", QUESTION, format="json"), 400, "'format'"),
+                (lambda: self.client.chat("the-model", [{"role": "user", "content": "a b c " * 2000}]), 400, "reduce the length"),
+                (lambda: list(self.client.generate("the-model", "a", options={"num_ctx": 4096}, stream=True)), 400,
+                 "'options.num_ctx' : value must be up to 2048"),
+                (lambda: self.client.show("none"), 404, "does not exist"),
+                (lambda: self.client.chat("the-model", [{"role": "user", "content": "a", "images": [b"\x89PNG"]}]), 400,
+                 "'messages.0.images'")):
+            with self.subTest(says), self.assertRaises(ollama.ResponseError) as caught:
+                call()
+            self.assertEqual(status, caught.exception.status_code)
+            self.assertIn(says, caught.exception.error)
+
+    def test_the_lines_of_a_stream(self):
+        body = json.dumps({"model": "the-model", "messages": QUESTION, "options": {"num_predict": 3}}).encode()
+        with self.server.connect() as connection:
+            connection.sendall(b"POST /api/chat HTTP/1.0\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+            read = b""
+            while data := connection.recv(65536):
+                read += data
+        head, lines = read.split(b"\r\n\r\n", 1)
+        self.assertIn(b"application/x-ndjson", head)
+        self.assertTrue(lines.endswith(b"\n"))
+        last = json.loads(lines.splitlines()[-1])
+        self.assertEqual({"role": "assistant", "content": ""}, last["message"])
+
+
+if __name__ == "__main__":
+    main()
