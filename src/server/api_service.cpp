@@ -55,8 +55,9 @@ ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts
   add_openapi_endpoint(router_, inference_.model());
   add_response_endpoint(router_, inference_);
   add_tokenize_endpoints(router_, inference_);
-  add_files_and_batches(accounts.database(), journal,
-                        options);  // the last: batches know what the others have
+  // The last: batches know what the others have.
+  add_files_and_batches(accounts.database(), journal, options);
+  start_housekeeping(accounts.database());
 }
 
 void ApiService::add_files_and_batches(database::Database& database, accounts::Journal& journal,
