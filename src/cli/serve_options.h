@@ -5,9 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "cli/database_options.h"
 #include "cli/options.h"
 #include "http/server.h"
 #include "server/api_service.h"
+#include "server/log.h"
 
 namespace lockstep::cli {
 
@@ -18,11 +20,12 @@ struct ServeOptions {
   EngineOptions engine;
   http::Options http;
   server::ApiOptions api;
-  std::string data_folder;  // empty: store::default_data_folder()
-  std::string database;     // empty: a file in the data folder
-  std::string price;        // of tokens, empty: none
+  DatabaseOptions database;
+  std::string price;  // of tokens, empty: none
   std::vector<std::string> names;
   std::vector<std::string> cors_origins;
+  server::Log::Level log_level = server::Log::Level::Info;
+  server::Log::Format log_format = server::Log::Format::Text;
 
   void add(CLI::App& command);
   // Throws a user's error for options that do not go together.

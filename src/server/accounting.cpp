@@ -62,6 +62,7 @@ Settle Accounting::admit(Call& call, const Counted& counted) {
   record.tier = counted.tier;
   return [this, admission, record = std::move(record), price = prices_.of(counted.model),
           take_record = call.take_record](Outcome outcome, Recorded recorded) mutable {
+    latencies_.note(outcome);
     fill_outcome(outcome, record);
     admission->settle(record.tokens.prompt - record.tokens.cached + record.tokens.completion,
                       accounts::now_ms());

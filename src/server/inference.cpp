@@ -5,6 +5,7 @@
 
 #include "server/api_error.h"
 #include "server/generation_fields.h"
+#include "server/request_trace.h"
 
 namespace lockstep::server {
 
@@ -75,7 +76,8 @@ int64_t Inference::tokens_max(const InferenceRequest& request) const {
     const auto size = static_cast<int64_t>(prompt.size());
     const int64_t room = model_.context - size;
     const int64_t wanted = request.generation.tokens_max;
-    tokens += size + request.choices * (wanted == 0 ? room : std::min(wanted, room));
+    const int64_t answer = request.generation.embed ? 0 : wanted == 0 ? room : std::min(wanted, room);
+    tokens += size + request.choices * answer;
   }
   return tokens;
 }
@@ -94,6 +96,7 @@ void Inference::take_places(const InferenceRequest& request, uint32_t answers) {
 }
 
 std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) {
+  if (call.trace) call.trace->set_model(request.model);
   engine::Request& generation = request.generation;
   const accounts::Tier tier = call.batch_id ? accounts::Tier::Batch : tier_named(request.service_tier);
   generation.chunk = model_.chunk;
@@ -116,7 +119,11 @@ std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) 
   };
   std::vector<std::shared_ptr<engine::Ticket>> tickets;
   try {
-    origin.settle = accounting_.admit(call, {request.model, tier, tokens_max(request)});
+    origin.settle = [record = accounting_.admit(call, {request.model, tier, tokens_max(request)}),
+                     trace = call.trace](Outcome outcome, Recorded recorded) mutable {
+      if (trace) trace->settle(outcome);
+      record(std::move(outcome), std::move(recorded));
+    };
     for (std::vector<int32_t>& prompt : request.prompts) {
       generation.prompt = std::move(prompt);
       for (generation.choice = 0; generation.choice < request.choices; ++generation.choice) {

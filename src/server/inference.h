@@ -16,7 +16,7 @@
 namespace lockstep::server {
 
 struct InferenceLimits {
-  uint32_t answers_max = 1024;  // at once, those that wait among them
+  uint32_t answers_max = 4096;  // at once, those that wait among them
 };
 
 // What the engine is asked for.

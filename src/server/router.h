@@ -15,12 +15,15 @@
 
 namespace lockstep::server {
 
+class RequestTrace;
+
 // A request on its way to its reply.
 struct Call {
   const http::Request& request;
   http::Target target;
   std::vector<std::string> parameters = {};  // of the route's pattern, decoded
   http::Wake wake = {};
+  std::shared_ptr<RequestTrace> trace = {};  // made where there is none
   accounts::Caller caller = {};              // of nobody where the route needs no key
   http::Headers reply_headers = {};          // what handlers add to whatever reply there will be
   std::optional<std::string> batch_id = {};  // the request is a line of this batch
@@ -29,9 +32,16 @@ struct Call {
   std::function<void(accounts::UsageRecord record)> take_record = {};
 };
 
-// What a caller must be allowed to do; none: anyone may, without a key.
-using Needed = std::optional<accounts::Action>;
-inline constexpr Needed kAnyone = std::nullopt;
+// What a caller must have: nothing, a key, or a key that allows an action.
+struct Needed {
+  constexpr Needed(accounts::Action allowed) : key(true), action(allowed) {}
+  constexpr explicit Needed(bool any_key) : key(any_key) {}
+
+  bool key;
+  std::optional<accounts::Action> action = {};
+};
+inline constexpr Needed kAnyone{false};
+inline constexpr Needed kAnyKey{true};
 
 using Handler = std::function<std::unique_ptr<http::Reply>(Call& call)>;
 

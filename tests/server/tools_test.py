@@ -6,6 +6,7 @@ the packages openai, groq, jsonschema and pydantic.
 """
 
 import concurrent.futures
+import functools
 import json
 import os
 import random
@@ -70,10 +71,14 @@ def gather(stream):
     return choices, deltas
 
 
+@functools.cache
+def vocabulary():
+    return gguf.GGUFReader(Place.model).fields["tokenizer.ggml.tokens"].contents()
+
+
 def token_bias(token, value):
     """A logit_bias for a token by its spelling in the vocabulary."""
-    tokens = gguf.GGUFReader(Place.model).fields["tokenizer.ggml.tokens"].contents()
-    return {str(tokens.index(token)): value}
+    return {str(vocabulary().index(token)): value}
 
 
 class Tools(WithServer):

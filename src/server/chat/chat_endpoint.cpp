@@ -16,7 +16,9 @@ engine::ConstraintMaker make_constraint(constrain::Constraints& constraints,
   try {
     return constraints.maker(rules);
   } catch (const constrain::SchemaError& error) {
-    bad_field(error.place(), "{}", error.what());
+    const bool of_answer = error.place() == rules.schema_place;
+    bad_field(error.place(), "{}{}", error.what(),
+              of_answer ? "" : "; with 'disable_tool_validation' the arguments are any JSON object");
   }
 }
 
