@@ -18,7 +18,9 @@ std::optional<accounts::Caller> Gate::find(const http::Request& request) const {
 accounts::Caller Gate::admit(const http::Request& request, std::optional<accounts::Action> action) const {
   const std::optional<accounts::Caller> caller = find(request);
   if (!caller) {
-    throw ApiError(401, "invalid_api_key", "", "Invalid API Key").with_header("www-authenticate", "Bearer");
+    // Clients tell the error by the words of the cloud that they were written for.
+    const char* words = is_groq_target(request.target) ? "Invalid API Key" : "Incorrect API key provided.";
+    throw ApiError(401, "invalid_api_key", "", words).with_header("www-authenticate", "Bearer");
   }
   if (action && !caller->may(*action)) {
     const accounts::Need need = accounts::need(*action);

@@ -50,9 +50,10 @@ void Inference::check_length(const InferenceRequest& request, size_t tokens) con
   if (tokens <= model_.context) return;
   throw ApiError(
       400, "context_length_exceeded", request.prompt_field,
-      fmt::format("Please reduce the length of the {0} or completion: '{0}' has {1} tokens and the "
-                  "context holds {2}.",
-                  request.prompt_field, tokens, model_.context));
+      fmt::format(
+          "Please reduce the length of the {0} or completion. This model's maximum context length is {2} "
+          "tokens, and '{0}' has {1}.",
+          request.prompt_field, tokens, model_.context));
 }
 
 // Flex fails fast instead of waiting, as Groq's does.

@@ -34,8 +34,12 @@ bool matches(std::string_view pattern, std::string_view path, std::vector<std::s
 
 }  // namespace
 
+bool is_groq_target(std::string_view target) {
+  return target.starts_with("/openai/v1/");
+}
+
 std::string_view api_path(std::string_view path) {
-  if (path.starts_with("/openai/v1/")) path.remove_prefix(std::string_view("/openai").size());
+  if (is_groq_target(path)) path.remove_prefix(std::string_view("/openai").size());
   return path;
 }
 

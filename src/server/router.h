@@ -53,6 +53,8 @@ struct Route {
   Handler handler;
 };
 
+// The target begins as Groq's do, and not OpenAI's.
+bool is_groq_target(std::string_view target);
 // "/openai/v1/..." as "/v1/...", which is the same; any other path as it is.
 std::string_view api_path(std::string_view path);
 

@@ -225,6 +225,8 @@ class Access(Test):
             return self.assertEqual(404, status, reply)
         if "_none" in path:
             return self.assertEqual(404, status, reply)
+        if route == "POST /v1/batches" and "inference" not in caller.scopes:
+            return self.assertEqual(403, status, reply)
         if route in ("POST /v1/files", "POST /v1/batches"):  # their own tests send good ones
             return self.assertEqual(400, status, reply)
         if route == f"POST {BASE}/keys" and "admin" not in caller.scopes:

@@ -22,6 +22,13 @@ engine::ConstraintMaker make_constraint(constrain::Constraints& constraints,
   }
 }
 
+// The tier as the reply tells it: each cloud has its own name for the usual one, and its client knows no
+// other.
+std::string told_tier(const Call& call, const ChatRequest& chat) {
+  if (!chat.service_tier.empty()) return chat.service_tier;
+  return is_groq_target(call.request.target) ? "on_demand" : "default";
+}
+
 std::unique_ptr<http::Reply> complete_chat(Inference& inference, Call& call) {
   ChatRequest chat = parse_chat_request(call.request.body);
   const ServedModel& model = inference.model(chat.model);
@@ -33,7 +40,7 @@ std::unique_ptr<http::Reply> complete_chat(Inference& inference, Call& call) {
   ChatReplyHead head = {.request_id = call.request.id,
                         .model = chat.model,
                         .fingerprint = model.short_fingerprint(),
-                        .service_tier = chat.service_tier,
+                        .service_tier = told_tier(call, chat),
                         .seed = chat.generation.sampling.seed};
   std::unique_ptr<Answers> answers = inference.start(call, {.model = chat.model,
                                                             .generation = chat.generation,

@@ -101,7 +101,7 @@ class WholeChatReply : public WholeAnswersReply {
     json["usage"] = usage_json(answers().usage());
     json["system_fingerprint"] = format_.head().fingerprint;
     json["x_groq"] = format_.groq();
-    if (!format_.head().service_tier.empty()) json["service_tier"] = format_.head().service_tier;
+    json["service_tier"] = format_.head().service_tier;
     return json;
   }
 

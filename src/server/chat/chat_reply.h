@@ -17,7 +17,7 @@ struct ChatReplyHead {
   std::string request_id;  // req_...
   std::string model;       // as the client named it
   std::string fingerprint;
-  std::string service_tier;
+  std::string service_tier;  // as the reply tells it
   uint64_t seed = 0;
 };
 

@@ -10,8 +10,8 @@ def get_worker_info():
 class DataLoader(Generic[Item]):
     """Gives the items of a dataset one by one, in their order."""
 
-    def __init__(self, dataset, collate_fn, batch_size=1, shuffle=False, num_workers=0, **_):
-        assert batch_size == 1 and not shuffle and not num_workers
+    def __init__(self, dataset, collate_fn, batch_size=1, shuffle=False, **_):
+        assert batch_size == 1 and not shuffle
         self.dataset, self.collate = dataset, collate_fn
 
     def __iter__(self):
