@@ -61,6 +61,15 @@ TEST(OllamaRequest, PromptsWithAndWithoutATemplate) {
   EXPECT_FALSE(raw.stream);
 }
 
+TEST(OllamaRequest, Embeddings) {
+  const OllamaEmbedRequest request =
+      parse_ollama_embed(R"({"model":"m:latest","input":["a","b"],"options":{"num_ctx":null}})");
+  EXPECT_EQ("m", request.model);
+  EXPECT_EQ((std::vector<Prompt>{"a", "b"}), request.inputs);
+  EXPECT_TRUE(request.truncate);
+  EXPECT_FALSE(parse_ollama_embed(R"({"model":"m","input":"a","truncate":false})").truncate);
+}
+
 TEST(OllamaRequest, FieldsThatSayNothingAreTaken) {
   parse_ollama_chat(
       R"({"model":"m","messages":[{"role":"assistant","content":"a","thinking":"t","images":[],)"
