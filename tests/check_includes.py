@@ -23,10 +23,11 @@ MAY_INCLUDE = {
     "compiler": ["base", "numerics", "graph", "machine", "program"],
     "targets": ["base", "machine", "numerics", "program"],
     "engine": ["base", "numerics", "text", "program", "targets"],
+    "constrain": ["base", "engine", "grammar", "text"],
     "http": ["base"],
     "database": ["base", "store"],
     "accounts": ["base", "database"],
-    "server": ["base", "engine", "text", "store", "http", "database", "accounts"],
+    "server": ["base", "constrain", "engine", "grammar", "text", "store", "http", "database", "accounts"],
     "api": None,  # None: everything
     "cli": None,
 }

@@ -158,6 +158,10 @@ NewOrganisation Accounts::make_organisation(const std::string& name) {
   return made;
 }
 
+std::vector<Organisation> Accounts::organisations() {
+  return database().read(tables::list_organisations);
+}
+
 Caller Accounts::owner_of(const std::string& organisation_id) {
   return database().read([&](database::Transaction& transaction) {
     const auto organisation = tables::find_organisation(transaction, organisation_id);
@@ -181,11 +185,9 @@ Caller Accounts::owner_of(const std::string& organisation_id) {
 }
 
 Caller Accounts::first_owner() {
-  const auto found = database().read([](database::Transaction& transaction) {
-    return transaction.execute("SELECT id FROM organisations ORDER BY created_at_ms, id LIMIT 1");
-  });
-  if (found.rows.empty()) refuse(Reason::NotFound, "There is no organisation.");
-  return owner_of(found.rows[0].text(0));
+  const std::vector<Organisation> all = organisations();
+  if (all.empty()) refuse(Reason::NotFound, "There is no organisation.");
+  return owner_of(all.front().id);
 }
 
 std::optional<Caller> Accounts::authenticate(std::string_view secret, int64_t now_ms) const {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "accounts/caller.h"
 #include "accounts/entities.h"
@@ -39,6 +40,8 @@ class Accounts {
   std::optional<NewOrganisation> first_start();
   // For whoever holds the database itself (the command line): no key is asked for.
   NewOrganisation make_organisation(const std::string& name);
+  // All, the oldest first; also for the command line.
+  std::vector<Organisation> organisations();
   // The owner that an organisation has had longest, with all scopes and in its first project: for the command
   // line, when all keys are lost. Throws NotFound.
   Caller owner_of(const std::string& organisation_id);

@@ -64,6 +64,33 @@ const std::vector<database::Migration>& schema() {
            "NULL, "
            "PRIMARY KEY (subject_id, month))",
        }},
+      {2,
+       "files and batches",
+       {
+           "CREATE TABLE files (id TEXT PRIMARY KEY, project_id TEXT NOT NULL REFERENCES projects (id), "
+           "purpose TEXT NOT NULL, filename TEXT NOT NULL, bytes BIGINT NOT NULL, "
+           "created_at_ms BIGINT NOT NULL, expires_at_ms BIGINT NOT NULL)",
+           "CREATE INDEX files_by_project ON files (project_id, id)",
+           "CREATE INDEX files_by_end ON files (expires_at_ms)",
+
+           // Without references to files: these may be deleted when the batch has ended.
+           "CREATE TABLE batches (id TEXT PRIMARY KEY, organisation_id TEXT NOT NULL, "
+           "project_id TEXT NOT NULL REFERENCES projects (id), key_id TEXT NOT NULL, "
+           "member_id TEXT NOT NULL, store_bodies BIGINT NOT NULL, endpoint TEXT NOT NULL, "
+           "input_file_id TEXT NOT NULL, completion_window TEXT NOT NULL, metadata TEXT, "
+           "created_at_ms BIGINT NOT NULL, expires_at_ms BIGINT NOT NULL, "
+           "status TEXT NOT NULL, errors TEXT, output_file_id TEXT, error_file_id TEXT, "
+           "total BIGINT NOT NULL, completed BIGINT NOT NULL, failed BIGINT NOT NULL, "
+           "in_progress_at_ms BIGINT, finalizing_at_ms BIGINT, completed_at_ms BIGINT, failed_at_ms BIGINT, "
+           "expired_at_ms BIGINT, cancelling_at_ms BIGINT, cancelled_at_ms BIGINT)",
+           "CREATE INDEX batches_by_project ON batches (project_id, id)",
+           "CREATE INDEX batches_by_status ON batches (status, id)",
+           "CREATE INDEX batches_by_input ON batches (input_file_id)",
+
+           // Until the batch has its output.
+           "CREATE TABLE batch_results (batch_id TEXT NOT NULL REFERENCES batches (id), line BIGINT NOT "
+           "NULL, failed BIGINT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (batch_id, line))",
+       }},
   };
   return steps;
 }

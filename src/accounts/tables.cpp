@@ -113,6 +113,12 @@ std::optional<Organisation> find_organisation(Transaction& transaction, const st
                organisation_of);
 }
 
+std::vector<Organisation> list_organisations(Transaction& transaction) {
+  return all(
+      transaction.execute("SELECT id, name, created_at_ms FROM organisations ORDER BY created_at_ms, id"),
+      organisation_of);
+}
+
 bool any_organisation(Transaction& transaction) {
   return !transaction.execute("SELECT id FROM organisations LIMIT 1").rows.empty();
 }

@@ -22,6 +22,7 @@ int64_t version(Transaction& transaction);
 // Rows of one organisation. The functions that find one give nothing if it is another organisation's.
 Organisation insert_organisation(Transaction& transaction, const std::string& name, int64_t now_ms);
 std::optional<Organisation> find_organisation(Transaction& transaction, const std::string& id);
+std::vector<Organisation> list_organisations(Transaction& transaction);
 bool any_organisation(Transaction& transaction);
 
 Project insert_project(Transaction& transaction, const std::string& organisation_id,

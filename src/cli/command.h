@@ -5,6 +5,7 @@
 
 namespace lockstep::cli {
 
+void add_accounts(CLI::App& app);
 void add_run(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_eval(CLI::App& app);

@@ -32,6 +32,7 @@ int run(int argc, char** argv) {
   lockstep::cli::add_run(app);
   lockstep::cli::add_chat(app);
   lockstep::cli::add_serve(app);
+  lockstep::cli::add_accounts(app);
   lockstep::cli::add_compile(app);
   lockstep::cli::add_inspect(app);
   lockstep::cli::add_verify(app);

@@ -7,7 +7,6 @@
 #include "accounts/accounts.h"
 #include "accounts/calendar.h"
 #include "accounts/journal.h"
-#include "accounts/schema.h"
 #include "api/running_model.h"
 #include "cli/command.h"
 #include "cli/console.h"
@@ -15,7 +14,6 @@
 #include "http/server.h"
 #include "server/api_service.h"
 #include "server/cors.h"
-#include "store/data_folder.h"
 
 namespace lockstep::cli {
 
@@ -49,29 +47,19 @@ accounts::Price parse_price(const std::string& text) {
   return price;
 }
 
-// The database with its tables, in the data folder if no other is named.
-std::unique_ptr<database::Database> open_database(const ServeOptions& options) {
-  const std::filesystem::path folder =
-      options.data_folder.empty() ? store::default_data_folder() : std::filesystem::path(options.data_folder);
-  store::make_data_folder(folder);
-  const std::string place = options.database.empty() ? (folder / "lockstep.db").string() : options.database;
-  auto database = std::make_unique<database::Database>(place);
-  database::migrate(*database, accounts::schema());
-  return database;
-}
-
 void run(const ServeOptions& options) {
   options.check();
   http::Server http_server(options.http);  // before the model: its engine wakes the server until it ends
   const ModelHandle model = load_model(options.model, options.engine);
   const server::ServedModel served = served_model(api::running_model(*model), options);
-  const std::unique_ptr<database::Database> database = open_database(options);
+  const std::unique_ptr<database::Database> database = options.database.open();
   accounts::Accounts accounts(*database);
   const std::optional<accounts::NewOrganisation> first = accounts.first_start();
   if (first && !options.api.open) print_text(fmt::format("key, shown only now: {}\n", first->key.secret));
   accounts.restore_limits(accounts::now_ms());
   accounts::Journal journal(accounts);
   server::ApiOptions api = options.api;
+  api.data_folder = options.database.folder();
   if (!options.price.empty()) {
     for (const std::string& name : served.ids) api.prices.set(name, parse_price(options.price));
   }

@@ -23,12 +23,7 @@ void add_address(CLI::App& command, http::Options& http) {
 }
 
 void add_accounts(CLI::App& command, ServeOptions& options) {
-  command.add_option("--data-dir", options.data_folder,
-                     "folder of the database and of clients' files (default: $LOCKSTEP_DATA, or "
-                     "~/.local/share/lockstep)");
-  command.add_option(
-      "--db", options.database,
-      "postgresql://USER:PASSWORD@HOST:PORT/NAME, or a file (default: lockstep.db in the data folder)");
+  options.database.add(command);
   command.add_flag("--no-keys", options.api.open,
                    "let everyone who reaches the port do everything, as the first organisation's owner");
   command.add_option(
@@ -47,6 +42,10 @@ void add_limits(CLI::App& command, ServeOptions& options) {
   command.add_option("--upload-limit", options.api.upload_bytes_max, "the same where a file is uploaded")
       ->capture_default_str()
       ->check(kBodyBytes);
+  command
+      .add_option("--project-files", options.api.files.project_bytes, "bytes of a project's files together")
+      ->capture_default_str()
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 60));
   command
       .add_option("--body-memory", http.body_memory_bytes,
                   "bytes of all bodies together that are being read; further ones are sent away")
@@ -72,6 +71,11 @@ void add_inference(CLI::App& command, ServeOptions& options) {
       .add_option("--answers", options.api.inference.answers_max, "answers at once, waiting ones among them")
       ->capture_default_str()
       ->check(CLI::Range(1u, 1u << 20));
+  command
+      .add_option("--batch-lines", options.api.batch_lines,
+                  "lines of batches at once; they run when nobody else asks")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 1024u));
   command
       .add_option("--kv-positions", options.engine.kv_positions,
                   "positions of all answers together, and never less than one context")

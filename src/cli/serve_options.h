@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/database_options.h"
 #include "cli/options.h"
 #include "http/server.h"
 #include "server/api_service.h"
@@ -18,9 +19,8 @@ struct ServeOptions {
   EngineOptions engine;
   http::Options http;
   server::ApiOptions api;
-  std::string data_folder;  // empty: store::default_data_folder()
-  std::string database;     // empty: a file in the data folder
-  std::string price;        // of tokens, empty: none
+  DatabaseOptions database;
+  std::string price;  // of tokens, empty: none
   std::vector<std::string> names;
   std::vector<std::string> cors_origins;
 

@@ -8,6 +8,12 @@
 
 namespace lockstep::engine {
 
+// What is forced is as likely as what continues so long a match.
+constexpr uint32_t kForcedMatch = 64;
+
+// How long a step's sampling waits for what an answer's rules allow.
+constexpr std::chrono::microseconds kPatience(1000);
+
 // Tokens of an answer without a limit for which memory is prepared.
 constexpr uint64_t kAnswerExpected = 512;
 
@@ -94,6 +100,9 @@ void Batch::step(const std::function<void(Sequence&)>& changed) {
     inputs_.push_back({sequence->tokens, sequence->computed, sequence->held.pages, sequence->wanted,
                        sequence->generation.request().embed});
     rows += static_cast<uint32_t>(sequence->tokens.size());
+  }
+  for (Sequence* sequence : stepping_) {
+    if (!sequence->wanted.empty()) sequence->generation.prepare(sequence->draft);
   }
   const Stopwatch watch;
   target_.step(inputs_);
@@ -281,10 +290,13 @@ void Batch::plan() {
     if (!make_room(i, running_[i]->computed + std::min(running_[i]->pending(), chunk_rows))) break;
   }
   for (const auto& sequence : in_turn()) {
-    if (sequence->is_stream()) plan_rows(*sequence, 1);
+    // The first always goes on.
+    const bool goes = sequence == in_turn().front() || sequence->generation.ready({});
+    if (sequence->is_stream() && goes) plan_rows(*sequence, 1);
   }
   if (streams == in_turn().size()) {
-    StepLoad load = {streams, static_cast<double>(streams)};
+    const auto rows = static_cast<uint32_t>(stepping_.size());
+    StepLoad load = {rows, static_cast<double>(rows)};
     for (Sequence* sequence : stepping_) plan_draft(*sequence, load);
   }
   plan_chunks(chunk_rows);
@@ -323,7 +335,7 @@ void Batch::plan_rows(Sequence& sequence, uint32_t rows) {
 // Adds the rows of a draft to a stream's row, as many as pay; `load` is what the step has so far.
 void Batch::plan_draft(Sequence& sequence, StepLoad& load) {
   if (sequence.drafter == nullptr) return;
-  const Generation& generation = sequence.generation;
+  Generation& generation = sequence.generation;
   const std::span<const int32_t> tokens = generation.tokens();
   const auto size = static_cast<uint32_t>(tokens.size());
   uint32_t count_max =
@@ -331,11 +343,20 @@ void Batch::plan_draft(Sequence& sequence, StepLoad& load) {
   if (const uint32_t tokens_max = generation.request().tokens_max; tokens_max != 0) {
     count_max = std::min(count_max, tokens_max - static_cast<uint32_t>(generation.answer().size()) - 1);
   }
-  const uint32_t match = sequence.drafter->match(tokens);
+  uint32_t match = sequence.drafter->match(tokens);
+  const std::span<const int32_t> forced = generation.forced();
+  if (!forced.empty()) {
+    match = kForcedMatch;
+    count_max = std::min(count_max, static_cast<uint32_t>(forced.size()));
+  }
   DraftChoice choice = sequence.draft_policy->choose(match, count_max, load, sequence.drafter->token_s());
   if (options_.drafts_fixed != 0) choice.count = match == 0 ? 0 : std::min(options_.drafts_fixed, count_max);
   if (choice.count == 0) return;
-  sequence.drafter->propose(tokens, choice.count, sequence.draft);
+  if (!forced.empty()) {
+    sequence.draft.assign(forced.begin(), forced.begin() + choice.count);
+  } else {
+    sequence.drafter->propose(tokens, choice.count, sequence.draft);
+  }
   if (!pool_.extend(sequence.held, size + static_cast<uint32_t>(sequence.draft.size()))) {
     return sequence.draft.clear();  // nobody makes room for a guess
   }
@@ -363,15 +384,21 @@ void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t& logits) {
   if (sequence.generation.request().embed) return take_embedding(sequence, first_logits);
   const bool first = sequence.generation.answer().empty();
   const size_t before = sequence.generation.tokens().size();
-  const size_t drafted = sequence.draft.size();
+  const auto patience = in_turn().size() == 1 ? std::chrono::microseconds::max() : kPatience;
+  size_t drafted = sequence.draft.size();
   size_t accepted = 0;
   for (size_t i = 0; i < sequence.wanted.size(); ++i) {
     if (static_cast<uint32_t>(sequence.wanted[i]) >= refused) {
       sequence.generation.fail(target_.refusal(index));
       break;
     }
+    if (!sequence.generation.ready(patience)) {
+      --sequence.computed;
+      drafted = i;
+      break;
+    }
     sequence.generation.sample(target_.logits(first_logits + static_cast<uint32_t>(i)));
-    if (sequence.generation.finished() || i == drafted) break;
+    if (sequence.generation.finished() || i == sequence.draft.size()) break;
     if (sequence.generation.tokens().back() != sequence.draft[i]) break;
     ++accepted;
     ++sequence.computed;
@@ -383,11 +410,12 @@ void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t& logits) {
   if (sequence.draft_policy && prompts_.empty()) {
     sequence.draft_policy->observe(static_cast<uint32_t>(drafted), static_cast<uint32_t>(accepted));
   }
+  const size_t count = sequence.generation.tokens().size() - before;
+  if (count == 0) return;
   const double seconds = sequence.watch.seconds();
   sequence.watch = Stopwatch();
   (first ? sequence.timing.prefill_s : sequence.timing.decode_s) += seconds;
   // Tokens that came with the first took no time of their own.
-  const size_t count = sequence.generation.tokens().size() - before;
   counted_.answer_tokens += count;
   for (size_t i = first ? 1 : 0; i < count; ++i) {
     sequence.timing.token_s.push_back(first ? 0.0 : seconds / static_cast<double>(count));

@@ -13,6 +13,9 @@
 // waits and get no rows as long as somebody does; their pages stay meanwhile. A step of theirs takes no more
 // rows of prompts than one with streams, as whoever comes next waits for it.
 //
+// Where an answer must follow rules and it is not known in time what they allow, its row runs again, in a
+// step that it is known for: others do not wait for it.
+//
 // Memory: a sequence takes pages as it grows. When none are left the last by class and coming gives its own
 // back and waits again; what it had is computed again later, to the same bits. The pool holds at least one
 // whole context, so that the first sequence always goes on.

@@ -1,6 +1,7 @@
 #include "engine/generation.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -8,12 +9,31 @@
 
 namespace lockstep::engine {
 
+namespace {
+
+// Makes the logits of all other tokens -infinity. False where no token is left.
+bool leave_only(std::span<const uint64_t> allowed, std::span<float> logits) {
+  uint64_t left = 0;
+  for (size_t begin = 0; begin < logits.size(); begin += 64) {
+    const uint64_t word = begin / 64 < allowed.size() ? allowed[begin / 64] : 0;
+    const size_t count = std::min<size_t>(64, logits.size() - begin);
+    for (size_t i = 0; i < count && word != ~uint64_t{0}; ++i) {
+      if ((word >> i & 1) == 0) logits[begin + i] = -std::numeric_limits<float>::infinity();
+    }
+    left |= count == 64 ? word : word & ((uint64_t{1} << count) - 1);
+  }
+  return left != 0;
+}
+
+}  // namespace
+
 Generation::Generation(const text::Tokenizer& tokenizer, Request request, uint32_t context)
     : tokenizer_(tokenizer),
       request_(std::move(request)),
       context_(context),
       tokens_(request_.prompt),
-      decoder_(tokenizer),
+      constraint_(request_.constraint ? request_.constraint() : nullptr),
+      decoder_(tokenizer, {.show_control = constraint_ != nullptr}),
       stop_filter_(request_.stop) {
   const size_t room = context + size_t{1};
   tokens_.reserve(request_.tokens_max == 0 ? room : std::min(room, tokens_.size() + request_.tokens_max));
@@ -23,19 +43,37 @@ Generation::Generation(const text::Tokenizer& tokenizer, Request request, uint32
   }
 }
 
+void Generation::prepare(std::span<const int32_t> draft) {
+  if (constraint_) constraint_->prepare(draft);
+}
+
+bool Generation::ready(std::chrono::microseconds patience) {
+  return constraint_ == nullptr || constraint_->ready(patience);
+}
+
+std::span<const int32_t> Generation::forced() {
+  return constraint_ ? constraint_->forced() : std::span<const int32_t>();
+}
+
+// The token that follows; -1 where the constraint allows none.
+int32_t Generation::choose(std::span<const float> raw) {
+  if (!constraint_ && numerics::takes_argmax(request_.sampling)) return numerics::argmax(raw);
+  logits_.assign(raw.begin(), raw.end());
+  if (constraint_ && !leave_only(constraint_->allowed(), logits_)) return -1;
+  const int32_t token = sampler_.sample(logits_, request_.sampling, counts_,
+                                        static_cast<uint32_t>(tokens_.size()), request_.choice);
+  if (numerics::needs_counts(request_.sampling)) {
+    ++counts_.seen[token];
+    ++counts_.generated[token];
+  }
+  return token;
+}
+
 void Generation::sample(std::span<const float> raw) {
   digest_.logits(raw);
-  int32_t token = 0;
-  if (numerics::takes_argmax(request_.sampling)) {
-    token = numerics::argmax(raw);
-  } else {
-    logits_.assign(raw.begin(), raw.end());
-    token = sampler_.sample(logits_, request_.sampling, counts_, static_cast<uint32_t>(tokens_.size()),
-                            request_.choice);
-    if (numerics::needs_counts(request_.sampling)) {
-      ++counts_.seen[token];
-      ++counts_.generated[token];
-    }
+  const int32_t token = choose(raw);
+  if (token < 0) {
+    return fail(Error(ErrorKind::User, "the model's vocabulary has no token for what must come next"));
   }
   tokens_.push_back(token);
   digest_.token(token);
@@ -44,7 +82,12 @@ void Generation::sample(std::span<const float> raw) {
   if (request_.top_logprobs) note_logprob(raw, token);
   const std::string text = decoder_.push(token);
   decoded_bytes_ += text.size();
-  show(stop_filter_.push(text));
+  if (constraint_) constraint_->accept(token);
+  if (constraint_ && !constraint_->is_free()) {
+    show(stop_filter_.flush() + text);
+  } else {
+    show(stop_filter_.push(text));
+  }
   if (stop_filter_.stopped()) {
     finish_ = FinishReason::Stop;
   } else if (request_.tokens_max != 0 && answer().size() >= request_.tokens_max) {

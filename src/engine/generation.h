@@ -1,7 +1,9 @@
 // One answer as it grows: its tokens, how the next is chosen, and the text that may be shown.
 #pragma once
 
+#include <chrono>
 #include <deque>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,6 +22,12 @@ class Generation {
   // `context`: positions that a sequence may have. REQUIRES: a request that check_request let pass.
   Generation(const text::Tokenizer& tokenizer, Request request, uint32_t context);
 
+  // Told before a step that gives the logits of the last token, and of those of `draft` after it.
+  void prepare(std::span<const int32_t> draft);
+  // What may come next is known within `patience`, so that sample() keeps nobody waiting.
+  bool ready(std::chrono::microseconds patience);
+  // Tokens that spell what the request's constraint leaves no choice about, perhaps none.
+  std::span<const int32_t> forced();
   // Chooses the token that follows tokens() by the logits of the last of them.
   void sample(std::span<const float> logits);
   // Ends a request for an embedding with the hidden state of its last token, a Q16 vector.
@@ -44,6 +52,7 @@ class Generation {
   std::string digest() const { return digest_.text(); }
 
  private:
+  int32_t choose(std::span<const float> raw);
   void finish_with(FinishReason reason);
   void show(const std::string& text);
   void note_logprob(std::span<const float> raw, int32_t token);
@@ -55,6 +64,7 @@ class Generation {
   numerics::TokenCounts counts_;
   numerics::Sampler sampler_;
   std::vector<float> logits_;
+  const std::unique_ptr<TokenConstraint> constraint_;  // none: any text
   text::StreamDecoder decoder_;
   StopFilter stop_filter_;
   std::string text_;

@@ -35,6 +35,9 @@ void check_request(const Request& request, uint32_t vocabulary, uint32_t context
       user_error("token {} is not in the vocabulary of {} tokens", token, vocabulary);
     }
   }
+  if (request.constraint && request.ignore_end) {
+    user_error("an answer that must follow rules ends where they say; leave ignoring its end out");
+  }
   const numerics::SamplingParameters& s = request.sampling;
   auto require = [](bool holds, const char* name, float value, const char* range) {
     if (!holds) user_error("{} is {}; {} is possible", name, value, range);

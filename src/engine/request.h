@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "engine/token_constraint.h"
 #include "numerics/sampling.h"
 
 namespace lockstep::engine {
@@ -29,6 +30,8 @@ struct Request {
   bool embed = false;
   // Report every token's log-probability and those of so many of the most likely ones.
   std::optional<uint32_t> top_logprobs;
+  // What the answer must be like; empty: any text. Control tokens that it allows are shown by their names.
+  ConstraintMaker constraint;
 };
 
 // How likely a token was after those before it, as the natural logarithm at temperature 1, before bias and
@@ -72,7 +75,7 @@ struct Event {
 };
 
 // Throws a user's error that says what is wrong with a request and what would be right: an empty prompt, one
-// longer than the context, ids outside the vocabulary, numbers out of range.
+// longer than the context, ids outside the vocabulary, numbers out of range, a constraint that may not end.
 inline constexpr uint32_t kTopLogprobsMax = 20;
 void check_request(const Request& request, uint32_t vocabulary, uint32_t context);
 

@@ -305,8 +305,9 @@ StateId JsonRules::value() {
   return value_;
 }
 
-void JsonRules::one_of(StateId from, const std::vector<std::string>& texts, StateId to) {
+std::vector<StateId> JsonRules::each_of(StateId from, const std::vector<std::string>& texts) {
   std::map<std::pair<StateId, char>, StateId> branches;
+  std::vector<StateId> ends;
   for (const std::string& text : texts) {
     StateId state = from;
     for (const char byte : text) {
@@ -317,8 +318,13 @@ void JsonRules::one_of(StateId from, const std::vector<std::string>& texts, Stat
       }
       state = branch->second;
     }
-    builder_.skip(state, to);
+    ends.push_back(state);
   }
+  return ends;
+}
+
+void JsonRules::one_of(StateId from, const std::vector<std::string>& texts, StateId to) {
+  for (const StateId end : each_of(from, texts)) builder_.skip(end, to);
 }
 
 }  // namespace lockstep::grammar

@@ -44,7 +44,9 @@ class JsonRules {
   void array(StateId from, StateId item, Count items, StateId to);
   // An object of any names whose values are the texts of a rule.
   void map(StateId from, StateId value, StateId to);
-  // One of the texts, none twice, sharing what they begin with.
+  // Where each of the texts leads; they share what they begin with, and equal ones their end.
+  std::vector<StateId> each_of(StateId from, const std::vector<std::string>& texts);
+  // One of the texts, none twice.
   void one_of(StateId from, const std::vector<std::string>& texts, StateId to);
   // White space and then a byte.
   void close(StateId from, char byte, StateId to);

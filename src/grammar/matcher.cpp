@@ -109,6 +109,20 @@ bool may_finish(const Grammar& grammar, const Readings& readings) {
   return may;
 }
 
+std::optional<uint8_t> only_byte(const Grammar& grammar, const Readings& readings) {
+  std::optional<uint8_t> only;
+  bool several = may_finish(grammar, readings);
+  for_each_place(readings, [&](std::span<const StateId> place) {
+    if (several || place.back() == kHole) return;
+    for (const Edge& edge : grammar.edges(place.back())) {
+      if (!edge.takes_byte) continue;
+      several = several || edge.low != edge.high || (only && *only != edge.low);
+      only = edge.low;
+    }
+  });
+  return several ? std::nullopt : only;
+}
+
 bool reaches_hole(const Readings& readings) {
   bool reaches = false;
   for_each_place(readings, [&](std::span<const StateId> place) { reaches |= place.back() == kHole; });

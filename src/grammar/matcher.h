@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -36,6 +37,8 @@ Readings first_readings(const Grammar& grammar);
 Readings advance(const Grammar& grammar, const Readings& readings, uint8_t byte);
 // The text may end here.
 bool may_finish(const Grammar& grammar, const Readings& readings);
+// The one byte that every way on takes; none where there are several, or the text may end.
+std::optional<uint8_t> only_byte(const Grammar& grammar, const Readings& readings);
 // A place has returned to a hole.
 bool reaches_hole(const Readings& readings);
 // The same single place with holes for the states of its open calls.

@@ -63,16 +63,18 @@ std::string below(const std::string& place, const std::string& name) {
 
 class SchemaCompiler {
  public:
-  explicit SchemaCompiler(const Json& root) : root_(root), rules_(builder_) {}
+  SchemaCompiler(const Json& root, GrammarBuilder& builder, JsonRules& rules)
+      : root_(root), builder_(builder), rules_(rules) {}
 
-  Grammar compile() {
+  // The first state of the rule for the whole schema.
+  StateId compile() {
     const StateId start = referred("#", "#");
     while (!pending_.empty()) {
       const Pending next = std::move(pending_.back());
       pending_.pop_back();
       value(*next.schema, next.place, next.start, builder_.add_final_state());
     }
-    return builder_.build(start);
+    return start;
   }
 
  private:
@@ -373,8 +375,8 @@ class SchemaCompiler {
   }
 
   const Json& root_;
-  GrammarBuilder builder_;
-  JsonRules rules_;
+  GrammarBuilder& builder_;
+  JsonRules& rules_;
   std::map<std::string, StateId> references_;
   std::vector<Pending> pending_;
   uint32_t nesting_ = 0;
@@ -405,8 +407,15 @@ nlohmann::ordered_json read_schema(std::string_view text) {
   }
 }
 
+StateId schema_rule(const nlohmann::ordered_json& schema, GrammarBuilder& builder, JsonRules& rules) {
+  return SchemaCompiler(schema, builder, rules).compile();
+}
+
 Grammar schema_grammar(const nlohmann::ordered_json& schema) {
-  return SchemaCompiler(schema).compile();
+  GrammarBuilder builder;
+  JsonRules rules(builder);
+  const StateId start = schema_rule(schema, builder, rules);
+  return builder.build(start);
 }
 
 Grammar json_object_grammar() {

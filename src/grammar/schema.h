@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "grammar/grammar.h"
+#include "grammar/json_rules.h"
 
 namespace lockstep::grammar {
 
@@ -25,6 +26,10 @@ nlohmann::ordered_json read_schema(std::string_view text);
 // Throws a user's error that names the keyword and its place for everything else, for a schema that no finite
 // text satisfies, and for one that needs more than kStatesMax states.
 Grammar schema_grammar(const nlohmann::ordered_json& schema);
+
+// The same as one rule of a larger grammar: its first state. That a finite text satisfies the schema is for
+// the grammar's builder to check, where it can see it, and for the caller by Grammar::height().
+StateId schema_rule(const nlohmann::ordered_json& schema, GrammarBuilder& builder, JsonRules& rules);
 
 // Any JSON object: what JSON mode gives.
 Grammar json_object_grammar();

@@ -121,6 +121,11 @@ std::vector<uint64_t> TokenMasks::work_out_mask(Number id) {
   return bits;
 }
 
+bool TokenMasks::knows(const Readings& readings) const {
+  const auto found = numbers_.find(readings);
+  return found != numbers_.end() && !known_[found->second].mask.empty();
+}
+
 std::span<const uint64_t> TokenMasks::allowed(const Readings& readings) {
   if (known_.size() > kKnownMax || masks_ > kMasksMax) forget();
   const Number id = number(readings);

@@ -26,6 +26,8 @@ class TokenMasks {
   // end, another where its bytes lead on. At least one bit is set for a vocabulary that has a token for every
   // byte. Valid until the next call.
   std::span<const uint64_t> allowed(const Readings& readings);
+  // Whether the mask is there already, so that allowed() takes no time.
+  bool knows(const Readings& readings) const;
 
  private:
   // A number for readings. In a step's table, kLeaves is added where the readings reach a hole.

@@ -60,23 +60,32 @@ Settle Accounting::admit(Call& call, const Counted& counted) {
   UsageRecord record = record_of(call);
   record.model = counted.model;
   record.tier = counted.tier;
-  return [this, admission, record = std::move(record), price = prices_.of(counted.model)](
-             Outcome outcome, Recorded recorded) mutable {
+  return [this, admission, record = std::move(record), price = prices_.of(counted.model),
+          take_record = call.take_record](Outcome outcome, Recorded recorded) mutable {
+    latencies_.note(outcome);
     fill_outcome(outcome, record);
     admission->settle(record.tokens.prompt - record.tokens.cached + record.tokens.completion,
                       accounts::now_ms());
     record.cost = accounts::cost(price, record.tier, record.tokens);
+    if (take_record) {
+      take_record(std::move(record));
+      recorded(true);
+      return;
+    }
     journal_.add(std::move(record),
                  [recorded = std::move(recorded)](const Error* error) { recorded(error == nullptr); });
   };
 }
 
 void Accounting::note_refusal(const Call& call, unsigned status, const std::string& code) {
-  if (journal_.waiting() > kRecordsWaitingMax) return;
   UsageRecord record = record_of(call);
   record.status = status;
   record.error_code = code;
-  journal_.add(std::move(record));
+  if (call.take_record) {
+    call.take_record(std::move(record));
+  } else if (journal_.waiting() <= kRecordsWaitingMax) {
+    journal_.add(std::move(record));
+  }
 }
 
 UsageRecord Accounting::record_of(const Call& call) const {

@@ -7,6 +7,7 @@
 #include "accounts/journal.h"
 #include "accounts/prices.h"
 #include "server/answers.h"
+#include "server/latencies.h"
 #include "server/router.h"
 
 namespace lockstep::server {
@@ -33,6 +34,9 @@ class Accounting {
   // Records a request that was refused before it ran. Never waits.
   void note_refusal(const Call& call, unsigned status, const std::string& code);
 
+  // Of the requests that were answered lately.
+  const Latencies& latencies() const { return latencies_; }
+
  private:
   accounts::UsageRecord record_of(const Call& call) const;
   void refuse(const Call& call, const Counted& counted, const accounts::RateRefusal& refusal) const;
@@ -41,6 +45,7 @@ class Accounting {
   accounts::Accounts& accounts_;
   accounts::Journal& journal_;
   const accounts::PriceList prices_;
+  Latencies latencies_;
 };
 
 }  // namespace lockstep::server

@@ -18,9 +18,47 @@ unsigned status_of(ErrorKind kind) {
   return 500;
 }
 
+unsigned status_of(accounts::Reason reason) {
+  switch (reason) {
+    case accounts::Reason::Forbidden:
+      return 403;
+    case accounts::Reason::NotFound:
+      return 404;
+    case accounts::Reason::Invalid:
+      return 400;
+    case accounts::Reason::Conflict:
+      return 409;
+  }
+  return 500;
+}
+
+const char* code_of(accounts::Reason reason) {
+  switch (reason) {
+    case accounts::Reason::Forbidden:
+      return "permission_denied";
+    case accounts::Reason::NotFound:
+      return "not_found";
+    case accounts::Reason::Invalid:
+      return "invalid_value";
+    case accounts::Reason::Conflict:
+      return "conflict";
+  }
+  return "";
+}
+
+// The field of "'FIELD' : what is wrong".
+std::string field_of(std::string_view message) {
+  const size_t end = message.find("' : ");
+  if (!message.starts_with('\'') || end == std::string_view::npos) return "";
+  return std::string(message.substr(1, end - 1));
+}
+
 }  // namespace
 
 ApiError::ApiError(const Error& error) : ApiError(status_of(error.kind()), "", "", error.what()) {}
+
+ApiError::ApiError(const accounts::AccessError& error)
+    : ApiError(status_of(error.reason()), code_of(error.reason()), field_of(error.what()), error.what()) {}
 
 ApiError ApiError::with_header(std::string name, std::string value) && {
   headers_.emplace_back(std::move(name), std::move(value));

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "accounts/access_error.h"
 #include "base/error.h"
 #include "http/service.h"
 
@@ -22,6 +23,9 @@ class ApiError : public std::runtime_error {
       : std::runtime_error(message), status_(status), code_(std::move(code)), param_(std::move(param)) {}
   // What an error of the engine is to a client: the user's is 400, the machine's 503, ours 500.
   explicit ApiError(const Error& error);
+  // What accounts refuse: 403 permission_denied, 404 not_found, 400 invalid_value, 409 conflict. A message
+  // that begins with a field's name in quotes names it as `param`.
+  explicit ApiError(const accounts::AccessError& error);
 
   // Another type than follows from the status.
   ApiError with_type(std::string type) &&;
@@ -30,6 +34,7 @@ class ApiError : public std::runtime_error {
 
   unsigned status() const { return status_; }
   const std::string& code() const { return code_; }
+  const std::string& param() const { return param_; }
   // {"error":{"message","type","param","code"}}
   std::string body() const;
   std::unique_ptr<http::Reply> reply() const;

@@ -1,21 +1,29 @@
 #include "server/api_service.h"
 
+#include <chrono>
 #include <iterator>
 
+#include "accounts/calendar.h"
 #include "server/api_error.h"
+#include "server/batches/batch_endpoints.h"
 #include "server/chat/chat_endpoint.h"
 #include "server/completions/completion_endpoint.h"
+#include "server/console/console_endpoints.h"
 #include "server/embeddings/embedding_endpoint.h"
+#include "server/files/file_endpoints.h"
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
 #include "server/ollama/ollama_endpoints.h"
 #include "server/openapi/openapi_endpoint.h"
+#include "server/organization/organization_endpoints.h"
 #include "server/responses/response_endpoint.h"
 #include "server/tokenize_endpoints.h"
 
 namespace lockstep::server {
 
 namespace {
+
+constexpr std::chrono::minutes kHousekeepingPeriod{10};
 
 // A reply with further headers.
 class ReplyWithHeaders : public http::Reply {
@@ -40,17 +48,49 @@ ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts
                        ApiOptions options)
     : upload_bytes_max_(options.upload_bytes_max),
       gate_(accounts, options.open),
-      accounting_(accounts, journal, std::move(options.prices)),
+      accounting_(accounts, journal, options.prices),
       inference_(std::move(model), options.inference, accounting_) {
   add_health_endpoints();
   add_model_endpoints(router_, inference_);
   add_chat_endpoint(router_, inference_);
+  add_console_endpoints(router_);
+  add_organization_endpoints(router_, accounts, inference_, accounting_.latencies());
   add_completion_endpoint(router_, inference_);
   add_embedding_endpoint(router_, inference_);
   add_ollama_endpoints(router_, inference_);
   add_openapi_endpoint(router_, inference_.model());
   add_response_endpoint(router_, inference_);
   add_tokenize_endpoints(router_, inference_);
+  add_files_and_batches(accounts.database(), journal,
+                        options);  // the last: batches know what the others have
+}
+
+void ApiService::add_files_and_batches(database::Database& database, accounts::Journal& journal,
+                                       const ApiOptions& options) {
+  FileStore& files = files_.emplace(database, options.data_folder / "files", options.files);
+  add_file_endpoints(router_, files);
+  BatchRules rules{.endpoints = batch_endpoints(router_),
+                   .require_model = [this](const std::string& model) { inference_.model(model); }};
+  add_batch_endpoints(router_, database, [this] { batches_->look(); });
+  batches_.emplace(
+      BatchPlace{database, files, options.data_folder / "batches", std::move(rules)}, journal,
+      [this](Call& call) { return answer_call(call); }, options.batch_lines);
+}
+
+void ApiService::start_housekeeping(database::Database& database) {
+  const auto purge_log = [&database] {
+    const auto some = [](database::Transaction& transaction) {
+      return accounts::usage_tables::purge(transaction, accounts::now_ms());
+    };
+    while (database.write(some) != 0) {
+    }
+  };
+  const auto purge_files = [this, &database] {
+    const int64_t now_ms = accounts::now_ms();
+    database.write([&](database::Transaction& transaction) { batch_tables::purge(transaction, now_ms); });
+    files_->purge(now_ms);
+  };
+  housekeeping_.emplace(std::vector<Housekeeping::Task>{purge_log, purge_files}, kHousekeepingPeriod);
 }
 
 void ApiService::add_health_endpoints() {
@@ -78,6 +118,8 @@ std::unique_ptr<http::Reply> ApiService::answer_call(Call& call) {
     reply = handle(call);
   } catch (const ApiError& error) {
     reply = refuse_call(call, error);
+  } catch (const accounts::AccessError& error) {
+    reply = refuse_call(call, ApiError(error));
   } catch (const Error& error) {
     reply = refuse_call(call, ApiError(error));
   } catch (const std::bad_alloc&) {
@@ -91,7 +133,7 @@ std::unique_ptr<http::Reply> ApiService::answer_call(Call& call) {
 
 std::unique_ptr<http::Reply> ApiService::handle(Call& call) {
   const Route& route = router_.find(call);
-  if (route.needed && !call.batch_id) call.caller = gate_.admit(call.request, *route.needed);
+  if (route.needed.key && !call.batch_id) call.caller = gate_.admit(call.request, route.needed.action);
   return route.handler(call);
 }
 

@@ -1,14 +1,19 @@
 // The API: its endpoints, and what is the same for all of them.
 #pragma once
 
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "http/service.h"
 #include "server/accounting.h"
 #include "server/api_error.h"
+#include "server/batches/batch_runner.h"
+#include "server/files/file_store.h"
 #include "server/gate.h"
+#include "server/housekeeping.h"
 #include "server/inference.h"
 #include "server/router.h"
 #include "server/served_model.h"
@@ -20,6 +25,9 @@ struct ApiOptions {
   accounts::PriceList prices = {};
   bool open = false;                            // no keys are asked for
   size_t upload_bytes_max = size_t{200} << 20;  // of the body of POST /v1/files
+  std::filesystem::path data_folder = {};       // of files and batches
+  FileLimits files = {};
+  uint32_t batch_lines = 16;  // of all batches, at once
 };
 
 // Every request goes through answer(): it finds the route, asks who calls, has it handled, and makes errors
@@ -42,12 +50,18 @@ class ApiService : public http::Service {
   std::unique_ptr<http::Reply> handle(Call& call);
   std::unique_ptr<http::Reply> refuse_call(const Call& call, const ApiError& error);
   void add_health_endpoints();
+  void add_files_and_batches(database::Database& database, accounts::Journal& journal,
+                             const ApiOptions& options);
+  void start_housekeeping(database::Database& database);
 
   const size_t upload_bytes_max_;
   const Gate gate_;
   Accounting accounting_;
   Inference inference_;
   Router router_;
+  std::optional<FileStore> files_;
+  std::optional<BatchRunner> batches_;  // calls answer_call() from its start on
+  std::optional<Housekeeping> housekeeping_;
 };
 
 }  // namespace lockstep::server

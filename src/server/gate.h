@@ -16,8 +16,8 @@ class Gate {
   Gate(accounts::Accounts& accounts, bool open) : accounts_(accounts), open_(open) {}
 
   // The holder of the key in "Authorization: Bearer KEY". Throws an ApiError for a missing or wrong key (401,
-  // which does not tell the two apart) and for one that does not allow what is needed (403).
-  accounts::Caller admit(const http::Request& request, accounts::Action needed) const;
+  // which does not tell the two apart) and for one that does not allow the action (403).
+  accounts::Caller admit(const http::Request& request, std::optional<accounts::Action> action) const;
 
  private:
   std::optional<accounts::Caller> find(const http::Request& request) const;

@@ -10,6 +10,12 @@ namespace lockstep::server {
 
 namespace {
 
+const constrain::CallFormat& format_of(const ServedModel& model) {
+  const constrain::CallFormat* format =
+      model.chat_template == nullptr ? nullptr : constrain::format_of_template(model.chat_template->source());
+  return format == nullptr ? constrain::hermes_format() : *format;
+}
+
 engine::ServiceClass service_class(accounts::Tier tier) {
   switch (tier) {
     case accounts::Tier::Performance:
@@ -28,6 +34,7 @@ engine::ServiceClass service_class(accounts::Tier tier) {
 
 Inference::Inference(ServedModel model, const InferenceLimits& limits, Accounting& accounting)
     : model_(std::move(model)),
+      constraints_(model_.tokenizer, format_of(model_)),
       limits_(limits),
       accounting_(accounting),
       answers_(std::make_shared<std::atomic<uint32_t>>(0)) {}

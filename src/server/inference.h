@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "constrain/constraints.h"
 #include "server/accounting.h"
 #include "server/answers.h"
 #include "server/router.h"
@@ -43,6 +44,9 @@ class Inference {
   // Throws an ApiError where a prompt is too long, the server has no room, or the accounting refuses.
   std::unique_ptr<Answers> start(Call& call, InferenceRequest request);
 
+  // Of the model's answers, in its format of calls.
+  constrain::Constraints& constraints() { return constraints_; }
+
   uint32_t answers_running() const { return answers_->load(); }
 
  private:
@@ -52,6 +56,7 @@ class Inference {
   void take_places(const InferenceRequest& request, uint32_t answers);
 
   const ServedModel model_;
+  constrain::Constraints constraints_;
   const InferenceLimits limits_;
   Accounting& accounting_;
   // Answers that the engine has not ended yet; shared with its listeners, which may outlive this.

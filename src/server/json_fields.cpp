@@ -47,6 +47,22 @@ RequestJson parse_json(std::string_view body) {
   }
 }
 
+nlohmann::ordered_json parse_ordered(std::string_view body, const std::vector<std::string>& fields) {
+  using Json = nlohmann::ordered_json;
+  bool kept = false;
+  uint32_t names = 0;
+  auto keep = [&](int depth, Json::parse_event_t event, Json& value) {
+    if (event != Json::parse_event_t::key) return true;
+    if (depth == 1) kept = std::find(fields.begin(), fields.end(), value) != fields.end();
+    if (kept && ++names > kOrderedNamesMax) {
+      throw ApiError(400, "", "",
+                     fmt::format("the schemas have more than {} names; use fewer", kOrderedNamesMax));
+    }
+    return kept;
+  };
+  return Json::parse(body, keep);
+}
+
 JsonFields::JsonFields(const RequestJson& json, std::string where) : json_(json), where_(std::move(where)) {
   if (json_.is_object()) return;
   if (where_.empty()) throw ApiError(400, "", "", "the body must be a JSON object");

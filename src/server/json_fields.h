@@ -17,6 +17,12 @@ using RequestJson = nlohmann::json;
 // Parses a body. Throws an ApiError for what is no JSON, no UTF-8 or nested more than 64 deep.
 RequestJson parse_json(std::string_view body);
 
+// What a body holds in these of its fields, with every object's names in their order: what matters in a
+// schema. Throws an ApiError for more than kOrderedNamesMax names, which take long. REQUIRES: parse_json()
+// took it.
+inline constexpr uint32_t kOrderedNamesMax = 10000;
+nlohmann::ordered_json parse_ordered(std::string_view body, const std::vector<std::string>& fields);
+
 class JsonFields {
  public:
   // `where` is the object's own place, such as "messages.2"; empty at the top. Throws an ApiError if `json`

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "accounts/caller.h"
+#include "accounts/usage.h"
 #include "http/service.h"
 #include "http/target.h"
 
@@ -23,11 +24,21 @@ struct Call {
   accounts::Caller caller = {};              // of nobody where the route needs no key
   http::Headers reply_headers = {};          // what handlers add to whatever reply there will be
   std::optional<std::string> batch_id = {};  // the request is a line of this batch
+  // Takes the usage record of a line instead of the request log, for whoever commits the record and the
+  // line's result together. Called by a thread that has the reply's next() or destructor, or answer_call.
+  std::function<void(accounts::UsageRecord record)> take_record = {};
 };
 
-// What a caller must be allowed to do; none: anyone may, without a key.
-using Needed = std::optional<accounts::Action>;
-inline constexpr Needed kAnyone = std::nullopt;
+// What a caller must have: nothing, a key, or a key that allows an action.
+struct Needed {
+  constexpr Needed(accounts::Action allowed) : key(true), action(allowed) {}
+  constexpr explicit Needed(bool any_key) : key(any_key) {}
+
+  bool key;
+  std::optional<accounts::Action> action = {};
+};
+inline constexpr Needed kAnyone{false};
+inline constexpr Needed kAnyKey{true};
 
 using Handler = std::function<std::unique_ptr<http::Reply>(Call& call)>;
 

@@ -1,7 +1,7 @@
 #include "server/tokenize_endpoints.h"
 
 #include "server/api_error.h"
-#include "server/chat/chat_request.h"
+#include "server/chat/chat_messages.h"
 #include "server/chat/chat_tokens.h"
 #include "server/json_reply.h"
 #include "server/prompt_fields.h"

@@ -32,26 +32,68 @@ std::string with_guards(std::string_view content, std::string_view token) {
   return result.append(content, begin);
 }
 
-std::string guard_control_tokens(std::string_view content, const Vocabulary& vocabulary) {
-  std::string guarded = without_guards(content);
-  for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
-    const std::string& token = vocabulary.tokens[id];
-    if (vocabulary.types[id] != TokenType::Control || token.size() < 2) continue;
-    if (guarded.find(token) != std::string::npos) guarded = with_guards(guarded, token);
+// Guards the control tokens that a client's texts spell.
+class Guards {
+ public:
+  explicit Guards(const Vocabulary& vocabulary) {
+    for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+      const std::string& token = vocabulary.tokens[id];
+      if (vocabulary.types[id] == TokenType::Control && token.size() >= 2) tokens_.push_back(token);
+    }
   }
-  return guarded;
-}
+
+  std::string operator()(std::string_view content) const {
+    std::string guarded = without_guards(content);
+    for (const std::string_view token : tokens_) {
+      if (guarded.find(token) != std::string::npos) guarded = with_guards(guarded, token);
+    }
+    return guarded;
+  }
+
+  // In every string and every name.
+  nlohmann::ordered_json operator()(const nlohmann::ordered_json& json) const {
+    if (json.is_string()) return (*this)(std::string_view(json.get_ref<const std::string&>()));
+    if (!json.is_structured()) return json;
+    nlohmann::ordered_json guarded = json;
+    guarded.clear();
+    for (const auto& item : json.items()) {
+      if (json.is_object()) {
+        guarded[(*this)(std::string_view(item.key()))] = (*this)(item.value());
+      } else {
+        guarded.push_back((*this)(item.value()));
+      }
+    }
+    return guarded;
+  }
+
+  ChatMessage operator()(const ChatMessage& message) const {
+    ChatMessage guarded = message;
+    for (std::string* text : {&guarded.content, &guarded.tool_call_id, &guarded.name}) {
+      *text = (*this)(std::string_view(*text));
+    }
+    for (ChatToolCall& call : guarded.tool_calls) {
+      call = {(*this)(std::string_view(call.id)), (*this)(std::string_view(call.name)),
+              (*this)(call.arguments)};
+    }
+    return guarded;
+  }
+
+ private:
+  std::vector<std::string_view> tokens_;
+};
 
 }  // namespace
 
 std::string render_chat(const ChatTemplate& chat_template, const Tokenizer& tokenizer,
-                        std::span<const ChatMessage> messages) {
+                        std::span<const ChatMessage> messages, const nlohmann::ordered_json& tools) {
   const Vocabulary& vocabulary = tokenizer.vocabulary();
-  std::vector<ChatMessage> guarded(messages.begin(), messages.end());
-  for (ChatMessage& message : guarded) message.content = guard_control_tokens(message.content, vocabulary);
+  const Guards guard(vocabulary);
+  std::vector<ChatMessage> guarded;
+  for (const ChatMessage& message : messages) guarded.push_back(guard(message));
   ChatOptions options;
   if (vocabulary.bos_id) options.bos_token = vocabulary.tokens[static_cast<size_t>(*vocabulary.bos_id)];
   if (vocabulary.eos_id) options.eos_token = vocabulary.tokens[static_cast<size_t>(*vocabulary.eos_id)];
+  options.tools = guard(tools);
   return chat_template.render_chat(guarded, options);
 }
 

@@ -12,10 +12,10 @@
 
 namespace lockstep::text {
 
-// The prompt for an answer to the messages. Control tokens that a message spells are marked so that
-// tokenize_prompt reads them as text, not as the template's own.
+// The prompt for an answer to the messages. `tools`: an array of them, or null. Control tokens that a message
+// or a tool spells are marked so that tokenize_prompt reads them as text, not as the template's own.
 std::string render_chat(const ChatTemplate& chat_template, const Tokenizer& tokenizer,
-                        std::span<const ChatMessage> messages);
+                        std::span<const ChatMessage> messages, const nlohmann::ordered_json& tools = nullptr);
 
 // A prompt's ids. `special`: special tokens are parsed. The begin mark is added where the model asks for it
 // and the text does not start with it. Throws a user's error for text that is not UTF-8.

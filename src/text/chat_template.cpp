@@ -42,12 +42,29 @@ std::string ChatTemplate::render(const nlohmann::ordered_json& variables,
   }
 }
 
+namespace {
+
+// As transformers hands messages to a template.
+nlohmann::ordered_json message_json(const ChatMessage& message) {
+  nlohmann::ordered_json json = {{"role", message.role}, {"content", message.content}};
+  for (const ChatToolCall& call : message.tool_calls) {
+    json["tool_calls"].push_back({{"id", call.id},
+                                  {"type", "function"},
+                                  {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+  }
+  if (!message.tool_calls.empty() && message.content.empty()) json["content"] = nullptr;
+  if (!message.tool_call_id.empty()) json["tool_call_id"] = message.tool_call_id;
+  if (!message.name.empty()) json["name"] = message.name;
+  return json;
+}
+
+}  // namespace
+
 std::string ChatTemplate::render_chat(std::span<const ChatMessage> messages,
                                       const ChatOptions& options) const {
   nlohmann::ordered_json variables = nlohmann::ordered_json::object();
   auto& list = variables["messages"] = nlohmann::ordered_json::array();
-  for (const ChatMessage& message : messages)
-    list.push_back({{"role", message.role}, {"content", message.content}});
+  for (const ChatMessage& message : messages) list.push_back(message_json(message));
   variables["add_generation_prompt"] = options.add_generation_prompt;
   variables["bos_token"] = options.bos_token;
   variables["eos_token"] = options.eos_token;

@@ -13,12 +13,24 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace lockstep::text {
+
+// A call of a tool that an assistant's message made.
+struct ChatToolCall {
+  std::string id;
+  std::string name;
+  nlohmann::ordered_json arguments;  // an object
+};
 
 struct ChatMessage {
   std::string role;  // "system", "user", "assistant", "tool"
   std::string content;
+  std::vector<ChatToolCall> tool_calls =
+      {};                         // of an assistant; without content, that is null to the template
+  std::string tool_call_id = {};  // of a tool: the call that it answers, and its tool
+  std::string name = {};
 };
 
 // What a conversation's render takes besides its messages.

@@ -13,7 +13,7 @@ TIMEOUT_S = 300  # no step takes a second where nothing else runs
 OPTIONS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run",
     "--disable-extensions", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--remote-debugging-pipe", "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--remote-debugging-pipe", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 
 
@@ -111,10 +111,15 @@ class Browser:
             raise RuntimeError(f"{method}: {answer['error']}")
         return answer["result"]
 
-    def open(self, path):
+    def open(self, place):
+        """A file, or an address with http://."""
         self.requests.clear()
         self.problems.clear()
-        loader = self.call("Page.navigate", url=f"file://{os.path.abspath(path)}")["loaderId"]
+        url = place if place.startswith("http://") else f"file://{os.path.abspath(place)}"
+        answer = self.call("Page.navigate", url=url)
+        if "errorText" in answer:
+            raise RuntimeError(f"{url}: {answer['errorText']}")
+        loader = answer["loaderId"]
         deadline = time.monotonic() + TIMEOUT_S
         while loader not in self.loaded:
             self._message(deadline)

@@ -128,8 +128,8 @@ class Clients(WithServer):
                     create(client, temperature=3)
                 self.assertIn("'temperature' : value must be a number from 0 to 2", str(caught.exception))
                 with self.assertRaises(package.BadRequestError) as caught:
-                    create(client, tools=[{"type": "function", "function": {"name": "f"}}])
-                self.assertIn("'tools'", str(caught.exception))
+                    create(client, tools=[{"type": "code_interpreter"}])
+                self.assertIn("'tools.0.type'", str(caught.exception))
                 with self.assertRaises(package.BadRequestError) as caught:
                     create(client, messages=[{"role": "user", "content": "a b c " * 2000}])
                 self.assertEqual("context_length_exceeded", self.code(caught))

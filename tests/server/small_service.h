@@ -31,7 +31,7 @@ struct SmallService {
                  .engine = engine,
                  .tokenizer = *model->tokenizer,
                  .chat_template = &chat_template},
-                accounts, journal, {.open = true}) {}
+                accounts, journal, {.open = true, .data_folder = folder.path()}) {}
 
   static std::unique_ptr<database::Database> new_database(const std::filesystem::path& folder) {
     auto database = std::make_unique<database::Database>((folder / "lockstep.db").string());

@@ -1,17 +1,35 @@
 #include "server/chat/chat_endpoint.h"
 
+#include "server/api_error.h"
+#include "server/chat/chat_prompt.h"
 #include "server/chat/chat_reply.h"
 #include "server/chat/chat_request.h"
 #include "server/chat/chat_tokens.h"
+#include "text/chat_prompt.h"
 
 namespace lockstep::server {
 
 namespace {
 
+engine::ConstraintMaker make_constraint(constrain::Constraints& constraints,
+                                        const constrain::AnswerRules& rules) {
+  try {
+    return constraints.maker(rules);
+  } catch (const constrain::SchemaError& error) {
+    const bool of_answer = error.place() == rules.schema_place;
+    bad_field(error.place(), "{}{}", error.what(),
+              of_answer ? "" : "; with 'disable_tool_validation' the arguments are any JSON object");
+  }
+}
+
 std::unique_ptr<http::Reply> complete_chat(Inference& inference, Call& call) {
   ChatRequest chat = parse_chat_request(call.request.body);
   const ServedModel& model = inference.model(chat.model);
-  chat.generation.prompt = chat_tokens(model, chat.messages);
+  constrain::Constraints& constraints = inference.constraints();
+  const std::string prompt =
+      chat_prompt(require_chat_template(model), model.tokenizer, constraints.format(), chat);
+  chat.generation.prompt = text::tokenize_prompt(model.tokenizer, prompt, true);
+  if (chat.output.rules) chat.generation.constraint = make_constraint(constraints, *chat.output.rules);
   ChatReplyHead head = {.request_id = call.request.id,
                         .model = chat.model,
                         .fingerprint = model.short_fingerprint(),
@@ -21,7 +39,7 @@ std::unique_ptr<http::Reply> complete_chat(Inference& inference, Call& call) {
                                                             .generation = chat.generation,
                                                             .choices = chat.choices,
                                                             .service_tier = chat.service_tier});
-  return make_chat_reply(chat, std::move(head), std::move(answers), model.tokenizer);
+  return make_chat_reply(chat, std::move(head), std::move(answers), model.tokenizer, constraints.format());
 }
 
 }  // namespace

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/identifiers.h"
+#include "constrain/answer_parser.h"
 #include "server/event_stream.h"
 #include "server/json_reply.h"
 #include "server/logprobs_json.h"
@@ -12,12 +15,24 @@ namespace lockstep::server {
 
 namespace {
 
+using constrain::AnswerPart;
+using Parts = std::vector<AnswerPart>;
+
+// 9 characters, as Groq's are and as Mistral's templates demand.
+std::string new_call_id() {
+  return new_ulid().substr(17);
+}
+
 // What both kinds of reply say alike.
 class ChatFormat {
  public:
-  ChatFormat(const ChatRequest& request, ChatReplyHead head, const text::Tokenizer& tokenizer)
+  ChatFormat(const ChatRequest& request, ChatReplyHead head, const text::Tokenizer& tokenizer,
+             const constrain::CallFormat& calls)
       : head_(std::move(head)),
         tokenizer_(tokenizer),
+        calls_(calls),
+        rules_(request.output.rules.value_or(constrain::AnswerRules{})),
+        old_functions_(request.output.old_functions),
         with_logprobs_(request.generation.top_logprobs.has_value()),
         id_("chatcmpl-" + new_uuid()),
         created_(unix_seconds()) {}
@@ -39,10 +54,23 @@ class ChatFormat {
   }
 
   const ChatReplyHead& head() const { return head_; }
+  constrain::AnswerParser parser() const { return {calls_, rules_}; }
+  bool old_functions() const { return old_functions_; }
+  // An answer may have text.
+  bool has_content() const { return rules_.content != constrain::ContentKind::Absent; }
+
+  ReplyJson finish_reason(const Answer& answer, uint32_t calls) const {
+    const engine::FinishReason reason = answer.last->reason;
+    if (calls == 0 || reason != engine::FinishReason::Stop) return engine::finish_reason_name(reason);
+    return old_functions_ ? "function_call" : "tool_calls";
+  }
 
  private:
   const ChatReplyHead head_;
   const text::Tokenizer& tokenizer_;
+  const constrain::CallFormat& calls_;
+  const constrain::AnswerRules rules_;
+  const bool old_functions_;
   const bool with_logprobs_;
   const std::string id_;
   const int64_t created_;
@@ -61,15 +89,45 @@ class WholeChatReply : public WholeAnswersReply {
     for (const Answer& answer : answers().list()) {
       ReplyJson item;
       item["index"] = json["choices"].size();
-      item["message"] = {{"role", "assistant"}, {"content", answer.text}};
+      constrain::AnswerParser parser = format_.parser();
+      Parts parts;
+      parser.push(answer.text, parts);
+      parser.finish(parts);
+      item["message"] = message(parts);
       item["logprobs"] = format_.logprobs(answer.logprobs);
-      item["finish_reason"] = engine::finish_reason_name(answer.last->reason);
+      item["finish_reason"] = format_.finish_reason(answer, parser.calls());
       json["choices"].push_back(std::move(item));
     }
     json["usage"] = usage_json(answers().usage());
     json["system_fingerprint"] = format_.head().fingerprint;
     json["x_groq"] = format_.groq();
     if (!format_.head().service_tier.empty()) json["service_tier"] = format_.head().service_tier;
+    return json;
+  }
+
+  ReplyJson message(const Parts& parts) const {
+    ReplyJson json = {{"role", "assistant"}, {"content", nullptr}};
+    std::string content;
+    ReplyJson calls;
+    for (const AnswerPart& part : parts) {
+      if (part.kind == AnswerPart::Kind::Content) {
+        content += part.text;
+      } else if (part.kind == AnswerPart::Kind::Call) {
+        calls.push_back({{"id", new_call_id()},
+                         {"type", "function"},
+                         {"function", {{"name", part.text}, {"arguments", ""}}}});
+      } else {
+        calls.back()["function"]["arguments"].get_ref<std::string&>() += part.text;
+      }
+    }
+    const bool blank = content.find_first_not_of(" \n") == std::string::npos;
+    if (!blank || (calls.is_null() && format_.has_content())) json["content"] = content;
+    if (calls.is_null()) return json;
+    if (format_.old_functions()) {
+      json["function_call"] = calls[0]["function"];
+    } else {
+      json["tool_calls"] = std::move(calls);
+    }
     return json;
   }
 
@@ -81,10 +139,10 @@ class WholeChatReply : public WholeAnswersReply {
 class StreamedChatReply : public EventStreamReply {
  public:
   StreamedChatReply(ChatFormat format, std::unique_ptr<Answers> answers, const StreamFields& wanted)
-      : EventStreamReply(std::move(answers)),
-        format_(std::move(format)),
-        wanted_(wanted),
-        choices_(EventStreamReply::answers().list().size()) {
+      : EventStreamReply(std::move(answers)), format_(std::move(format)), wanted_(wanted) {
+    for (size_t i = 0; i < EventStreamReply::answers().list().size(); ++i) {
+      choices_.push_back({.parser = format_.parser()});
+    }
     ReplyJson chunk = format_.object("chat.completion.chunk");
     chunk["system_fingerprint"] = format_.head().fingerprint;
     chunk_begin_ = to_text(chunk);
@@ -99,6 +157,7 @@ class StreamedChatReply : public EventStreamReply {
 
  private:
   struct Choice {
+    constrain::AnswerParser parser;
     bool begun = false;  // its first chunk was sent
     bool ended = false;  // its last one was
   };
@@ -110,15 +169,11 @@ class StreamedChatReply : public EventStreamReply {
     if (choice.ended || (!news && !answer.last)) return;
     if (!choice.begun) {
       choice.begun = true;
-      append_chunk(index, {{"role", "assistant"}, {"content", ""}}, nullptr, nullptr, body, format_.groq());
+      const ReplyJson content = format_.has_content() ? ReplyJson("") : ReplyJson();
+      append_chunk(index, {{"role", "assistant"}, {"content", content}}, nullptr, nullptr, body,
+                   format_.groq());
     }
-    if (news) {
-      ReplyJson delta;
-      delta["content"] = answer.text;
-      append_chunk(index, std::move(delta), format_.logprobs(answer.logprobs), nullptr, body);
-      answer.text.clear();
-      answer.logprobs.clear();
-    }
+    append_parts(index, body);
     // The last choice's end tells the usage, and so waits until that is recorded.
     const bool is_last = std::all_of(choices_.begin(), choices_.end(),
                                      [&](const Choice& one) { return &one == &choice || one.ended; });
@@ -126,8 +181,46 @@ class StreamedChatReply : public EventStreamReply {
     choice.ended = true;
     ReplyJson groq = format_.groq();
     if (is_last) groq["usage"] = usage_json(answers().usage());
-    append_chunk(index, ReplyJson::object(), nullptr, engine::finish_reason_name(answer.last->reason), body,
-                 std::move(groq));
+    append_chunk(index, ReplyJson::object(), take_logprobs(answer),
+                 format_.finish_reason(answer, choice.parser.calls()), body, std::move(groq));
+  }
+
+  // A chunk for each part of the new text. Log-probabilities wait for one.
+  void append_parts(size_t index, std::string& body) {
+    Choice& choice = choices_[index];
+    Answer& answer = answers().list()[index];
+    uint32_t calls = choice.parser.calls();
+    Parts parts;
+    choice.parser.push(answer.text, parts);
+    answer.text.clear();
+    if (answer.last) choice.parser.finish(parts);
+    for (const AnswerPart& part : parts) {
+      if (part.kind == AnswerPart::Kind::Call) ++calls;
+      append_chunk(index, delta(part, calls), take_logprobs(answer), nullptr, body);
+    }
+  }
+
+  // `calls`: so far, the part's among them.
+  ReplyJson delta(const AnswerPart& part, uint32_t calls) const {
+    if (part.kind == AnswerPart::Kind::Content) return {{"content", part.text}};
+    const bool begins = part.kind == AnswerPart::Kind::Call;
+    ReplyJson function;
+    if (begins) function["name"] = part.text;
+    function["arguments"] = begins ? "" : part.text;
+    if (format_.old_functions()) return {{"function_call", std::move(function)}};
+    ReplyJson call = {{"index", calls - 1}};
+    if (begins) {
+      call["id"] = new_call_id();
+      call["type"] = "function";
+    }
+    call["function"] = std::move(function);
+    return {{"tool_calls", ReplyJson::array({std::move(call)})}};
+  }
+
+  // Null where there are none.
+  ReplyJson take_logprobs(Answer& answer) const {
+    const auto logprobs = std::exchange(answer.logprobs, {});
+    return logprobs.empty() ? ReplyJson() : format_.logprobs(logprobs);
   }
 
   void append_chunk(size_t index, ReplyJson delta, ReplyJson logprobs, ReplyJson finish_reason,
@@ -172,8 +265,9 @@ class StreamedChatReply : public EventStreamReply {
 
 std::unique_ptr<http::Reply> make_chat_reply(const ChatRequest& request, ChatReplyHead head,
                                              std::unique_ptr<Answers> answers,
-                                             const text::Tokenizer& tokenizer) {
-  ChatFormat format(request, std::move(head), tokenizer);
+                                             const text::Tokenizer& tokenizer,
+                                             const constrain::CallFormat& calls) {
+  ChatFormat format(request, std::move(head), tokenizer, calls);
   if (!request.stream.stream) {
     return std::make_unique<WholeChatReply>(std::move(format), std::move(answers));
   }

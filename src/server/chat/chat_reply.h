@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "constrain/call_format.h"
 #include "http/service.h"
 #include "server/answers.h"
 #include "server/chat/chat_request.h"
@@ -20,9 +21,10 @@ struct ChatReplyHead {
   uint64_t seed = 0;
 };
 
-// `tokenizer` must outlive the reply.
+// `tokenizer` and `calls` must outlive the reply.
 std::unique_ptr<http::Reply> make_chat_reply(const ChatRequest& request, ChatReplyHead head,
                                              std::unique_ptr<Answers> answers,
-                                             const text::Tokenizer& tokenizer);
+                                             const text::Tokenizer& tokenizer,
+                                             const constrain::CallFormat& calls);
 
 }  // namespace lockstep::server

@@ -8,6 +8,7 @@
 
 #include "accounts/prices.h"
 #include "engine/request.h"
+#include "server/chat/output_fields.h"
 #include "server/generation_fields.h"
 #include "text/chat_template.h"
 
@@ -16,14 +17,12 @@ namespace lockstep::server {
 struct ChatRequest {
   std::string model;
   std::vector<text::ChatMessage> messages;
-  engine::Request generation;  // without prompt; its seed is the client's or a new one
+  engine::Request generation;  // without prompt and constraint; its seed is the client's or a new one
   uint32_t choices = 1;
   StreamFields stream;
+  OutputFields output;
   std::string service_tier = "";  // as the client named it; empty: not asked for
 };
-
-// The field "messages" of any request that has one. Throws an ApiError that names what is wrong.
-std::vector<text::ChatMessage> read_messages(JsonFields& fields);
 
 // Every field is honoured or refused by name. Throws an ApiError that says which and what would be right.
 ChatRequest parse_chat_request(std::string_view body);

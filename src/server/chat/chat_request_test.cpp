@@ -110,9 +110,7 @@ TEST(ChatRequest, ErrorsNameTheField) {
   EXPECT_EQ("'stream_options' : it needs 'stream' to be true", refusal_of_field(R"("stream_options":{})"));
   EXPECT_EQ("'logit_bias' : every name must be a token id, such as \"42\"",
             refusal_of_field(R"("logit_bias":{"foo":0})"));
-  EXPECT_EQ("'response_format.type' : only 'text' is supported yet",
-            refusal_of_field(R"("response_format":{"type":"json_object"})"));
-  EXPECT_EQ("'tools' : tools are not supported yet; leave it out",
+  EXPECT_EQ("'tools.0.function' : property 'function' is missing",
             refusal_of_field(R"("tools":[{"type":"function"}])"));
   EXPECT_EQ("property 'temprature' is unsupported, did you mean 'temperature'?",
             refusal_of_field(R"("temprature":1)"));

@@ -5,12 +5,14 @@
 
 namespace lockstep::server {
 
+const text::ChatTemplate& require_chat_template(const ServedModel& model) {
+  if (model.chat_template != nullptr) return *model.chat_template;
+  throw ApiError(400, "", "model",
+                 fmt::format("'{}' has no chat template, which a chat needs", model.ids.front()));
+}
+
 std::vector<int32_t> chat_tokens(const ServedModel& model, std::span<const text::ChatMessage> messages) {
-  if (model.chat_template == nullptr) {
-    throw ApiError(400, "", "model",
-                   fmt::format("'{}' has no chat template, which a chat needs", model.ids.front()));
-  }
-  const std::string prompt = text::render_chat(*model.chat_template, model.tokenizer, messages);
+  const std::string prompt = text::render_chat(require_chat_template(model), model.tokenizer, messages);
   return text::tokenize_prompt(model.tokenizer, prompt, true);
 }
 

@@ -10,8 +10,11 @@
 
 namespace lockstep::server {
 
-// The prompt for an answer to the messages. Throws an ApiError where the model has no chat template, and the
-// template's own error where it refuses the messages.
+// Throws an ApiError where the model has none.
+const text::ChatTemplate& require_chat_template(const ServedModel& model);
+
+// The prompt for an answer to the messages. Throws the error of
+// require_chat_template, and the template's own where it refuses the messages.
 std::vector<int32_t> chat_tokens(const ServedModel& model, std::span<const text::ChatMessage> messages);
 
 }  // namespace lockstep::server

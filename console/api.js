@@ -1,0 +1,141 @@
+// Requests to the server that this page came from.
+
+import {make, dialog, field} from "./dom.js";
+
+const place = "lockstep-key";
+
+// What the server refused: `status`, `code` and the sentence.
+export class Refusal extends Error {
+  constructor(status, error) {
+    super(error?.message ?? `The server answered with ${status}.`);
+    this.status = status;
+    this.code = error?.code ?? "";
+    this.param = error?.param ?? "";
+  }
+}
+
+export function key() {
+  return sessionStorage.getItem(place) ?? localStorage.getItem(place) ?? "";
+}
+
+function keepKey(value, onThisComputer) {
+  forgetKey();
+  (onThisComputer ? localStorage : sessionStorage).setItem(place, value);
+}
+
+export function forgetKey() {
+  sessionStorage.removeItem(place);
+  localStorage.removeItem(place);
+}
+
+async function send(path, {method = "GET", body, signal} = {}) {
+  const headers = {};
+  if (key()) headers.authorization = `Bearer ${key()}`;
+  if (body !== undefined) headers["content-type"] = "application/json";
+  try {
+    return await fetch(path, {method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal,
+                              credentials: "omit", redirect: "error"});
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The server cannot be reached.");
+  }
+}
+
+async function refusal(response) {
+  try {
+    return new Refusal(response.status, (await response.json()).error);
+  } catch {
+    return new Refusal(response.status);
+  }
+}
+
+let asking = null;
+
+// Asks for the key until the server takes one; several requests wait for the same dialog.
+export function askForKey(reason = "") {
+  asking ??= dialog("Your key", close => {
+    const input = make("input", {type: "password", required: true, autocomplete: "off", spellcheck: "false", autofocus: true});
+    const keep = make("input", {type: "checkbox"});
+    const said = make("p.error", {role: "alert"}, reason);
+    return make("form", {method: "dialog", async submit(event) {
+      event.preventDefault();
+      const before = key();
+      keepKey(input.value.trim(), keep.checked);
+      const response = await send("/v1/models").catch(error => ({ok: false, status: 0, error}));
+      if (response.ok || response.status === 403) return close(true);
+      forgetKey();
+      if (before) keepKey(before, false);
+      said.textContent = response.error?.message ?? "The server does not know this key, or it is revoked or expired.";
+      input.select();
+    }},
+      make("p", {}, "This server asks for a key. It printed one when it was first started; others come from the page “Keys”."),
+      field("key", "Key", input),
+      make("label.check", {}, keep, "Remember it on this computer"),
+      said,
+      make("div.actions", {}, make("button", {type: "button", click: () => close(false)}, "Not now"),
+           make("button.main", {type: "submit"}, "Continue")));
+  }).finally(() => { asking = null; });
+  return asking;
+}
+
+// The response, if it is a good one. A server that wants a key gets one asked for.
+export async function ask(path, options = {}) {
+  const response = await send(path, options);
+  if (response.ok) return response;
+  const error = await refusal(response);
+  if (error.status !== 401 || options.quiet) throw error;
+  if (!await askForKey(key() ? error.message : "")) throw error;
+  window.dispatchEvent(new Event("key-changed"));
+  const again = await send(path, options);
+  if (!again.ok) throw await refusal(again);
+  return again;
+}
+
+export async function read(path, options) {
+  return (await ask(path, options)).json();
+}
+
+// A path with a query of those values that are set.
+export function address(path, values) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) {
+    if (value !== null && value !== undefined && value !== "") query.set(name, value);
+  }
+  const text = query.toString();
+  return text ? `${path}?${text}` : path;
+}
+
+// All elements of a list that comes in pages.
+export async function readAll(path) {
+  const all = [];
+  for (let after = null;;) {
+    const page = await read(address(path, {after}));
+    all.push(...page.data);
+    if (!page.has_more) return all;
+    after = page.last_id;
+  }
+}
+
+// The events of a stream as objects, until its end; an event that tells an error is thrown.
+export async function* events(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      const {value, done} = await reader.read();
+      if (done) return;
+      const parts = (rest + value).split("\n\n");
+      rest = parts.pop();
+      for (const part of parts) {
+        const data = part.split("\n").filter(line => line.startsWith("data:")).map(line => line.slice(5).trimStart()).join("\n");
+        if (!data) continue;
+        if (data === "[DONE]") return;
+        const event = JSON.parse(data);
+        if (event.error) throw new Refusal(event.error.status_code ?? 500, event.error);
+        yield event;
+      }
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}

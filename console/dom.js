@@ -1,0 +1,97 @@
+// Elements made in code. Texts are always text: nothing here reads a string as HTML.
+
+const svgNames = new Set(["svg", "g", "path", "rect", "line", "text", "title", "use", "circle"]);
+
+// An element of "name.class.class" with attributes and children. An attribute that is a function is a listener
+// ("click"), one that is true or false is there or not. Children are elements, texts, numbers or lists of them;
+// null and false are left out.
+export function make(kind, attributes = {}, ...children) {
+  const [name, ...classes] = kind.split(".");
+  const element = svgNames.has(name) ? document.createElementNS("http://www.w3.org/2000/svg", name)
+                                     : document.createElement(name);
+  if (classes.length) element.classList.add(...classes);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(key, value);
+    else if (value === true) element.setAttribute(key, "");
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(key, value);
+  }
+  element.append(...children.flat(Infinity).filter(child => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+export const byId = id => document.getElementById(id);
+
+// Told to readers of screens.
+export function say(text) {
+  byId("status").textContent = text;
+}
+
+// A button that copies a text and says so.
+export function copyButton(text, label = "Copy") {
+  const button = make("button.quiet", {type: "button", async click() {
+    try {
+      await navigator.clipboard.writeText(typeof text === "function" ? text() : text);
+      button.textContent = "Copied";
+      say("Copied");
+    } catch {
+      button.textContent = "Could not copy";
+    }
+    setTimeout(() => { button.textContent = label; }, 1500);
+  }}, label);
+  return button;
+}
+
+// A dialog that goes when it is closed. `fill(close)` gives its children; the promise is what close() was given.
+export function dialog(title, fill) {
+  return new Promise(done => {
+    let answer;
+    const heading = make("h2", {id: "dialog-title"}, title);
+    const box = make("dialog", {"aria-labelledby": "dialog-title", close() {
+      box.remove();
+      done(answer);
+    }});
+    box.append(heading, ...[fill(value => { answer = value; box.close(); })].flat());
+    document.body.append(box);
+    box.showModal();
+  });
+}
+
+// Asks before something that cannot be taken back.
+export function confirmed(title, text, action) {
+  return dialog(title, close => [
+    make("p", {}, text),
+    make("div.actions", {},
+         make("button", {type: "button", autofocus: true, click: () => close(false)}, "Cancel"),
+         make("button.danger", {type: "button", click: () => close(true)}, action)),
+  ]);
+}
+
+// A labelled field of a form; `input` gets the id.
+export function field(id, label, input, hint) {
+  input.id = id;
+  if (hint) input.setAttribute("aria-describedby", `${id}-hint`);
+  return make("div.field", {}, make("label", {for: id}, label), input, hint && make("p.hint", {id: `${id}-hint`}, hint));
+}
+
+export function choice(options, chosen) {
+  return make("select", {}, options.map(([value, text]) => make("option", {value, selected: value === chosen}, text)));
+}
+
+// A table that becomes a list of cards where there is no room. `columns`: {name, number}; `rows`: lists of cells.
+export function table(caption, columns, rows) {
+  const cell = (content, i) => make(columns[i].number ? "td.number" : "td", {role: "cell", "data-name": columns[i].name}, content);
+  return make("table.cards", {role: "table"},
+              make("caption.unseen", {}, caption),
+              make("thead", {role: "rowgroup"}, make("tr", {role: "row"}, columns.map(column =>
+                make(column.number ? "th.number" : "th", {role: "columnheader", scope: "col"}, column.name)))),
+              make("tbody", {role: "rowgroup"}, rows.map(row => make("tr", {role: "row"}, row.map(cell)))));
+}
+
+// What a section says where it has nothing to show.
+export function notice(title, text, ...more) {
+  return make("div.notice", {}, make("h2", {}, title), make("p", {}, text), more);
+}
+
+export function problem(error) {
+  return make("p.error", {role: "alert"}, error.message);
+}

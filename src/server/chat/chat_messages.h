@@ -1,0 +1,15 @@
+// The messages of a chat request.
+#pragma once
+
+#include <vector>
+
+#include "server/json_fields.h"
+#include "text/chat_template.h"
+
+namespace lockstep::server {
+
+// "messages": of systems, users, assistants and tools, where every call of a tool is followed by its result,
+// and every result follows its call. Throws an ApiError that names the place.
+std::vector<text::ChatMessage> read_messages(JsonFields& fields);
+
+}  // namespace lockstep::server

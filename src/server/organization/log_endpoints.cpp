@@ -1,0 +1,81 @@
+// The request log.
+#include "accounts/access.h"
+#include "accounts/calendar.h"
+#include "server/organization/entity_json.h"
+#include "server/organization/log_export.h"
+#include "server/organization/organization_endpoints.h"
+#include "server/query_fields.h"
+
+namespace lockstep::server {
+
+namespace {
+
+using accounts::Access;
+using accounts::Action;
+using accounts::UsageFilter;
+
+constexpr int64_t kTime_s_max = INT64_MAX / accounts::kSecond_ms;
+
+UsageFilter read_filter(QueryFields& query) {
+  UsageFilter filter;
+  if (const auto from_s = query.integer("from", 0, kTime_s_max))
+    filter.from_ms = *from_s * accounts::kSecond_ms;
+  if (const auto until_s = query.integer("until", 0, kTime_s_max))
+    filter.until_ms = *until_s * accounts::kSecond_ms;
+  filter.key_id = query.text("key_id");
+  filter.model = query.text("model");
+  filter.batch_id = query.text("batch_id");
+  filter.lowest_status = query.integer("status_from", 100, 599);
+  filter.highest_status = query.integer("status_to", 100, 599);
+  filter.id_part = query.text("id");
+  filter.cursor = query.text("cursor");
+  filter.page_size = query.integer("limit", 1, 1000).value_or(filter.page_size);
+  return filter;
+}
+
+std::unique_ptr<http::Reply> page_reply(const accounts::UsagePage& page) {
+  ReplyJson data = ReplyJson::array();
+  for (const accounts::UsageRecord& record : page.records) data.push_back(record_json(record));
+  ReplyJson json;
+  json["object"] = "list";
+  json["first_id"] = data.empty() ? ReplyJson(nullptr) : data.front()["id"];
+  json["last_id"] = data.empty() ? ReplyJson(nullptr) : data.back()["id"];
+  json["has_more"] = page.next_cursor.has_value();
+  json["next_cursor"] = page.next_cursor ? ReplyJson(*page.next_cursor) : ReplyJson(nullptr);
+  json["data"] = std::move(data);
+  return json_reply(json);
+}
+
+std::unique_ptr<http::Reply> search(accounts::Accounts& accounts, LogExporter& exporter, Call& call) {
+  QueryFields query(call.target);
+  const UsageFilter filter = read_filter(query);
+  const auto reach = query.choice("reach", {"project", "organization"}, 0) == 0 ? Access::Reach::Project
+                                                                                : Access::Reach::Organisation;
+  const size_t format = query.choice("format", {"json", "jsonl", "csv"}, 0);
+  query.finish();
+  const Access access(accounts, call.caller);
+  if (format == 0) return page_reply(access.search_log(filter, reach));
+  return exporter.start(access, filter, reach, format == 1 ? LogFormat::JsonLines : LogFormat::Csv,
+                        call.wake);
+}
+
+ReplyJson body_json(const std::optional<std::string>& body) {
+  return body ? ReplyJson(*body) : ReplyJson(nullptr);
+}
+
+}  // namespace
+
+void add_log_endpoints(Router& router, accounts::Accounts& accounts) {
+  const auto exporter = std::make_shared<LogExporter>();
+  router.add("GET", "/v1/organization/requests", Action::ReadUsage,
+             [&accounts, exporter](Call& call) { return search(accounts, *exporter, call); });
+  router.add("GET", "/v1/organization/requests/{request_id}", Action::ReadUsage, [&accounts](Call& call) {
+    const accounts::UsageRecord record = Access(accounts, call.caller).log_record(call.parameters[0]);
+    ReplyJson json = record_json(record);
+    json["request_body"] = body_json(record.request_body);
+    json["response_body"] = body_json(record.response_body);
+    return json_reply(json);
+  });
+}
+
+}  // namespace lockstep::server
