@@ -9,11 +9,13 @@
 #include "accounts/journal.h"
 #include "api/running_model.h"
 #include "cli/command.h"
+#include "cli/config_file.h"
 #include "cli/console.h"
 #include "cli/serve_options.h"
 #include "http/server.h"
 #include "server/api_service.h"
 #include "server/cors.h"
+#include "server/log.h"
 
 namespace lockstep::cli {
 
@@ -58,8 +60,11 @@ void run(const ServeOptions& options) {
   if (first && !options.api.open) print_text(fmt::format("key, shown only now: {}\n", first->key.secret));
   accounts.restore_limits(accounts::now_ms());
   accounts::Journal journal(accounts);
+  server::Log log(options.log_level, options.log_format);
   server::ApiOptions api = options.api;
   api.data_folder = options.database.folder();
+  api.log = &log;
+  api.connections = [&] { return http_server.connections(); };
   if (!options.price.empty()) {
     for (const std::string& name : served.ids) api.prices.set(name, parse_price(options.price));
   }
@@ -68,7 +73,9 @@ void run(const ServeOptions& options) {
   http_server.listen();
   print_text(fmt::format("{}/v1\n", http_server.url()));
   flush_output();
+  log.write(server::Log::Level::Info, "start", {{"url", http_server.url()}, {"version", lockstep_version()}});
   http_server.run(cors);
+  log.write(server::Log::Level::Info, "stop", server::ReplyJson::object());
 }
 
 }  // namespace
@@ -77,8 +84,19 @@ void add_serve(CLI::App& app) {
   CLI::App* command = app.add_subcommand("serve", "Serve OpenAI's and GroqCloud's API over HTTP");
   auto options = std::make_shared<ServeOptions>();
   options->add(*command);
+  auto config_file = std::make_shared<std::string>();
+  auto print_config = std::make_shared<bool>(false);
+  command
+      ->add_option("--config", *config_file,
+                   "TOML file with settings, a key for each of these options; what is said here counts more")
+      ->type_name("FILE");
+  command->add_flag("--print-config", *print_config, "only print all settings as such a file");
   command->footer("\nExample:\n  lockstep serve --port 8080\n\ndocs/server.md has what is answered and how.");
-  command->callback([options] { run(*options); });
+  command->callback([=] {
+    if (!config_file->empty()) apply_config_file(*command, *config_file);
+    if (*print_config) return print_text(options_as_toml(*command, {"help", "config", "print-config"}));
+    run(*options);
+  });
 }
 
 }  // namespace lockstep::cli

@@ -1,5 +1,7 @@
 #include "cli/serve_options.h"
 
+#include <map>
+#include <string>
 #include <utility>
 
 #include "base/error.h"
@@ -10,6 +12,12 @@ namespace {
 
 constexpr uint32_t kDay_s = 86400;
 const CLI::Range kBodyBytes(size_t{1024}, size_t{1} << 30);
+
+using server::Log;
+const std::map<std::string, Log::Level> kLogLevels = {{"debug", Log::Level::Debug},
+                                                      {"info", Log::Level::Info},
+                                                      {"warn", Log::Level::Warn},
+                                                      {"off", Log::Level::Off}};
 
 void add_address(CLI::App& command, http::Options& http) {
   command.add_option("--host", http.host, "address to listen on; 0.0.0.0: all, for anyone who reaches it")
@@ -82,6 +90,25 @@ void add_inference(CLI::App& command, ServeOptions& options) {
       ->capture_default_str();
 }
 
+void add_observation(CLI::App& command, ServeOptions& options) {
+  command.add_flag("--open-metrics", options.api.open_metrics, "GET /metrics needs no key");
+  command
+      .add_option_function<std::string>(
+          "--log-level", [&](const std::string& name) { options.log_level = kLogLevels.at(name); },
+          "what is written to standard error: debug, info, warn, off")
+      ->default_str("info")
+      ->check(CLI::IsMember({"debug", "info", "warn", "off"}));
+  command
+      .add_option_function<std::string>(
+          "--log-format",
+          [&](const std::string& name) {
+            options.log_format = name == "json" ? Log::Format::Json : Log::Format::Text;
+          },
+          "text, or json: an object a line")
+      ->default_str("text")
+      ->check(CLI::IsMember({"text", "json"}));
+}
+
 }  // namespace
 
 void ServeOptions::add(CLI::App& command) {
@@ -94,6 +121,7 @@ void ServeOptions::add(CLI::App& command) {
   add_accounts(command, *this);
   add_limits(command, *this);
   add_inference(command, *this);
+  add_observation(command, *this);
   model.add(command);
   engine.add(command);
 }

@@ -9,6 +9,7 @@
 #include "cli/options.h"
 #include "http/server.h"
 #include "server/api_service.h"
+#include "server/log.h"
 
 namespace lockstep::cli {
 
@@ -23,6 +24,8 @@ struct ServeOptions {
   std::string price;  // of tokens, empty: none
   std::vector<std::string> names;
   std::vector<std::string> cors_origins;
+  server::Log::Level log_level = server::Log::Level::Info;
+  server::Log::Format log_format = server::Log::Format::Text;
 
   void add(CLI::App& command);
   // Throws a user's error for options that do not go together.

@@ -4,6 +4,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <sstream>
+#include <utility>
 
 #include "base/error.h"
 #include "http/session.h"
@@ -54,6 +55,8 @@ class Server::Core {
     return text.str();
   }
 
+  uint32_t connections() const { return shared_.connections; }
+
   void run(Service& service) {
     shared_.service = &service;
     shared_.pool.emplace(shared_.options.answering_threads);
@@ -71,22 +74,31 @@ class Server::Core {
 
  private:
   void accept() {
-    if (accepting_ || shared_.draining || shared_.sessions.size() >= shared_.options.connections_max) return;
+    if (accepting_ || finished_ || shared_.sessions.size() >= shared_.options.connections_max) return;
     accepting_ = true;
     acceptor_.async_accept([this](error_code error, tcp::socket socket) {
       accepting_ = false;
-      if (shared_.draining) return;
+      if (finished_) return;
       if (error) return;  // no file descriptors perhaps; the next tick tries again
       auto session = std::make_shared<Session>(shared_, std::move(socket));
       shared_.sessions.emplace(session.get(), session);
+      shared_.connections = static_cast<uint32_t>(shared_.sessions.size());
       session->start();
       accept();
     });
   }
 
   void session_ended() {
-    if (shared_.draining && shared_.sessions.empty()) return shared_.io.stop();
+    if (shared_.draining && shared_.sessions.size() == shared_.late) return finish();
     accept();
+  }
+
+  void finish() {
+    if (std::exchange(finished_, true)) return;
+    error_code ignored;
+    acceptor_.close(ignored);
+    close_all();
+    shared_.io.stop();
   }
 
   void wait_for_signal() {
@@ -101,8 +113,7 @@ class Server::Core {
   void drain() {
     shared_.draining = true;
     drain_deadline_ = Clock::now() + std::chrono::seconds(shared_.options.drain_s);
-    error_code ignored;
-    acceptor_.close(ignored);
+    shared_.service->drain();
     for_each([](Session& session) { session.close_if_idle(); });
     session_ended();
   }
@@ -135,7 +146,7 @@ class Server::Core {
   asio::steady_timer tick_;
   asio::signal_set signals_;
   Clock::time_point drain_deadline_ = kNever;
-  bool accepting_ = false;
+  bool accepting_ = false, finished_ = false;
 };
 
 Server::Server(const Options& options) : core_(std::make_unique<Core>(options)) {}
@@ -145,6 +156,9 @@ void Server::listen() {
 }
 std::string Server::url() const {
   return core_->url();
+}
+uint32_t Server::connections() const {
+  return core_->connections();
 }
 void Server::run(Service& service) {
   core_->run(service);

@@ -38,9 +38,12 @@ class Server {
   // From here on clients can connect.
   void listen();
   std::string url() const;  // "http://127.0.0.1:8080"
+  // How many are open. THREAD: any.
+  uint32_t connections() const;
 
-  // Serves until SIGTERM or SIGINT. Then nobody new is let in, idle connections are closed, and what runs may
-  // end within drain_s; a second signal ends it at once. Returns when all is closed.
+  // Serves until SIGTERM or SIGINT. Then idle connections are closed, and what runs may end within drain_s;
+  // new connections are let in until that has ended, for a request each, so that the service can say what
+  // happens. A second signal ends it at once. Returns when all is closed.
   void run(Service& service);
 
  private:

@@ -27,6 +27,9 @@ struct Request {
   std::string_view header(std::string_view lower_case_name) const;
 };
 
+// Now, on the clock of Request::received_s.
+double clock_s();
+
 struct Head {
   unsigned status = 200;
   std::string content_type = "application/json";
@@ -57,6 +60,8 @@ class Service {
   virtual ~Service() = default;
   // How large a body may be, by the request's head alone; `usual` is the server's option. Never waits.
   virtual size_t body_bytes_max(const Request& /*head*/, size_t usual) const { return usual; }
+  // The server is to stop: requests that come from now on come on new connections, one on each.
+  virtual void drain() {}
   virtual std::unique_ptr<Reply> answer(const Request& request, Wake wake) = 0;
   // What is said about bytes that are no request, or one that is too large; `message` is a sentence.
   virtual std::unique_ptr<Reply> refuse(const Request& request, unsigned status, std::string message) = 0;

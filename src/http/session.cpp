@@ -54,7 +54,10 @@ std::string too_large(size_t limit) {
 Session::Session(Shared& shared, tcp::socket socket)
     : shared_(shared),
       stream_(std::move(socket), shared.tls ? &*shared.tls : nullptr),
-      buffer_(kBufferBytes) {}
+      buffer_(kBufferBytes),
+      late_(shared.draining) {
+  if (late_) ++shared_.late;
+}
 
 Session::~Session() {
   give_back_body_room();
@@ -82,13 +85,15 @@ void Session::close() {
   stream_.socket().close(ignored);
   const auto self = shared_from_this();
   shared_.sessions.erase(this);
+  if (late_) --shared_.late;
+  shared_.connections = static_cast<uint32_t>(shared_.sessions.size());
   shared_.session_ended();
 }
 
 void Session::wait_for_request() {
   state_ = State::Idle;
   reply_.reset();
-  if (shared_.draining) return close();
+  if (shared_.draining && !late_) return close();
   parser_.emplace();
   parser_->header_limit(shared_.options.header_bytes_max);
   parser_->body_limit(boost::none);  // told once the head is there
@@ -129,7 +134,7 @@ void Session::read_header() {
   state_ = State::Reading;
   request_.id = "req_" + new_ulid();
   request_.client = client_;
-  request_.received_s = std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
+  request_.received_s = clock_s();
   deadline_ = in(shared_.options.header_s);
   protocol::async_read_header(stream_, buffer_, *parser_,
                               [self = shared_from_this()](error_code error, size_t) {

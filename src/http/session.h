@@ -1,6 +1,7 @@
 // A connection of the server, for server.cpp alone.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -36,8 +37,10 @@ struct Shared {
   std::optional<boost::asio::thread_pool> pool;
   Service* service = nullptr;
   std::unordered_map<const Session*, std::shared_ptr<Session>> sessions;
+  std::atomic<uint32_t> connections{0};  // how many sessions there are, for other threads
   std::function<void()> session_ended;
   bool draining = false;
+  size_t late = 0;  // sessions that came while draining; nobody waits for their end
 };
 
 // Its requests are answered one after another.
@@ -97,6 +100,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool reading_ = false, writing_ = false;
   bool keep_alive_ = false, chunks_ = true, head_only_ = false, lingers_ = false;
   bool head_sent_ = false, whole_ = false;
+  const bool late_;
 };
 
 }  // namespace lockstep::http

@@ -11,14 +11,6 @@ namespace lockstep::server {
 
 using engine::Event;
 
-namespace {
-
-double now_s() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-}  // namespace
-
 Answers::Answers(std::vector<std::shared_ptr<engine::Ticket>> tickets, AnswersOrigin origin)
     : texts_(tickets.size()),
       origin_(std::move(origin)),
@@ -52,7 +44,7 @@ void Answers::take_news_of(Answer& answer, std::string& kept) {
     answer.text += event->text;
     if (origin_.keep_texts) kept += event->text;
     answer.tokens = event->answer_tokens_done;
-    if (answer.tokens != 0 && !first_token_s_) first_token_s_ = now_s() - origin_.received_s;
+    if (answer.tokens != 0 && !first_token_s_) first_token_s_ = http::clock_s() - origin_.received_s;
     std::move(event->logprobs.begin(), event->logprobs.end(), std::back_inserter(answer.logprobs));
     if (!event->finished) continue;
     if (event->error) throw ApiError(*event->error);
@@ -92,10 +84,17 @@ Usage Answers::usage() const {
 void Answers::settle(unsigned status, const std::string& error_code) {
   const Settle settle = std::exchange(origin_.settle, {});
   if (!settle) return;
-  settle({status, error_code, usage(), first_token_s_, texts_}, [recording = recording_](bool recorded) {
-    recording->state = recorded ? Record::Kept : Record::Lost;
-    recording->wake();
-  });
+  std::vector<double> token_s;
+  for (const Answer& answer : answers_) {
+    if (!answer.last) continue;
+    const std::vector<double>& times = answer.last->timing.token_s;
+    token_s.insert(token_s.end(), times.begin(), times.end());
+  }
+  settle({status, error_code, usage(), first_token_s_, texts_, std::move(token_s)},
+         [recording = recording_](bool recorded) {
+           recording->state = recorded ? Record::Kept : Record::Lost;
+           recording->wake();
+         });
 }
 
 }  // namespace lockstep::server

@@ -40,6 +40,7 @@ struct Outcome {
   Usage usage;
   std::optional<double> first_token_s;  // since the request came
   std::vector<std::string> texts;       // of the answers, if they were to be kept
+  std::vector<double> token_s;          // of each token but the first of each answer that has ended
 };
 
 // Says that a request is recorded, so that the client may be told of its end, or that it could not be. Called

@@ -1,7 +1,6 @@
 #include "server/api_service.h"
 
 #include <chrono>
-#include <iterator>
 
 #include "accounts/calendar.h"
 #include "server/api_error.h"
@@ -16,6 +15,7 @@
 #include "server/ollama/ollama_endpoints.h"
 #include "server/openapi/openapi_endpoint.h"
 #include "server/organization/organization_endpoints.h"
+#include "server/reply_headers.h"
 #include "server/responses/response_endpoint.h"
 #include "server/tokenize_endpoints.h"
 
@@ -25,32 +25,17 @@ namespace {
 
 constexpr std::chrono::minutes kHousekeepingPeriod{10};
 
-// A reply with further headers.
-class ReplyWithHeaders : public http::Reply {
- public:
-  ReplyWithHeaders(std::unique_ptr<http::Reply> reply, http::Headers headers)
-      : reply_(std::move(reply)), headers_(std::move(headers)) {}
-
-  http::Piece next() override {
-    http::Piece piece = reply_->next();
-    if (piece.head) std::move(headers_.begin(), headers_.end(), std::back_inserter(piece.head->headers));
-    return piece;
-  }
-
- private:
-  const std::unique_ptr<http::Reply> reply_;
-  http::Headers headers_;
-};
-
 }  // namespace
 
 ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal,
                        ApiOptions options)
-    : upload_bytes_max_(options.upload_bytes_max),
-      gate_(accounts, options.open),
-      accounting_(accounts, journal, options.prices),
-      inference_(std::move(model), options.inference, accounting_) {
+    : options_(std::move(options)),
+      observers_{metrics_, options_.log},
+      gate_(accounts, options_.open),
+      accounting_(accounts, journal, options_.prices),
+      inference_(std::move(model), options_.inference, accounting_) {
   add_health_endpoints();
+  add_metrics_endpoint();
   add_model_endpoints(router_, inference_);
   add_chat_endpoint(router_, inference_);
   add_console_endpoints(router_);
@@ -61,20 +46,19 @@ ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts
   add_openapi_endpoint(router_, inference_.model());
   add_response_endpoint(router_, inference_);
   add_tokenize_endpoints(router_, inference_);
-  add_files_and_batches(accounts.database(), journal,
-                        options);  // the last: batches know what the others have
+  add_files_and_batches(accounts.database(), journal);  // the last: batches know what the others have
+  start_housekeeping(accounts.database());
 }
 
-void ApiService::add_files_and_batches(database::Database& database, accounts::Journal& journal,
-                                       const ApiOptions& options) {
-  FileStore& files = files_.emplace(database, options.data_folder / "files", options.files);
+void ApiService::add_files_and_batches(database::Database& database, accounts::Journal& journal) {
+  FileStore& files = files_.emplace(database, options_.data_folder / "files", options_.files);
   add_file_endpoints(router_, files);
   BatchRules rules{.endpoints = batch_endpoints(router_),
                    .require_model = [this](const std::string& model) { inference_.model(model); }};
   add_batch_endpoints(router_, database, [this] { batches_->look(); });
   batches_.emplace(
-      BatchPlace{database, files, options.data_folder / "batches", std::move(rules)}, journal,
-      [this](Call& call) { return answer_call(call); }, options.batch_lines);
+      BatchPlace{database, files, options_.data_folder / "batches", std::move(rules)}, journal,
+      [this](Call& call) { return answer_call(call); }, options_.batch_lines);
 }
 
 void ApiService::start_housekeeping(database::Database& database) {
@@ -98,13 +82,32 @@ void ApiService::add_health_endpoints() {
   router_.add("GET", "/healthz", kAnyone, alive);
   router_.add("GET", "/health", kAnyone, alive);
   router_.add("GET", "/readyz", kAnyone, [this](Call&) {
-    return json_reply({{"status", "ready"}, {"answers_running", inference_.answers_running()}});
+    const bool draining = drained_s_ != kNotDrained;
+    const ReplyJson state = {{"status", draining ? "draining" : "ready"},
+                             {"answers_running", inference_.answers_running()}};
+    return std::make_unique<http::WholeReply>(http::Head{draining ? 503u : 200u}, to_text(state));
+  });
+}
+
+void ApiService::add_metrics_endpoint() {
+  metrics_.set_state([this] {
+    return ServerState{inference_.model().engine.load(), options_.connections()};
+  });
+  const Needed needed = options_.open_metrics ? kAnyone : Needed(accounts::Action::ReadUsage);
+  router_.add("GET", "/metrics", needed, [this](Call&) {
+    return std::make_unique<http::WholeReply>(http::Head{200, kMetricsType}, metrics_.text());
   });
 }
 
 size_t ApiService::body_bytes_max(const http::Request& head, size_t usual) const {
   const bool upload = head.method == "POST" && api_path(http::Target(head.target).path) == "/v1/files";
-  return upload ? upload_bytes_max_ : usual;
+  return upload ? options_.upload_bytes_max : usual;
+}
+
+void ApiService::drain() {
+  drained_s_ = http::clock_s();
+  if (options_.log == nullptr) return;
+  options_.log->write(Log::Level::Info, "drain", {{"answers_running", inference_.answers_running()}});
 }
 
 std::unique_ptr<http::Reply> ApiService::answer(const http::Request& request, http::Wake wake) {
@@ -113,6 +116,7 @@ std::unique_ptr<http::Reply> ApiService::answer(const http::Request& request, ht
 }
 
 std::unique_ptr<http::Reply> ApiService::answer_call(Call& call) {
+  if (!call.trace) call.trace = std::make_shared<RequestTrace>(observers_, call.request);
   std::unique_ptr<http::Reply> reply;
   try {
     reply = handle(call);
@@ -123,17 +127,21 @@ std::unique_ptr<http::Reply> ApiService::answer_call(Call& call) {
   } catch (const Error& error) {
     reply = refuse_call(call, ApiError(error));
   } catch (const std::bad_alloc&) {
-    reply = ApiError(503, "", "", "the server is out of memory").reply();
+    reply = refuse_call(call, ApiError(503, "", "", "the server is out of memory"));
   } catch (const std::exception& error) {
     reply = refuse_call(call, ApiError(500, "", "", error.what()));
   }
-  if (call.reply_headers.empty()) return reply;
-  return std::make_unique<ReplyWithHeaders>(std::move(reply), std::move(call.reply_headers));
+  return traced(with_headers(std::move(reply), std::move(call.reply_headers)), call.trace);
 }
 
 std::unique_ptr<http::Reply> ApiService::handle(Call& call) {
   const Route& route = router_.find(call);
+  call.trace->set_endpoint(route.pattern);
+  if (call.request.received_s > drained_s_ && route.method != "GET" && !call.batch_id) {
+    throw ApiError(503, "", "", "the server is stopping; send the request again");
+  }
   if (route.needed.key && !call.batch_id) call.caller = gate_.admit(call.request, route.needed.action);
+  call.trace->set_key(call.caller.key_id);
   return route.handler(call);
 }
 
@@ -142,11 +150,15 @@ std::unique_ptr<http::Reply> ApiService::refuse_call(const Call& call, const Api
   if (call.request.method == "POST" && !call.caller.organisation_id.empty()) {
     accounting_.note_refusal(call, error.status(), error.code());
   }
+  call.trace->refuse(error.status(), error.code());
   return error.reply();
 }
 
-std::unique_ptr<http::Reply> ApiService::refuse(const http::Request&, unsigned status, std::string message) {
-  return ApiError(status, status == 413 ? "request_too_large" : "", "", message).reply();
+std::unique_ptr<http::Reply> ApiService::refuse(const http::Request& request, unsigned status,
+                                                std::string message) {
+  const auto trace = std::make_shared<RequestTrace>(observers_, request);
+  trace->refuse(status, "");
+  return traced(ApiError(status, status == 413 ? "request_too_large" : "", "", message).reply(), trace);
 }
 
 }  // namespace lockstep::server

@@ -1,7 +1,10 @@
 // The API: its endpoints, and what is the same for all of them.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
+#include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +18,9 @@
 #include "server/gate.h"
 #include "server/housekeeping.h"
 #include "server/inference.h"
+#include "server/log.h"
+#include "server/metrics.h"
+#include "server/request_trace.h"
 #include "server/router.h"
 #include "server/served_model.h"
 
@@ -28,6 +34,10 @@ struct ApiOptions {
   std::filesystem::path data_folder = {};       // of files and batches
   FileLimits files = {};
   uint32_t batch_lines = 16;  // of all batches, at once
+  bool open_metrics = false;  // GET /metrics needs no key
+  Log* log = nullptr;         // where requests are written down; must outlive the service
+  // How many connections are open.
+  std::function<uint32_t()> connections = [] { return 0; };
 };
 
 // Every request goes through answer(): it finds the route, asks who calls, has it handled, and makes errors
@@ -38,6 +48,8 @@ class ApiService : public http::Service {
   ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal, ApiOptions options);
 
   size_t body_bytes_max(const http::Request& head, size_t usual) const override;
+  // From now on /readyz says so, and only what reads is answered.
+  void drain() override;
   std::unique_ptr<http::Reply> answer(const http::Request& request, http::Wake wake) override;
   std::unique_ptr<http::Reply> refuse(const http::Request& request, unsigned status,
                                       std::string message) override;
@@ -47,17 +59,21 @@ class ApiService : public http::Service {
   const std::vector<Route>& routes() const { return router_.routes(); }
 
  private:
+  static constexpr double kNotDrained = std::numeric_limits<double>::infinity();
   std::unique_ptr<http::Reply> handle(Call& call);
   std::unique_ptr<http::Reply> refuse_call(const Call& call, const ApiError& error);
   void add_health_endpoints();
-  void add_files_and_batches(database::Database& database, accounts::Journal& journal,
-                             const ApiOptions& options);
+  void add_files_and_batches(database::Database& database, accounts::Journal& journal);
   void start_housekeeping(database::Database& database);
+  void add_metrics_endpoint();
 
-  const size_t upload_bytes_max_;
+  const ApiOptions options_;
+  Metrics metrics_;
+  const Observers observers_;
   const Gate gate_;
   Accounting accounting_;
   Inference inference_;
+  std::atomic<double> drained_s_{kNotDrained};  // when, by the clock of http::Request::received_s
   Router router_;
   std::optional<FileStore> files_;
   std::optional<BatchRunner> batches_;  // calls answer_call() from its start on

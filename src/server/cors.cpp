@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "server/api_error.h"
+#include "server/reply_headers.h"
 
 namespace lockstep::server {
 
@@ -16,23 +17,6 @@ constexpr const char* kExposed =
     "x-request-id, retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
     "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, "
     "x-ratelimit-reset-tokens";
-
-// Adds headers to another reply's head.
-class ReplyWithHeaders : public http::Reply {
- public:
-  ReplyWithHeaders(std::unique_ptr<http::Reply> reply, http::Headers headers)
-      : reply_(std::move(reply)), headers_(std::move(headers)) {}
-
-  http::Piece next() override {
-    http::Piece piece = reply_->next();
-    if (piece.head) piece.head->headers.insert(piece.head->headers.end(), headers_.begin(), headers_.end());
-    return piece;
-  }
-
- private:
-  const std::unique_ptr<http::Reply> reply_;
-  const http::Headers headers_;
-};
 
 void check_origin(const std::string& origin) {
   if (origin == "*" || origin == "null") return;
@@ -94,7 +78,7 @@ std::unique_ptr<http::Reply> Cors::share(const http::Request& request,
     headers.emplace_back("access-control-allow-origin", any_ ? "*" : origin);
     headers.emplace_back("access-control-expose-headers", kExposed);
   }
-  return std::make_unique<ReplyWithHeaders>(std::move(reply), std::move(headers));
+  return with_headers(std::move(reply), std::move(headers));
 }
 
 }  // namespace lockstep::server

@@ -20,6 +20,7 @@ class Cors : public http::Service {
   size_t body_bytes_max(const http::Request& head, size_t usual) const override {
     return service_.body_bytes_max(head, usual);
   }
+  void drain() override { service_.drain(); }
   std::unique_ptr<http::Reply> answer(const http::Request& request, http::Wake wake) override;
   std::unique_ptr<http::Reply> refuse(const http::Request& request, unsigned status,
                                       std::string message) override;

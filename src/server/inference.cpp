@@ -5,6 +5,7 @@
 
 #include "server/api_error.h"
 #include "server/generation_fields.h"
+#include "server/request_trace.h"
 
 namespace lockstep::server {
 
@@ -95,6 +96,7 @@ void Inference::take_places(const InferenceRequest& request, uint32_t answers) {
 }
 
 std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) {
+  if (call.trace) call.trace->set_model(request.model);
   engine::Request& generation = request.generation;
   const accounts::Tier tier = call.batch_id ? accounts::Tier::Batch : tier_named(request.service_tier);
   generation.chunk = model_.chunk;
@@ -117,7 +119,11 @@ std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) 
   };
   std::vector<std::shared_ptr<engine::Ticket>> tickets;
   try {
-    origin.settle = accounting_.admit(call, {request.model, tier, tokens_max(request)});
+    origin.settle = [record = accounting_.admit(call, {request.model, tier, tokens_max(request)}),
+                     trace = call.trace](Outcome outcome, Recorded recorded) mutable {
+      if (trace) trace->settle(outcome);
+      record(std::move(outcome), std::move(recorded));
+    };
     for (std::vector<int32_t>& prompt : request.prompts) {
       generation.prompt = std::move(prompt);
       for (generation.choice = 0; generation.choice < request.choices; ++generation.choice) {

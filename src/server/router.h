@@ -15,12 +15,15 @@
 
 namespace lockstep::server {
 
+class RequestTrace;
+
 // A request on its way to its reply.
 struct Call {
   const http::Request& request;
   http::Target target;
   std::vector<std::string> parameters = {};  // of the route's pattern, decoded
   http::Wake wake = {};
+  std::shared_ptr<RequestTrace> trace = {};  // made where there is none
   accounts::Caller caller = {};              // of nobody where the route needs no key
   http::Headers reply_headers = {};          // what handlers add to whatever reply there will be
   std::optional<std::string> batch_id = {};  // the request is a line of this batch

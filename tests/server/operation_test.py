@@ -7,13 +7,17 @@ and the program openssl.
 
 import contextlib
 import functools
+import http.client
+import json
+import os
 import re
 import socket
 import ssl
 import subprocess
 import time
 
-from support import Place, Server, Test, create, main, read_to_end, read_until, text_of_stream
+from support import (Place, Server, Test, create, finish, main, read_to_end, read_until, start, text_of_stream,
+                     write)
 
 
 @functools.cache
@@ -290,6 +294,219 @@ class Attacks(Test):
     def test_files_that_do_not_go_together(self):
         self.refused("serve", "-m", Place.model, "--port", 0, "--upload-limit", 3000, "--body-limit", 2 << 20,
                      "--body-memory", 2 << 20, says="--body-memory")
+
+
+def metrics(server, **headers):
+    """The samples by name and labels."""
+    connection = http.client.HTTPConnection(*server.place, timeout=30)
+    with contextlib.closing(connection):
+        connection.request("GET", "/metrics", headers=headers)
+        reply = connection.getresponse()
+        if reply.status != 200:
+            return reply.status
+        assert reply.headers["content-type"].startswith("text/plain; version=0.0.4"), reply.headers
+        samples = {}
+        for line in reply.read().decode().splitlines():
+            if not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                samples[name] = float(value)
+        return samples
+
+
+class Observed(Test):
+    def test_metrics(self):
+        with Server() as server:
+            before = metrics(server)
+            for stream in (False, True):
+                answer = create(server.openai(), max_tokens=10, stream=stream, extra_body={"ignore_eos": True})
+                if stream:
+                    list(answer)
+            server.get("/nothing")
+            server.send("POST", "/v1/chat/completions", b"{")
+            with server.connect() as gone:
+                gone.sendall(server.post(stream=True, ignore_eos=True))
+                server.wait_until_running(1, 5)
+                during = metrics(server)
+            server.wait_until_running(0, 5)
+            self.settle(server)
+            after = metrics(server)
+            self.assertEqual(1, during['lockstep_num_requests_running{class="on_demand"}'])
+            self.assertEqual(0, after['lockstep_num_requests_running{class="on_demand"}'])
+            self.assertGreater(during["lockstep_kv_pages_used"], 0)
+            self.assertGreater(during["lockstep_kv_pages_total"], 0)
+            self.assertGreater(during["lockstep_http_connections"], 1)
+            chat = 'lockstep_http_requests_total{endpoint="/v1/chat/completions",model="%s",status="%d"}'
+            self.assertEqual(2, after[chat % ("the-model", 200)])
+            self.assertEqual(1, after[chat % ("the-model", 499)])
+            self.assertEqual(1, after[chat % ("", 400)])
+            self.assertEqual(1, after['lockstep_http_requests_total{endpoint="none",model="",status="404"}'])
+            for reason in ("unknown_url", "invalid_request", "client_closed_request"):
+                self.assertEqual(1, after['lockstep_refusals_total{reason="%s"}' % reason], reason)
+            self.assertEqual(0, before["lockstep_generation_tokens_total"])
+            self.assertGreaterEqual(after["lockstep_generation_tokens_total"], 20)
+            for name, count in (("time_to_first_token", 2), ("e2e_request_latency", 2), ("request_queue_time", 2),
+                                ("request_prefill_time", 2), ("request_decode_time", 2), ("inter_token_latency", 18)):
+                name = f"lockstep_{name}_seconds"
+                self.assertGreaterEqual(after[name + "_count"], count, name)
+                self.assertLessEqual(after[name + "_count"], count + 1, name)  # the one that went may have had a token
+                self.assertEqual(after[name + '_bucket{le="+Inf"}'], after[name + "_count"])
+                self.assertLess(0, after[name + "_sum"])
+            for name in ("process_cpu_seconds_total", "process_resident_memory_bytes"):
+                self.assertGreater(after[name], 0)
+
+    def settle(self, server):
+        deadline = time.monotonic() + 5
+        while not any('status="499"' in name for name in metrics(server)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def test_metrics_need_a_key(self):
+        with Server(keys=True) as server:
+            self.assertEqual(401, metrics(server))
+            self.assertIn("lockstep_steps_total", metrics(server, Authorization="Bearer " + server.key))
+        with Server("--open-metrics", keys=True) as server:
+            self.assertIn("lockstep_steps_total", metrics(server))
+
+    def test_log_lines(self):
+        with Server("--log-format", "json", keys=True) as server:
+            create(server.openai(), max_tokens=5)
+            list(create(server.openai(), max_tokens=5, stream=True))
+            server.get("/v1/models/%1b%00?key=" + server.key)
+            server.get("/healthz")
+            with server.connect() as connection:
+                connection.sendall(b"GET / HTTP/1.1\r\nx: " + b"a" * 100000)
+                read_to_end(connection)
+            server.process.terminate()
+            server.wait_for_end()
+            lines = [json.loads(line) for line in server.log().splitlines()]
+            self.assertEqual("start", lines[0]["event"])
+            self.assertEqual(["drain", "stop"], [line["event"] for line in lines[-2:]])
+            requests = lines[1:-2]
+            self.assertEqual([200, 200, 401, 431], [line["status"] for line in requests])
+            for line in requests:
+                self.assertRegex(line["request_id"], "^req_")
+                self.assertRegex(line["time"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+                self.assertEqual(("request", "info", "127.0.0.1"), (line["event"], line["level"], line["client"]))
+            for line in requests[:2]:
+                self.assertEqual(("POST", "/v1/chat/completions", 5, "the-model"),
+                                 (line["method"], line["path"], line["completion_tokens"], line["model"]))
+                self.assertGreater(line["duration_ms"], line["first_token_ms"])
+                self.assertTrue(line["key_id"])
+            self.assertEqual("/v1/models/%1b%00", requests[2]["path"])
+            # No secret: not the key, wherever a client puts it, and nothing of what was asked.
+            self.assertNotIn(server.key[-40:], server.log())
+            self.assertNotIn("sky", server.log())
+
+    def test_levels_and_text(self):
+        for options, wanted in (((), 3), (("--log-level", "debug"), 4), (("--log-level", "warn"), 0),
+                                (("--log-level", "off"), 0)):
+            with self.subTest(options), Server(*options) as server:
+                server.get("/healthz")
+                server.get("/v1/models")
+                server.process.terminate()
+                server.wait_for_end()
+                lines = [line for line in server.log().splitlines() if "event" not in line and " drain " not in line]
+                self.assertEqual(wanted, len(lines), lines)
+                if wanted:
+                    self.assertIn(" method=GET path=/v1/models status=200 ", lines[-2])
+
+    def test_a_log_that_nobody_reads(self):
+        """A full pipe costs lines, never time."""
+        reader, writer = os.pipe()
+        with Server() as warm:
+            warm.get("/healthz")
+        process = start("serve", "-m", Place.model, "--port", 0, "--no-keys", "--log-level", "debug", "--data-dir",
+                        Place.path("unread"), stderr=writer)
+        try:
+            place = process.stdout.readline().decode().strip().removeprefix("http://").removesuffix("/v1").split(":")
+            connection = http.client.HTTPConnection(*place, timeout=10)
+            began = time.monotonic()
+            for _ in range(1000):
+                connection.request("GET", "/healthz")
+                connection.getresponse().read()
+            self.assertLess(time.monotonic() - began, 20)
+            connection.close()
+            process.terminate()
+            self.assertEqual(0, process.wait(20))
+        finally:
+            process.kill()
+            finish(process)
+            os.close(reader)
+            os.close(writer)
+
+
+class Configured(Test):
+    def serve(self, *options):
+        return self.good("serve", *options, "--print-config").out
+
+    def test_a_file_and_flags_over_it(self):
+        file = write("good.toml", 'port = 0\nname = ["a", "b c"]\nlog-format = "json"\nidle-time = 9\nno-keys = true\n'
+                     'open-metrics = false\nanswers = 7')
+        shown = self.serve("--config", file, "--idle-time", 8)
+        for line in ("port = 0", 'name = ["a", "b c"]', 'log-format = "json"', "idle-time = 8", "no-keys = true",
+                     "open-metrics = false", "answers = 7", 'host = "127.0.0.1"', "# cert ="):
+            self.assertIn("\n" + line.replace('"', "'") + "\n", shown.replace('"', "'"))
+        self.assertNotIn("\nconfig", shown)
+        # What is printed is a file that says the same.
+        self.assertEqual(shown, self.serve("--config", write("again.toml", shown)))
+        self.assertEqual(self.serve(), self.serve("--config", write("all.toml", self.serve())))
+
+    def test_a_server_by_its_file(self):
+        file = write("server.toml", 'name = ["from-file"]\nopen-metrics = true\n')
+        with Server("--config", file, keys=True) as server:
+            self.assertIn("lockstep_steps_total", metrics(server))
+            self.assertEqual(["the-model", "org/alias"], [model.id for model in server.openai().models.list().data])
+
+    def test_files_that_are_not_right(self):
+        for text, says in (
+            ("prot = 1", "bad.toml:1: prot: there is no such setting"),
+            ("\n[server]\nport = 1", "server: there is no such setting"),
+            ("config = 'a'", "there is no such setting"),
+            ("port = 'a'", "port: a number is wanted"),
+            ("port = true", "port: a number is wanted"),
+            ("port = 70000", "port"),
+            ("port = [1]", "port: one value is wanted"),
+            ("host = 1", "host: a text in quotation marks is wanted"),
+            ("no-keys = 1", "no-keys: true or false is wanted"),
+            ("idle-time = 0", "idle-time"),
+            ("name = [1]", "name: a text"),
+            ("log-level = 'loud'", "log-level"),
+            ("port = 1\nport = 2", "bad.toml:2"),
+            ("port =", "bad.toml:1"),
+            ("host = 2026-01-01", "host: a text"),
+        ):
+            with self.subTest(text):
+                self.refused("serve", "--config", write("bad.toml", text), "--print-config", says=says)
+        self.refused("serve", "--config", "none.toml", says="none.toml")
+
+
+class TheEnd(Test):
+    def test_what_is_answered_while_it_drains(self):
+        with Server(keys=True) as server:
+            status, _, ready = server.get("/readyz")
+            self.assertEqual((200, "ready"), (status, ready["status"]))
+            stream = create(server.openai(), stream=True, max_tokens=600, extra_body={"ignore_eos": True})
+            next(iter(stream))
+            begun = self.enterContext(server.connect())
+            begun.sendall(b"GET /healthz HTTP/1.1\r\n")  # a request on its way is answered
+            time.sleep(0.1)
+            server.process.terminate()
+            time.sleep(0.1)
+            status, _, ready = server.get("/readyz")
+            self.assertEqual((503, "draining", 1), (status, ready["status"], ready["answers_running"]))
+            self.assertEqual(200, server.get("/healthz")[0])
+            self.assertIn("lockstep_steps_total", metrics(server, Authorization="Bearer " + server.key))
+            headers = {"Authorization": "Bearer " + server.key}
+            status, headers, error = server.send("POST", "/v1/chat/completions", server.body(max_tokens=1), headers)
+            self.assertEqual((503, "1"), (status, headers["retry-after"]))
+            self.assertIn("stopping", error["error"]["message"])
+            begun.sendall(b"\r\n")
+            self.assertIn(b" 200 OK", read_to_end(begun))
+            # One that says nothing is no reason to stay.
+            self.enterContext(server.connect())
+            self.assertEqual("length", list(stream)[-1].choices[0].finish_reason)
+            began = time.monotonic()
+            self.assertEqual(0, server.wait_for_end())
+            self.assertLess(time.monotonic() - began, 5)
 
 
 if __name__ == "__main__":

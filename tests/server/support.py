@@ -17,7 +17,7 @@ import httpx
 import openai
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from cli.support import Place, Test, finish, long_talker, main, read, start, tiny  # noqa: F401: for those who share this
+from cli.support import Place, Test, finish, long_talker, main, read, start, tiny, write  # noqa: F401: for those who share this
 
 QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
 
