@@ -12,6 +12,7 @@
 #include "accounts/usage.h"
 #include "http/service.h"
 #include "http/target.h"
+#include "server/mode.h"
 
 namespace lockstep::server {
 
@@ -26,6 +27,7 @@ struct Call {
   std::shared_ptr<RequestTrace> trace = {};  // made where there is none
   accounts::Caller caller = {};              // of nobody where the route needs no key
   http::Headers reply_headers = {};          // what handlers add to whatever reply there will be
+  Mode mode = Mode::Lenient;
   std::optional<std::string> batch_id = {};  // the request is a line of this batch
   // Takes the usage record of a line instead of the request log, for whoever commits the record and the
   // line's result together. Called by a thread that has the reply's next() or destructor, or answer_call.

@@ -23,7 +23,7 @@ engine::ConstraintMaker make_constraint(constrain::Constraints& constraints,
 }
 
 std::unique_ptr<http::Reply> complete_chat(Inference& inference, Call& call) {
-  ChatRequest chat = parse_chat_request(call.request.body);
+  ChatRequest chat = parse_chat_request(call.request.body, call.mode);
   const ServedModel& model = inference.model(chat.model);
   constrain::Constraints& constraints = inference.constraints();
   const std::string prompt =

@@ -87,7 +87,7 @@ TEST(OllamaRequest, ErrorsNameTheField) {
             refusal_of_options(R"("mirostat":2)"));
   EXPECT_EQ("'options.repeat_last_n' : value must be -1: 'repeat_penalty' looks at all tokens",
             refusal_of_options(R"("repeat_last_n":64,"repeat_penalty":1.1)"));
-  EXPECT_EQ("property 'options.zzz' is unsupported", refusal_of_options(R"("zzz":1)"));
+  EXPECT_EQ("'options' : property 'zzz' is unsupported", refusal_of_options(R"("zzz":1)"));
   EXPECT_EQ("'messages.0.images' : the model reads no images; leave it out",
             refusal_of_chat(R"("messages":[{"role":"user","content":"a","images":["AAAA"]}])"));
   EXPECT_EQ("'format' : JSON formats are not supported yet; leave it out",
