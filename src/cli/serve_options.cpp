@@ -79,6 +79,9 @@ void add_inference(CLI::App& command, ServeOptions& options) {
       .add_option("--answers", options.api.inference.answers_max, "answers at once, waiting ones among them")
       ->capture_default_str()
       ->check(CLI::Range(1u, 1u << 20));
+  command.add_flag_callback(
+      "--strict", [&options] { options.api.mode = server::Mode::Strict; },
+      "refuse what GroqCloud refuses, to test programs against it");
   command
       .add_option("--batch-lines", options.api.batch_lines,
                   "lines of batches at once; they run when nobody else asks")

@@ -116,6 +116,7 @@ std::unique_ptr<http::Reply> ApiService::answer(const http::Request& request, ht
 }
 
 std::unique_ptr<http::Reply> ApiService::answer_call(Call& call) {
+  call.mode = options_.mode;
   if (!call.trace) call.trace = std::make_shared<RequestTrace>(observers_, call.request);
   std::unique_ptr<http::Reply> reply;
   try {

@@ -34,6 +34,7 @@ struct ApiOptions {
   std::filesystem::path data_folder = {};       // of files and batches
   FileLimits files = {};
   uint32_t batch_lines = 16;  // of all batches, at once
+  Mode mode = Mode::Lenient;
   bool open_metrics = false;  // GET /metrics needs no key
   Log* log = nullptr;         // where requests are written down; must outlive the service
   // How many connections are open.

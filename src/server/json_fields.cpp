@@ -129,18 +129,19 @@ void JsonFields::refuse(const char* name, const char* why) {
   bad_field(path(name), "{}", why);
 }
 
-void JsonFields::finish() const {
+void JsonFields::require_known(const std::vector<std::string_view>& known) const {
   for (const auto& item : json_.items()) {
-    if (std::find(known_.begin(), known_.end(), item.key()) != known_.end()) continue;
+    if (std::find(known.begin(), known.end(), item.key()) != known.end()) continue;
     const std::string_view name = std::string_view(item.key()).substr(0, kShownMax);
     const auto nearest =
-        std::min_element(known_.begin(), known_.end(), [&](std::string_view a, std::string_view b) {
+        std::min_element(known.begin(), known.end(), [&](std::string_view a, std::string_view b) {
           return edit_distance(name, a) < edit_distance(name, b);
         });
-    const bool near = nearest != known_.end() && edit_distance(name, *nearest) * 2 <= name.size();
-    throw ApiError(400, "", path(name),
-                   fmt::format("property '{}' is unsupported{}", path(name),
-                               near ? fmt::format(", did you mean '{}'?", *nearest) : ""));
+    const bool near = nearest != known.end() && edit_distance(name, *nearest) * 2 <= name.size();
+    throw ApiError(
+        400, "", path(name),
+        fmt::format("{}property '{}' is unsupported{}", where_.empty() ? "" : fmt::format("'{}' : ", where_),
+                    name, near ? fmt::format(", did you mean '{}'?", *nearest) : ""));
   }
 }
 

@@ -43,8 +43,12 @@ class JsonFields {
   // The name of a field in errors: "messages.2.role".
   std::string path(std::string_view name) const;
 
+  // Whether the field is there, be it null.
+  bool has(const char* name) const { return json_.contains(name); }
+  // Throws an ApiError for the first field that is none of these.
+  void require_known(const std::vector<std::string_view>& known) const;
   // Throws an ApiError for the first field that was not asked for.
-  void finish() const;
+  void finish() const { require_known(known_); }
 
  private:
   const RequestJson& json_;

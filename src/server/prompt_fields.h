@@ -15,6 +15,8 @@ namespace lockstep::server {
 
 using Prompt = std::variant<std::string, std::vector<int32_t>>;
 
+inline constexpr size_t kInputsMax = 2048;  // in one request for embeddings: OpenAI's limit
+
 // A string, an array of strings, an array of token ids (one prompt) or an array of such arrays. Throws an
 // ApiError for anything else, a missing field, no prompt, and more than `most` of them. Ids are not checked
 // against a vocabulary.

@@ -12,6 +12,7 @@
 #include "accounts/usage.h"
 #include "http/service.h"
 #include "http/target.h"
+#include "server/mode.h"
 
 namespace lockstep::server {
 
@@ -27,7 +28,8 @@ struct Call {
   accounts::Caller caller = {};                 // of nobody where the route needs no key
   std::optional<accounts::Action> action = {};  // that the route needs
   http::Headers reply_headers = {};             // what handlers add to whatever reply there will be
-  std::optional<std::string> batch_id = {};     // the request is a line of this batch
+  Mode mode = Mode::Lenient;
+  std::optional<std::string> batch_id = {};  // the request is a line of this batch
   // Takes the usage record of a line instead of the request log, for whoever commits the record and the
   // line's result together. Called by a thread that has the reply's next() or destructor, or answer_call.
   std::function<void(accounts::UsageRecord record)> take_record = {};

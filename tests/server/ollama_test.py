@@ -71,8 +71,19 @@ class Ollama(WithServer):
         shown = self.client.show("the-model")
         self.assertIn("<|im_start|>", shown.template)
         self.assertEqual(2048, shown.modelinfo["lockstep.context_length"])
-        self.assertEqual(["completion"], shown.capabilities)
+        self.assertEqual(["completion", "embedding"], shown.capabilities)
         self.assertRegex(self.server.get("/api/version")[2]["version"], r"^\d+\.\d+\.\d+$")
+
+    def test_embeddings(self):
+        answer = self.client.embed("the-model", [PROMPT, "Stocks fell."])
+        self.assertEqual(2, len(answer.embeddings))
+        wanted = self.server.openai(_strict_response_validation=False).embeddings.create(model="the-model", input=PROMPT)
+        self.assertEqual(len(wanted.data[0].embedding), len(answer.embeddings[0]))
+        for one, other in zip(wanted.data[0].embedding, answer.embeddings[0]):
+            self.assertAlmostEqual(one, other, places=6)
+        self.assertEqual(2048, self.client.embed("the-model", "a b c " * 2000).prompt_eval_count)
+        with self.assertRaises(ollama.ResponseError):
+            self.client.embed("the-model", "a b c " * 2000, truncate=False)
 
     def test_requests_that_only_load(self):
         self.assertEqual("load", self.client.generate("the-model", "").done_reason)

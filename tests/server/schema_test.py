@@ -12,23 +12,30 @@ import sys
 
 from support import Place, Server, Test, main
 
-from cli.support import tiny
+from cli.support import tiny, write
 
 SECONDS = 60
+# An empty value of a query's field is as none, which the document can not say.
+SETTINGS = """
+[[operations]]
+include-method = "GET"
+checks.negative_data_rejection.enabled = false
+"""
 
 
 class Schema(Test):
     def test_every_endpoint_is_as_documented(self):
         with Server(model=tiny(), context=256) as server:
             done = subprocess.run(
-                [os.path.join(os.path.dirname(sys.executable), "schemathesis"), "--no-color", "run",
+                [os.path.join(os.path.dirname(sys.executable), "schemathesis"), "--no-color",
+                 "--config-file", write("schemathesis.toml", SETTINGS), "run",
                  server.url + "/openapi.json", "--seed", "1", "--max-examples", "20", "--max-time",
                  str(SECONDS // 4 if Place.quick else SECONDS), "--phases", "examples,coverage,fuzzing",
                  "--exclude-checks", "positive_data_acceptance,negative_data_rejection", "--continue-on-failure", "--generation-database", "none"],
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=Place.folder)
             self.assertEqual(0, done.returncode, done.stdout)
             server.wait_until_running(0, 10)
-            self.assertEqual("", server.log())
+            self.assertNotRegex(server.log(), r"(?m)^\S+ (error|critical) ")
 
 
 if __name__ == "__main__":

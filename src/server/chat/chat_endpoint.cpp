@@ -30,7 +30,7 @@ std::string told_tier(const Call& call, const ChatRequest& chat) {
 }
 
 std::unique_ptr<http::Reply> complete_chat(Inference& inference, Call& call) {
-  ChatRequest chat = parse_chat_request(call.request.body);
+  ChatRequest chat = parse_chat_request(call.request.body, call.mode);
   const ServedModel& model = inference.model(chat.model);
   constrain::Constraints& constraints = inference.constraints();
   const std::string prompt =

@@ -75,7 +75,22 @@ void read_tool_calls(JsonFields& fields, text::ChatMessage& message) {
   }
 }
 
-void read_assistant(JsonFields& fields, text::ChatMessage& message) {
+// What clients send back of an earlier answer that the next one does not build on.
+void read_asides(JsonFields& fields, Mode mode) {
+  fields.text("reasoning");
+  if (mode == Mode::Strict) return;
+  for (const char* name : {"refusal", "reasoning_content"}) fields.text(name);
+  if (const RequestJson* annotations = fields.find("annotations");
+      annotations != nullptr && !annotations->is_array()) {
+    bad_field(fields.path("annotations"), "value must be an array");
+  }
+  fields.refuse("audio", "the model hears no audio; leave it out");
+}
+
+void read_assistant(JsonFields& fields, text::ChatMessage& message, Mode mode) {
+  if (mode == Mode::Strict && fields.has("function_call") && fields.find("function_call") == nullptr) {
+    bad_field(fields.path("function_call"), "value must be an object");
+  }
   read_tool_calls(fields, message);
   if (const RequestJson* function = fields.find("function_call")) {
     if (!message.tool_calls.empty()) bad_field(fields.path("function_call"), "it stands beside 'tool_calls'");
@@ -83,22 +98,20 @@ void read_assistant(JsonFields& fields, text::ChatMessage& message) {
   }
   const bool has_content = fields.find("content") != nullptr;
   if (has_content || message.tool_calls.empty()) message.content = read_content(fields);
-  for (const char* name : {"refusal", "reasoning", "reasoning_content", "audio", "annotations"}) {
-    fields.refuse(name, "the chat template has no place for it; leave it out");
-  }
+  read_asides(fields, mode);
 }
 
-text::ChatMessage read_message(const RequestJson& json, size_t index) {
+text::ChatMessage read_message(const RequestJson& json, size_t index, Mode mode) {
   JsonFields fields(json, fmt::format("messages.{}", index));
   text::ChatMessage message;
   message.role = fields.required_text("role");
   if (message.role == "developer") message.role = "system";  // OpenAI's newer name for it
   if (message.role == "assistant") {
-    read_assistant(fields, message);
+    read_assistant(fields, message, mode);
   } else if (message.role == "tool") {
     message.content = read_content(fields);
     message.tool_call_id = fields.required_text("tool_call_id");
-    fields.text("name");  // the call says it
+    if (mode == Mode::Lenient) fields.text("name");  // the call says it
   } else if (message.role == "function") {
     message.role = "tool";  // its newer name
     message.content = read_content(fields);
@@ -109,9 +122,24 @@ text::ChatMessage read_message(const RequestJson& json, size_t index) {
     bad_field(fields.path("role"),
               "value must be 'system', 'developer', 'user', 'assistant', 'tool' or 'function'");
   }
-  fields.refuse("name", "the chat template has no place for a name; leave it out");
+  if (mode == Mode::Lenient) {
+    fields.refuse("name", "the chat template has no place for a name; leave it out");
+  }
   fields.finish();
   return message;
+}
+
+// The same, with errors in Groq's words.
+text::ChatMessage read_message_as_groq(const RequestJson& json, size_t index) {
+  try {
+    return read_message(json, index, Mode::Strict);
+  } catch (const ApiError& error) {
+    const auto role = json.is_object() ? json.find("role") : json.end();
+    if (!json.is_object() || role == json.end() || !role->is_string()) throw;
+    throw ApiError(error.status(), error.code(), error.param(),
+                   fmt::format("'messages.{}' : for 'role:{}' the following must be satisfied[({})]", index,
+                               role->get<std::string>().substr(0, 64), error.what()));
+  }
 }
 
 // Calls whose results are still to come.
@@ -159,7 +187,7 @@ class OpenCalls {
 
 }  // namespace
 
-std::vector<text::ChatMessage> read_messages(JsonFields& fields) {
+std::vector<text::ChatMessage> read_messages(JsonFields& fields, Mode mode) {
   const RequestJson* messages = fields.find("messages");
   if (messages == nullptr) bad_field("messages", "property 'messages' is missing");
   if (!messages->is_array() || messages->empty()) {
@@ -168,7 +196,8 @@ std::vector<text::ChatMessage> read_messages(JsonFields& fields) {
   std::vector<text::ChatMessage> list;
   OpenCalls calls;
   for (size_t i = 0; i < messages->size(); ++i) {
-    list.push_back(read_message((*messages)[i], i));
+    const RequestJson& message = (*messages)[i];
+    list.push_back(mode == Mode::Strict ? read_message_as_groq(message, i) : read_message(message, i, mode));
     if (list.back().role == "tool") {
       calls.close(list.back(), i);
     } else {

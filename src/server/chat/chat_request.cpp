@@ -1,7 +1,9 @@
 #include "server/chat/chat_request.h"
 
 #include "server/api_error.h"
+#include "server/chat/chat_fields.h"
 #include "server/chat/chat_messages.h"
+#include "server/chat/strict_rules.h"
 #include "server/generation_fields.h"
 #include "server/json_fields.h"
 
@@ -17,24 +19,31 @@ std::optional<uint32_t> read_logprobs(JsonFields& fields) {
   return static_cast<uint32_t>(top.value_or(0));
 }
 
-// What says nothing here but is no reason to refuse: nothing is kept.
-void read_without_effect(JsonFields& fields, ChatRequest& request) {
-  request.service_tier = read_service_tier(fields);
-  for (const char* name : {"user", "safety_identifier", "prompt_cache_key"}) fields.text(name);
+// Of whom and what for: a client's own notes.
+void read_notes(JsonFields& fields) {
+  fields.text("user");
   if (const RequestJson* metadata = fields.find("metadata"); metadata != nullptr && !metadata->is_object()) {
     bad_field("metadata", "value must be an object");
   }
 }
 
-void refuse_what_is_missing(JsonFields& fields) {
-  if (fields.boolean("store").value_or(false)) bad_field("store", "completions are not stored; leave it out");
+// The model's reasoning, where it has any, is part of its text.
+void read_kinds_of_output(JsonFields& fields, Mode mode) {
   if (fields.text("reasoning_effort").value_or("none") != "none") {
     bad_field("reasoning_effort", "only 'none' is supported: the model has no reasoning apart from its text");
   }
-  for (const char* name :
-       {"reasoning_format", "include_reasoning", "reasoning", "documents", "audio", "search_settings",
-        "prediction", "web_search_options", "modalities", "verbosity"}) {
-    fields.refuse(name, "it is not supported; leave it out");
+  if (fields.text("reasoning_format").value_or("raw") != "raw") {
+    bad_field("reasoning_format", "only 'raw' is supported: the model has no reasoning apart from its text");
+  }
+  if (!fields.boolean("include_reasoning").value_or(true)) {
+    bad_field("include_reasoning", "value must be true: the model has no reasoning apart from its text");
+  }
+  if (mode == Mode::Strict && fields.find("reasoning_format") && fields.find("include_reasoning")) {
+    bad_field("include_reasoning", "it can not stand beside 'reasoning_format'");
+  }
+  const RequestJson* modalities = fields.find("modalities");
+  if (modalities != nullptr && *modalities != RequestJson::array({"text"})) {
+    bad_field("modalities", "only [\"text\"] is supported");
   }
 }
 
@@ -52,21 +61,24 @@ void check_end(const ChatRequest& request) {
 
 }  // namespace
 
-ChatRequest parse_chat_request(std::string_view body) {
+ChatRequest parse_chat_request(std::string_view body, Mode mode) {
   const RequestJson json = parse_json(body);
   JsonFields fields(json, "");
+  apply_field_rules(fields, chat_field_rules(), mode);
   ChatRequest request;
   request.model = fields.required_text("model");
-  request.messages = read_messages(fields);
+  request.messages = read_messages(fields, mode);
   read_generation_fields(fields, request.generation);
   request.generation.top_logprobs = read_logprobs(fields);
   request.choices = static_cast<uint32_t>(fields.integer("n", 1, kChoicesMax).value_or(1));
   request.stream = read_stream_fields(fields);
   request.output = read_output_fields(fields, body);
   check_end(request);
-  read_without_effect(fields, request);
-  refuse_what_is_missing(fields);
+  request.service_tier = read_service_tier(fields);
+  read_notes(fields);
+  read_kinds_of_output(fields, mode);
   fields.finish();
+  if (mode == Mode::Strict) check_as_groq(request);
   return request;
 }
 

@@ -10,6 +10,7 @@
 #include "engine/request.h"
 #include "server/chat/output_fields.h"
 #include "server/generation_fields.h"
+#include "server/mode.h"
 #include "text/chat_template.h"
 
 namespace lockstep::server {
@@ -24,7 +25,8 @@ struct ChatRequest {
   std::string service_tier = "";  // as the client named it; empty: not asked for
 };
 
-// Every field is honoured or refused by name. Throws an ApiError that says which and what would be right.
-ChatRequest parse_chat_request(std::string_view body);
+// Every field is honoured or refused by name: chat_fields.cpp has how each is handled. Throws an ApiError
+// that says which and what would be right.
+ChatRequest parse_chat_request(std::string_view body, Mode mode = Mode::Lenient);
 
 }  // namespace lockstep::server

@@ -135,7 +135,7 @@ TEST(ChatRequest, ErrorsOfMessagesNameTheirPlace) {
   EXPECT_EQ("'messages.0' : value must be an object", refusal_of_message("3"));
   EXPECT_EQ("'messages.0.content.0.type' : only parts of type 'text' are supported",
             refusal_of_message(R"({"role":"user","content":[{"type":"image_url"}]})"));
-  EXPECT_EQ("property 'messages.0.foo' is unsupported",
+  EXPECT_EQ("'messages.0' : property 'foo' is unsupported",
             refusal_of_message(R"({"role":"user","content":"a","foo":1})"));
   EXPECT_EQ("'messages' : value must be an array of at least one message",
             refusal(R"({"model":"m","messages":[]})"));

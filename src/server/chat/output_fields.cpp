@@ -263,6 +263,7 @@ class OutputReader {
       bad_field("response_format.type", "value must be 'text', 'json_object' or 'json_schema'");
     }
     fields.finish();
+    output_.asks_for_json = type != "text";
     // A call that is required leaves no place for text.
     if (type != "text" && rules_.content == ContentKind::Text) rules_.content = ContentKind::Json;
   }

@@ -16,6 +16,7 @@ inline constexpr size_t kToolsMax = 128;
 struct OutputFields {
   nlohmann::ordered_json tools;                 // as chat templates have them; null: none
   std::optional<constrain::AnswerRules> rules;  // none: any text
+  bool asks_for_json = false;                   // its text; calls may take its place
   bool old_functions = false;                   // 'functions': a reply has 'function_call'
   std::string instruction;  // what the model is told about its answer's JSON; perhaps empty
 };

@@ -157,7 +157,7 @@ TEST(OutputFields, RefusalsNameThePlace) {
       {R"("tools":[{"type":"custom"}])", "'tools.0.type' : only"},
       {R"("tools":[{"type":"function","function":{"name":""}}])", "'tools.0.function.name' : value must be"},
       {R"("tools":[{"type":"function","function":{"name":"f","schema":{}}}])",
-       "property 'tools.0.function.schema' is unsupported"},
+       "'tools.0.function' : property 'schema' is unsupported"},
       {R"("tools":[{"type":"function","function":{"name":"f","parameters":{"type":"string"}}}])",
        "'tools.0.function.parameters' : value must be a schema of type 'object'"},
       {R"("tool_choice":"required")", "'tool_choice' : it needs 'tools'"},

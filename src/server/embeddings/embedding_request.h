@@ -15,8 +15,6 @@ struct EmbeddingRequest {
   bool base64 = false;  // vectors as base64 of their binary32 numbers, the lowest byte first
 };
 
-inline constexpr size_t kInputsMax = 2048;  // OpenAI's limit
-
 // Every field is honoured or refused by name. Throws an ApiError that says which and what would be right.
 EmbeddingRequest parse_embedding_request(std::string_view body);
 

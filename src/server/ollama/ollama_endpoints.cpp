@@ -14,11 +14,18 @@ namespace {
 // Of the Ollama whose API this follows: clients refuse to work with older ones.
 constexpr const char* kOllamaVersion = "0.12.0";
 
-std::unique_ptr<http::Reply> complete(Inference& inference, Call& call, OllamaRequest request) {
+// The model of a request, whose options must suit it.
+template <class Request>
+const ServedModel& find_model(const Inference& inference, const Request& request) {
   const ServedModel& model = inference.model(request.model);
   if (request.context > model.context) {
     bad_field("options.num_ctx", "value must be up to {}, the context that is served", model.context);
   }
+  return model;
+}
+
+std::unique_ptr<http::Reply> complete(Inference& inference, Call& call, OllamaRequest request) {
+  const ServedModel& model = find_model(inference, request);
   if (request.asks_nothing()) return make_ollama_loaded_reply(request);
   engine::Request generation = request.generation;
   generation.prompt = request.raw_prompt ? prompt_tokens(model.tokenizer, *request.raw_prompt, "prompt")
@@ -28,6 +35,19 @@ std::unique_ptr<http::Reply> complete(Inference& inference, Call& call, OllamaRe
                              .generation = std::move(generation),
                              .prompt_field = request.is_chat ? "messages" : "prompt"});
   return make_ollama_reply(request, std::move(answers), model.tokenizer);
+}
+
+std::unique_ptr<http::Reply> embed(Inference& inference, Call& call) {
+  const OllamaEmbedRequest request = parse_ollama_embed(call.request.body);
+  const ServedModel& model = find_model(inference, request);
+  InferenceRequest wanted = {.model = request.model, .generation = {}, .prompt_field = "input"};
+  wanted.generation.embed = true;
+  for (const Prompt& input : request.inputs) {
+    std::vector<int32_t> tokens = prompt_tokens(model.tokenizer, input, "input");
+    if (request.truncate && tokens.size() > model.context) tokens.resize(model.context);
+    wanted.prompts.push_back(std::move(tokens));
+  }
+  return make_ollama_embed_reply(request, inference.start(call, std::move(wanted)));
 }
 
 ReplyJson details_json() {
@@ -71,7 +91,7 @@ std::unique_ptr<http::Reply> show(const Inference& inference, Call& call) {
   json["template"] = model.chat_template == nullptr ? "" : model.chat_template->source();
   json["details"] = details_json();
   json["model_info"] = {{"general.architecture", "lockstep"}, {"lockstep.context_length", model.context}};
-  json["capabilities"] = {"completion"};
+  json["capabilities"] = {"completion", "embedding"};
   return json_reply(json);
 }
 
@@ -99,6 +119,7 @@ void add_ollama_endpoints(Router& router, Inference& inference) {
   add("POST", "/api/generate", [&inference](Call& call) {
     return complete(inference, call, parse_ollama_generate(call.request.body));
   });
+  add("POST", "/api/embed", [&inference](Call& call) { return embed(inference, call); });
   add("GET", "/api/tags", [&inference, since = ollama_time()](Call&) {
     return list_models(inference.model(), [&](ReplyJson& json) { json["modified_at"] = since; });
   });

@@ -1,5 +1,5 @@
-// Ollama's API, as far as its clients need it to chat: /api/chat, /api/generate, /api/tags, /api/show,
-// /api/ps, /api/version.
+// Ollama's API, as far as its clients need it to use a model: /api/chat, /api/generate, /api/embed,
+// /api/tags, /api/show, /api/ps, /api/version.
 #pragma once
 
 #include "server/inference.h"

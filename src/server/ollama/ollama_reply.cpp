@@ -31,6 +31,12 @@ ReplyJson begin(const OllamaRequest& request, const std::string& text) {
   return json;
 }
 
+void add_prompt_usage(const Usage& usage, ReplyJson& json) {
+  json["total_duration"] = nanoseconds(usage.queue_s + usage.prompt_s + usage.completion_s);
+  json["load_duration"] = 0;
+  json["prompt_eval_count"] = usage.prompt_tokens;
+}
+
 // A line for what is new, again and again, and one for the end; or one object with everything.
 class OllamaReply : public AnswersReply {
  public:
@@ -70,9 +76,7 @@ class OllamaReply : public AnswersReply {
     ReplyJson json = part(answer, true);
     const Usage usage = answers().usage();
     json["done_reason"] = engine::finish_reason_name(answer.last->reason);
-    json["total_duration"] = nanoseconds(usage.queue_s + usage.prompt_s + usage.completion_s);
-    json["load_duration"] = 0;
-    json["prompt_eval_count"] = usage.prompt_tokens;
+    add_prompt_usage(usage, json);
     json["prompt_eval_duration"] = nanoseconds(usage.prompt_s);
     json["eval_count"] = usage.completion_tokens;
     json["eval_duration"] = nanoseconds(usage.completion_s);
@@ -88,11 +92,38 @@ class OllamaReply : public AnswersReply {
   const text::Tokenizer& tokenizer_;
 };
 
+class OllamaEmbedReply : public WholeAnswersReply {
+ public:
+  OllamaEmbedReply(const OllamaEmbedRequest& request, std::unique_ptr<Answers> answers)
+      : WholeAnswersReply(std::move(answers)), model_(request.model) {}
+
+ private:
+  ReplyJson whole() override {
+    ReplyJson json;
+    json["model"] = model_;
+    json["embeddings"] = ReplyJson::array();
+    for (const Answer& answer : answers().list()) json["embeddings"].push_back(answer.last->embedding);
+    add_prompt_usage(answers().usage(), json);
+    return json;
+  }
+
+  std::unique_ptr<http::Reply> refusal(const ApiError& error) const override {
+    return ollama_error_reply(error);
+  }
+
+  const std::string model_;
+};
+
 }  // namespace
 
 std::unique_ptr<http::Reply> make_ollama_reply(const OllamaRequest& request, std::unique_ptr<Answers> answers,
                                                const text::Tokenizer& tokenizer) {
   return std::make_unique<OllamaReply>(request, std::move(answers), tokenizer);
+}
+
+std::unique_ptr<http::Reply> make_ollama_embed_reply(const OllamaEmbedRequest& request,
+                                                     std::unique_ptr<Answers> answers) {
+  return std::make_unique<OllamaEmbedReply>(request, std::move(answers));
 }
 
 std::unique_ptr<http::Reply> make_ollama_loaded_reply(const OllamaRequest& request) {

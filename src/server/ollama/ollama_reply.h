@@ -15,6 +15,9 @@ namespace lockstep::server {
 std::unique_ptr<http::Reply> make_ollama_reply(const OllamaRequest& request, std::unique_ptr<Answers> answers,
                                                const text::Tokenizer& tokenizer);
 
+std::unique_ptr<http::Reply> make_ollama_embed_reply(const OllamaEmbedRequest& request,
+                                                     std::unique_ptr<Answers> answers);
+
 // The reply to a request that asks nothing.
 std::unique_ptr<http::Reply> make_ollama_loaded_reply(const OllamaRequest& request);
 

@@ -94,20 +94,25 @@ void read_options(const RequestJson& json, OllamaRequest& request) {
   options.finish();
 }
 
-// What both requests have.
+// What all requests have.
 void read_common_fields(JsonFields& fields, OllamaRequest& request) {
   request.model = without_latest(fields.required_text("model"));
-  request.stream = fields.boolean("stream").value_or(true);
   const RequestJson* options = fields.find("options");
   read_options(options == nullptr ? RequestJson::object() : *options, request);
-  const bool logprobs = fields.boolean("logprobs").value_or(false);
-  const auto top = fields.integer("top_logprobs", 0, engine::kTopLogprobsMax).value_or(0);
-  if (!logprobs && top != 0) bad_field("top_logprobs", "it needs 'logprobs' to be true");
-  if (logprobs) request.generation.top_logprobs = static_cast<uint32_t>(top);
   const RequestJson* keep_alive = fields.find("keep_alive");  // the model stays
   if (keep_alive != nullptr && !keep_alive->is_string() && !keep_alive->is_number()) {
     bad_field("keep_alive", "value must be a number of seconds or a duration such as \"5m\"");
   }
+}
+
+// What requests for text have.
+void read_text_fields(JsonFields& fields, OllamaRequest& request) {
+  read_common_fields(fields, request);
+  request.stream = fields.boolean("stream").value_or(true);
+  const bool logprobs = fields.boolean("logprobs").value_or(false);
+  const auto top = fields.integer("top_logprobs", 0, engine::kTopLogprobsMax).value_or(0);
+  if (!logprobs && top != 0) bad_field("top_logprobs", "it needs 'logprobs' to be true");
+  if (logprobs) request.generation.top_logprobs = static_cast<uint32_t>(top);
   fields.refuse("format", "JSON formats are not supported yet; leave it out");
   fields.refuse("think", "the model has no reasoning apart from its text");
   for (const char* name : {"template", "context", "suffix", "width", "height", "steps"}) {
@@ -122,7 +127,7 @@ OllamaRequest parse_ollama_chat(std::string_view body) {
   JsonFields fields(json, "");
   OllamaRequest request;
   request.is_chat = true;
-  read_common_fields(fields, request);
+  read_text_fields(fields, request);
   if (const RequestJson* messages = fields.find("messages")) {
     if (!messages->is_array()) bad_field("messages", "value must be an array of messages");
     for (const RequestJson& message : *messages) {
@@ -138,7 +143,7 @@ OllamaRequest parse_ollama_generate(std::string_view body) {
   const RequestJson json = parse_json(body);
   JsonFields fields(json, "");
   OllamaRequest request;
-  read_common_fields(fields, request);
+  read_text_fields(fields, request);
   const std::string prompt = fields.text("prompt").value_or("");
   const std::string system = fields.text("system").value_or("");
   const bool raw = fields.boolean("raw").value_or(false);
@@ -149,6 +154,19 @@ OllamaRequest parse_ollama_generate(std::string_view body) {
     request.messages.push_back({"user", prompt});
   }
   fields.refuse("images", kNoImages);
+  fields.finish();
+  return request;
+}
+
+OllamaEmbedRequest parse_ollama_embed(std::string_view body) {
+  const RequestJson json = parse_json(body);
+  JsonFields fields(json, "");
+  OllamaRequest common;  // its options say how to choose tokens, of which there are none
+  read_common_fields(fields, common);
+  OllamaEmbedRequest request = {.model = common.model, .inputs = read_prompts(fields, "input", kInputsMax)};
+  request.context = common.context;
+  request.truncate = fields.boolean("truncate").value_or(true);
+  fields.refuse("dimensions", "vectors have the size that the model gives them; leave it out");
   fields.finish();
   return request;
 }

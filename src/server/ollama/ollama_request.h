@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/request.h"
+#include "server/prompt_fields.h"
 #include "text/chat_template.h"
 
 namespace lockstep::server {
@@ -26,9 +27,17 @@ struct OllamaRequest {
   bool asks_nothing() const { return messages.empty() && !raw_prompt; }
 };
 
+struct OllamaEmbedRequest {
+  std::string model;
+  std::vector<Prompt> inputs;
+  int64_t context = 0;   // options.num_ctx; 0: not asked for
+  bool truncate = true;  // inputs longer than the context
+};
+
 // Every field is honoured or refused by name. Throw an ApiError that says which and what would be right.
 OllamaRequest parse_ollama_chat(std::string_view body);
 OllamaRequest parse_ollama_generate(std::string_view body);
+OllamaEmbedRequest parse_ollama_embed(std::string_view body);
 
 // A model's name without the tag ":latest", which Ollama's clients add.
 std::string without_latest(std::string name);

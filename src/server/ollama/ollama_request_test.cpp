@@ -61,6 +61,15 @@ TEST(OllamaRequest, PromptsWithAndWithoutATemplate) {
   EXPECT_FALSE(raw.stream);
 }
 
+TEST(OllamaRequest, Embeddings) {
+  const OllamaEmbedRequest request =
+      parse_ollama_embed(R"({"model":"m:latest","input":["a","b"],"options":{"num_ctx":null}})");
+  EXPECT_EQ("m", request.model);
+  EXPECT_EQ((std::vector<Prompt>{"a", "b"}), request.inputs);
+  EXPECT_TRUE(request.truncate);
+  EXPECT_FALSE(parse_ollama_embed(R"({"model":"m","input":"a","truncate":false})").truncate);
+}
+
 TEST(OllamaRequest, FieldsThatSayNothingAreTaken) {
   parse_ollama_chat(
       R"({"model":"m","messages":[{"role":"assistant","content":"a","thinking":"t","images":[],)"
@@ -78,7 +87,7 @@ TEST(OllamaRequest, ErrorsNameTheField) {
             refusal_of_options(R"("mirostat":2)"));
   EXPECT_EQ("'options.repeat_last_n' : value must be -1: 'repeat_penalty' looks at all tokens",
             refusal_of_options(R"("repeat_last_n":64,"repeat_penalty":1.1)"));
-  EXPECT_EQ("property 'options.zzz' is unsupported", refusal_of_options(R"("zzz":1)"));
+  EXPECT_EQ("'options' : property 'zzz' is unsupported", refusal_of_options(R"("zzz":1)"));
   EXPECT_EQ("'messages.0.images' : the model reads no images; leave it out",
             refusal_of_chat(R"("messages":[{"role":"user","content":"a","images":["AAAA"]}])"));
   EXPECT_EQ("'format' : JSON formats are not supported yet; leave it out",

@@ -9,7 +9,7 @@ namespace lockstep::server {
 namespace {
 
 std::unique_ptr<http::Reply> respond(Inference& inference, Call& call) {
-  ResponseRequest request = parse_response_request(call.request.body);
+  ResponseRequest request = parse_response_request(call.request.body, call.mode);
   const ServedModel& model = inference.model(request.model);
   request.generation.prompt = chat_tokens(model, request.messages);
   const bool with_metrics =

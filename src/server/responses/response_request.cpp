@@ -4,6 +4,7 @@
 
 #include "server/api_error.h"
 #include "server/generation_fields.h"
+#include "server/responses/response_fields.h"
 #include "text/utf8.h"
 
 namespace lockstep::server {
@@ -135,21 +136,14 @@ void read_what_holds(JsonFields& fields) {
   for (const char* name : {"store", "background"}) {
     if (fields.boolean(name).value_or(false)) bad_field(name, "responses are not stored; leave it out");
   }
-  for (const char* name : {"previous_response_id", "conversation"}) {
-    fields.refuse(name, "nothing is kept between requests: give the whole conversation as 'input'");
-  }
-  for (const char* name : {"prompt", "max_tool_calls", "context_management", "moderation"}) {
-    fields.refuse(name, "it is not supported; leave it out");
-  }
-  for (const char* name : {"safety_identifier", "prompt_cache_key", "prompt_cache_retention"})
-    fields.text(name);
 }
 
 }  // namespace
 
-ResponseRequest parse_response_request(std::string_view body) {
+ResponseRequest parse_response_request(std::string_view body, Mode mode) {
   const RequestJson json = parse_json(body);
   JsonFields fields(json, "");
+  apply_field_rules(fields, response_field_rules(), mode);
   ResponseRequest request;
   request.model = fields.required_text("model");
   request.instructions = fields.text("instructions");

@@ -10,6 +10,7 @@
 
 #include "engine/request.h"
 #include "server/json_fields.h"
+#include "server/mode.h"
 #include "text/chat_template.h"
 
 namespace lockstep::server {
@@ -26,7 +27,8 @@ struct ResponseRequest {
   bool parallel_tool_calls = true;
 };
 
-// Every field is honoured or refused by name. Throws an ApiError that says which and what would be right.
-ResponseRequest parse_response_request(std::string_view body);
+// Every field is honoured or refused by name: response_fields.cpp has how each is handled. Throws an ApiError
+// that says which and what would be right.
+ResponseRequest parse_response_request(std::string_view body, Mode mode = Mode::Lenient);
 
 }  // namespace lockstep::server

@@ -15,8 +15,8 @@ std::string body_of(const std::string& fields) {
 ResponseRequest parse(const std::string& fields) {
   return parse_response_request(body_of(fields));
 }
-std::string refusal(const std::string& fields) {
-  return refusal_by(parse_response_request, body_of(fields));
+std::string refusal(const std::string& fields, Mode mode = Mode::Lenient) {
+  return refusal_by([mode](const std::string& body) { parse_response_request(body, mode); }, body_of(fields));
 }
 std::string refusal_beside_input(const std::string& fields) {
   return refusal(R"("input":"a",)" + fields);
@@ -84,6 +84,15 @@ TEST(ResponseRequest, ErrorsNameTheField) {
   EXPECT_EQ("'metadata' : names are up to 64 characters and values strings of up to 512",
             refusal_beside_input(R"("metadata":{"a":1})"));
   EXPECT_EQ("property 'messages' is unsupported", refusal_beside_input(R"("messages":[])"));
+}
+
+TEST(ResponseRequest, WhatGroqDoesNotKnow) {
+  EXPECT_EQ("property 'seed' is unsupported", refusal(R"("input":"a","seed":1)", Mode::Strict));
+  EXPECT_EQ("'include' : it is not supported; leave it out",
+            refusal(R"("input":"a","include":["message.output_text.logprobs"])", Mode::Strict));
+  EXPECT_EQ("'prompt_cache_key' : it is not supported; leave it out",
+            refusal(R"("input":"a","prompt_cache_key":"k")", Mode::Strict));
+  EXPECT_EQ(0u, refusal(R"("input":"a","store":false,"include":[])", Mode::Strict).find("taken"));
 }
 
 }  // namespace
