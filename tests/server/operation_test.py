@@ -258,11 +258,11 @@ class Attacks(Test):
             # Requests of the usual size go on.
             self.assertEqual(200, self.server.send("POST", "/v1/chat/completions", self.server.body(max_tokens=1))[0])
             connection.sendall(b"a" * (3 << 20))
-            self.assertIn(b"HTTP/1.1 404", read_until(connection, b"\r\n\r\n"))  # read to its end
+            self.assertIn(b"HTTP/1.1 400", read_until(connection, b"\r\n\r\n"))  # read to its end, and no form
             self.settle()
-            self.assertEqual(["404"], self.statuses(head % (3 << 20) + b"a" * (3 << 20)))
+            self.assertEqual(["400"], self.statuses(head % (3 << 20) + b"a" * (3 << 20)))
         self.settle()
-        self.assertEqual(["404"] * 2, self.statuses(kept % (3 << 20) + b"a" * (3 << 20) + head % 3 + b"abc"))
+        self.assertEqual(["400"] * 2, self.statuses(kept % (3 << 20) + b"a" * (3 << 20) + head % 3 + b"abc"))
         self.assertEqual(["413"], self.statuses(head % ((3 << 20) + 1)))
         self.assertEqual(["413"], self.statuses(head.replace(b"files", b"models") % 100001))
 
