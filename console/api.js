@@ -95,21 +95,20 @@ export async function read(path, options) {
   return (await ask(path, options)).json();
 }
 
-// A path with a query of those values that are set.
+// A path with further values in its query: those that are set.
 export function address(path, values) {
-  const query = new URLSearchParams();
+  const url = new URL(path, location.origin);
   for (const [name, value] of Object.entries(values)) {
-    if (value !== null && value !== undefined && value !== "") query.set(name, value);
+    if (value !== null && value !== undefined && value !== "") url.searchParams.set(name, value);
   }
-  const text = query.toString();
-  return text ? `${path}?${text}` : path;
+  return url.pathname + url.search;
 }
 
 // All elements of a list that comes in pages.
 export async function readAll(path) {
   const all = [];
   for (let after = null;;) {
-    const page = await read(address(path, {after}));
+    const page = await read(address(path, {limit: 100, after}));
     all.push(...page.data);
     if (!page.has_more) return all;
     after = page.last_id;

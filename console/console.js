@@ -1,10 +1,17 @@
 // The console: one page, whose sections are chosen by the address's part after '#'.
 
-import {askForKey, forgetKey, key, read, Refusal} from "./api.js";
+import {askForKey, forgetKey, key, Refusal} from "./api.js";
 import {byId, make, notice, problem} from "./dom.js";
+import {account} from "./account.js";
+import * as batches from "./batches.js";
+import * as keys from "./keys.js";
+import * as limits from "./limits.js";
+import * as live from "./live.js";
 import * as playground from "./playground.js";
+import * as requests from "./requests.js";
+import * as usage from "./usage.js";
 
-const sections = {playground};
+const sections = {playground, live, usage, requests, batches, keys, limits};
 let shown = null;
 
 async function showSection() {
@@ -56,14 +63,9 @@ async function changeKey() {
 // Who the key belongs to, under the navigation.
 async function showWho() {
   const who = byId("who");
-  let account = null;
-  try {
-    account = await read("/v1/organization", {quiet: true});
-  } catch {
-    // A server without accounts, or no key yet.
-  }
+  const self = await account().catch(() => null);
   who.replaceChildren(...[
-    account && make("div", {}, make("strong", {}, account.project?.name ?? account.project_id), make("span", {}, account.role)),
+    self && make("div", {}, make("strong", {}, self.project?.name ?? self.project_id), make("span", {}, self.role)),
     key() && make("div.actions", {}, make("button.quiet", {type: "button", click: changeKey}, "Other key"),
                  make("button.quiet", {type: "button", click() { forgetKey(); location.reload(); }}, "Forget it")),
   ].filter(part => part));

@@ -16,6 +16,7 @@ export function duration(seconds) {
 
 export function percent(share) {
   const value = 100 * share;
+  if (value === 0) return "0 %";
   return `${value >= 99.95 ? "100" : value >= 10 ? value.toFixed(1) : value >= 0.01 ? value.toFixed(2) : "< 0.01"} %`;
 }
 
@@ -27,3 +28,5 @@ export const date = seconds => seconds === null || seconds === undefined ? "–"
 
 // "0.0375" with a sign, never rounded.
 export const dollars = text => `$${text}`;
+// A number of dollars, rounded.
+export const someDollars = value => `$${value > 0 && value < 0.1 ? value.toPrecision(2).replace(/0+$/, "") : compact(value)}`;

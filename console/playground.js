@@ -28,10 +28,9 @@ export function start() {
     for (const {view} of turns) view.showTokens?.(byId("logprobs").checked);
   });
   byId("settings").addEventListener("submit", event => event.preventDefault());
-  byId("show-settings").addEventListener("click", () => {
-    const open = byId("settings").classList.toggle("open");
-    byId("show-settings").setAttribute("aria-expanded", open);
-  });
+  byId("show-settings").addEventListener("click", () => openSettings(true));
+  byId("hide-settings").addEventListener("click", () => openSettings(false));
+  byId("settings").addEventListener("keydown", event => { if (event.key === "Escape") openSettings(false); });
   byId("ask").addEventListener("submit", event => { event.preventDefault(); submit(); });
   byId("question").addEventListener("keydown", event => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -53,6 +52,13 @@ export async function show() {
 }
 
 export const modelsChanged = () => byId("model").replaceChildren();
+
+// Where there is no room beside the conversation, the settings lie over it.
+function openSettings(open) {
+  byId("settings").classList.toggle("open", open);
+  byId("show-settings").setAttribute("aria-expanded", open);
+  byId(open ? "hide-settings" : "show-settings").focus();
+}
 
 function welcome() {
   byId("messages").replaceChildren(make("div.welcome", {},
@@ -297,8 +303,11 @@ function showCode() {
   } catch {
     return;
   }
-  if (!request.messages.some(message => message.role === "user")) {
-    request.messages.push({role: "user", content: byId("question").value.trim() || suggestions[0]});
+  // What would be sent now, or was sent last.
+  const next = byId("question").value.trim();
+  while (!next && request.messages.at(-1)?.role === "assistant") request.messages.pop();
+  if (next || !request.messages.some(message => message.role === "user")) {
+    request.messages.push({role: "user", content: next || suggestions[0]});
   }
   const forms = [["curl", asCurl(request, location.origin)], ["Python", asPython(request, location.origin)]];
   const code = make("pre.code", {tabindex: "0", "aria-label": "Code"}, forms[0][1]);

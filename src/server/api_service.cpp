@@ -141,13 +141,14 @@ std::unique_ptr<http::Reply> ApiService::handle(Call& call) {
     throw ApiError(503, "", "", "the server is stopping; send the request again");
   }
   if (route.needed.key && !call.batch_id) call.caller = gate_.admit(call.request, route.needed.action);
+  call.action = route.needed.action;
   call.trace->set_key(call.caller.key_id);
   return route.handler(call);
 }
 
-// What a known caller sent and was refused is in the log too.
+// What a known caller asked a model and was refused is in the request log too.
 std::unique_ptr<http::Reply> ApiService::refuse_call(const Call& call, const ApiError& error) {
-  if (call.request.method == "POST" && !call.caller.organisation_id.empty()) {
+  if (call.action == accounts::Action::Infer && call.request.method == "POST") {
     accounting_.note_refusal(call, error.status(), error.code());
   }
   call.trace->refuse(error.status(), error.code());

@@ -2,14 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "http/target.h"
 #include "server/json_reply.h"
+#include "server/query_fields.h"
 
 namespace lockstep::server {
 
@@ -38,13 +36,8 @@ PageOf<Row> page_of(const DatabaseRows& found, const Page& page, Read read) {
   return result;
 }
 
-// Throws an ApiError that names a field of the query that is not among these, or that is there twice where
-// one is meant: only those of `repeated` may be.
-void check_query(const http::Target& target, std::initializer_list<std::string_view> names,
-                 std::string_view repeated = {});
-
-// `limit` (1 to `most`, `otherwise` if left out), `after` and `order` ("asc", "desc"). Throws an ApiError.
-Page read_page(const http::Target& target, int64_t otherwise, int64_t most);
+// Takes `limit` (1 to `most`, `otherwise` if left out), `after` and `order` ("asc", "desc") from a query.
+Page read_page(QueryFields& query, int64_t otherwise, int64_t most);
 
 // "ORDER BY id DESC LIMIT 21", and the condition before it: " AND id < $2", where `after` is parameter
 // `parameter`. One row more than the page has: it tells whether there is one.

@@ -8,23 +8,24 @@
 
 namespace lockstep::server {
 
-QueryFields::QueryFields(const http::Target& target) : fields_(target.fields()) {
-  for (size_t i = 0; i < fields_.size(); ++i) {
-    for (size_t k = 0; k < i; ++k) {
-      if (fields_[i].first == fields_[k].first) {
-        bad_field(printable(fields_[i].first), "it is in the query twice; say it once");
-      }
-    }
-  }
+std::optional<std::string> QueryFields::text(std::string_view name) {
+  const std::vector<std::string> values = texts(name, 1);
+  if (values.empty() || values.front().empty()) return std::nullopt;
+  return values.front();
 }
 
-std::optional<std::string> QueryFields::text(std::string_view name) {
+std::vector<std::string> QueryFields::texts(std::string_view name, size_t most) {
   known_.emplace_back(name);
-  const auto found =
-      std::find_if(fields_.begin(), fields_.end(), [&](const auto& field) { return field.first == name; });
-  if (found == fields_.end() || found->second.empty()) return std::nullopt;
-  if (!is_utf8(found->second)) bad_field(std::string(name), "value must be UTF-8");
-  return found->second;
+  std::vector<std::string> values;
+  for (const auto& [field, value] : fields_) {
+    if (field != name) continue;
+    if (!is_utf8(value)) bad_field(std::string(name), "value must be UTF-8");
+    values.push_back(value);
+  }
+  if (values.size() > most) {
+    bad_field(std::string(name), "it is in the query {} times; say it up to {} times", values.size(), most);
+  }
+  return values;
 }
 
 std::optional<int64_t> QueryFields::integer(std::string_view name, int64_t least, int64_t most) {

@@ -23,10 +23,11 @@ struct Call {
   http::Target target;
   std::vector<std::string> parameters = {};  // of the route's pattern, decoded
   http::Wake wake = {};
-  std::shared_ptr<RequestTrace> trace = {};  // made where there is none
-  accounts::Caller caller = {};              // of nobody where the route needs no key
-  http::Headers reply_headers = {};          // what handlers add to whatever reply there will be
-  std::optional<std::string> batch_id = {};  // the request is a line of this batch
+  std::shared_ptr<RequestTrace> trace = {};     // made where there is none
+  accounts::Caller caller = {};                 // of nobody where the route needs no key
+  std::optional<accounts::Action> action = {};  // that the route needs
+  http::Headers reply_headers = {};             // what handlers add to whatever reply there will be
+  std::optional<std::string> batch_id = {};     // the request is a line of this batch
   // Takes the usage record of a line instead of the request log, for whoever commits the record and the
   // line's result together. Called by a thread that has the reply's next() or destructor, or answer_call.
   std::function<void(accounts::UsageRecord record)> take_record = {};

@@ -119,6 +119,9 @@ class Browser:
         answer = self.call("Page.navigate", url=url)
         if "errorText" in answer:
             raise RuntimeError(f"{url}: {answer['errorText']}")
+        if "loaderId" not in answer:  # only the part after '#' is another
+            self.call("Page.navigate", url="about:blank")
+            return self.open(place)
         loader = answer["loaderId"]
         deadline = time.monotonic() + TIMEOUT_S
         while loader not in self.loaded:

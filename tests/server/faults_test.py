@@ -220,8 +220,8 @@ class Faults(Test):
 
     def check_spent(self, database):
         """The sums are those of the log."""
-        [(logged,)] = database.query("SELECT COALESCE(SUM(cost), 0) FROM request_log")
-        for spent, in database.query("SELECT SUM(spent) FROM month_spend GROUP BY subject_id"):
+        for logged, spent in database.query(
+                "SELECT (SELECT SUM(cost) FROM request_log), SUM(spent) FROM month_spend GROUP BY subject_id"):
             self.assertEqual(int(logged), int(spent))
 
     def wait_for_batches(self, server, done):

@@ -44,16 +44,16 @@ class BatchEndpoints {
   }
 
   std::unique_ptr<http::Reply> list(const Call& call) const {
-    check_query(call.target, {"after", "cursor", "limit", "id"}, "id");
-    Page page = read_page(call.target, kListUsual, kListMax);
-    if (const std::optional<std::string> cursor = call.target.find("cursor")) {
+    QueryFields query(call.target);
+    Page page = read_page(query, kListUsual, kListMax);
+    const std::optional<std::string> cursor = query.text("cursor");
+    const std::vector<std::string> ids = query.texts("id", kIdsMax);
+    query.finish();
+    if (cursor) {
       if (page.after) bad_field("cursor", "it says the same as 'after'; send one of them");
       if (!cursor->starts_with(kCursor)) bad_field("cursor", "send the next_cursor of the page before");
       page.after = cursor->substr(kCursor.size());
     }
-    const std::vector<std::string> ids = call.target.find_all("id");
-    if (ids.size() > kIdsMax)
-      bad_field("id", "{} ids were given; up to {} are possible", ids.size(), kIdsMax);
     const PageOf<Batch> found = database_.read([&](Transaction& transaction) {
       return batch_tables::list(transaction, call.caller.project_id, ids, page);
     });

@@ -66,9 +66,11 @@ std::unique_ptr<http::Reply> upload(FileStore& files, const Call& call) {
 }
 
 std::unique_ptr<http::Reply> list(const FileStore& files, const Call& call) {
-  check_query(call.target, {"purpose", "after", "limit", "order"});
-  const PageOf<File> page = files.list(call.caller.project_id, call.target.find("purpose"),
-                                       read_page(call.target, kListMax, kListMax));
+  QueryFields query(call.target);
+  const std::optional<std::string> purpose = query.text("purpose");
+  const Page asked = read_page(query, kListMax, kListMax);
+  query.finish();
+  const PageOf<File> page = files.list(call.caller.project_id, purpose, asked);
   ReplyJson data = ReplyJson::array();
   for (const File& file : page.rows) data.push_back(file_json(file));
   return json_reply(list_json(std::move(data), page.has_more));

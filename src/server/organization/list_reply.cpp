@@ -4,6 +4,7 @@
 
 #include "base/printable.h"
 #include "server/api_error.h"
+#include "server/paging.h"
 
 namespace lockstep::server {
 
@@ -20,13 +21,7 @@ std::unique_ptr<http::Reply> list_reply(QueryFields& query, std::vector<ReplyJso
   const bool more = all.end() - from > limit;
   ReplyJson data = ReplyJson::array();
   std::move(from, more ? from + limit : all.end(), std::back_inserter(data));
-  ReplyJson json;
-  json["object"] = "list";
-  json["first_id"] = data.empty() ? ReplyJson(nullptr) : data.front()["id"];
-  json["last_id"] = data.empty() ? ReplyJson(nullptr) : data.back()["id"];
-  json["has_more"] = more;
-  json["data"] = std::move(data);
-  return json_reply(json);
+  return json_reply(list_json(std::move(data), more));
 }
 
 }  // namespace lockstep::server

@@ -4,6 +4,7 @@
 #include "server/organization/entity_json.h"
 #include "server/organization/log_export.h"
 #include "server/organization/organization_endpoints.h"
+#include "server/paging.h"
 #include "server/query_fields.h"
 
 namespace lockstep::server {
@@ -36,13 +37,8 @@ UsageFilter read_filter(QueryFields& query) {
 std::unique_ptr<http::Reply> page_reply(const accounts::UsagePage& page) {
   ReplyJson data = ReplyJson::array();
   for (const accounts::UsageRecord& record : page.records) data.push_back(record_json(record));
-  ReplyJson json;
-  json["object"] = "list";
-  json["first_id"] = data.empty() ? ReplyJson(nullptr) : data.front()["id"];
-  json["last_id"] = data.empty() ? ReplyJson(nullptr) : data.back()["id"];
-  json["has_more"] = page.next_cursor.has_value();
+  ReplyJson json = list_json(std::move(data), page.next_cursor.has_value());
   json["next_cursor"] = page.next_cursor ? ReplyJson(*page.next_cursor) : ReplyJson(nullptr);
-  json["data"] = std::move(data);
   return json_reply(json);
 }
 

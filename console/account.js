@@ -1,0 +1,32 @@
+// Who asks: what /v1/organization says of the key, and the names behind ids.
+
+import {read, readAll} from "./api.js";
+
+let asked = null;
+
+window.addEventListener("key-changed", () => { asked = null; });
+
+// The organisation, project, role, scopes and permissions; asked for once.
+export function account() {
+  asked ??= read("/v1/organization").catch(error => {
+    asked = null;
+    throw error;
+  });
+  return asked;
+}
+
+export async function may(permission) {
+  return (await account()).permissions.includes(permission);
+}
+
+// Projects and keys of the organisation by id, where the key may read them.
+export async function names() {
+  const {project_id: id, project} = await account();
+  const known = new Map([[id, project?.name ?? id]]);
+  if (!await may("read_organization")) return {projects: known, keys: new Map(), label: one => known.get(one) ?? one};
+  const [projects, keys] = await Promise.all([
+    readAll("/v1/organization/projects?include_archived=true"), readAll("/v1/organization/keys?include_revoked=true")]);
+  const byId = list => new Map(list.map(one => [one.id, one.name]));
+  const all = {projects: byId(projects), keys: byId(keys)};
+  return {...all, label: one => all.projects.get(one) ?? all.keys.get(one) ?? one};
+}
