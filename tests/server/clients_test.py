@@ -51,7 +51,7 @@ class LiteLlm(WithServer):
     def test_a_tool_call(self):
         for stream in (False, True):
             with self.subTest(stream=stream):
-                answer = self.ask(tools=[WEATHER], tool_choice="required", max_tokens=200, stream=stream)
+                answer = self.ask(tools=[WEATHER], tool_choice="required", parallel_tool_calls=False, max_tokens=200, stream=stream)
                 if stream:
                     answer = litellm.stream_chunk_builder(list(answer))
                 (call,) = answer.choices[0].message.tool_calls
