@@ -27,7 +27,7 @@ ANYONE, ANY_KEY = "anyone", "any key"
 BASE = "/v1/organization"
 NEEDS = {
     "GET /openapi.json": ANYONE, "GET /healthz": ANYONE, "GET /health": ANYONE, "GET /readyz": ANYONE,
-    "GET /api/version": ANYONE, "GET /metrics": ANYONE,
+    "GET /api/version": ANYONE, "GET /metrics": READ, "GET /": ANYONE, "GET /console/{file}": ANYONE,
     "GET /v1/models": INFER, "GET /v1/models/{model}": INFER, "POST /v1/chat/completions": INFER,
     "POST /v1/completions": INFER, "POST /v1/responses": INFER, "POST /v1/embeddings": INFER,
     "POST /v1/tokenize": INFER, "POST /tokenize": INFER, "POST /v1/detokenize": INFER, "POST /detokenize": INFER,
@@ -152,7 +152,7 @@ class Access(Test):
         method, path = route.split(" ", 1)
         number = next(self.numbers)
         fresh = {"scopes": ["inference"], "name": f"secret sacrifice {number}"}
-        ids = {"model": "the-model", "request_id": self.request, "file_id": "file_none", "batch_id": "batch_none",
+        ids = {"model": "the-model", "file": "console.css", "request_id": self.request, "file_id": "file_none", "batch_id": "batch_none",
                "project_id": self.mine.project, "key_id": self.key["id"], "member_id": self.account["member_id"]}
         can = caller.role and (NEEDS[route] in (ANYONE, ANY_KEY) or allowed(NEEDS[route], caller.role, caller.scopes))
         if can and caller is not self.rival:

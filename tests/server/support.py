@@ -92,7 +92,9 @@ class Server:
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
-            return response.status, response.headers, json.loads(response.read() or "null")
+            body = response.read()
+            is_json = "json" in (response.headers["content-type"] or "json")
+            return response.status, response.headers, json.loads(body or "null") if is_json else body.decode()
         finally:
             connection.close()
 
