@@ -50,7 +50,7 @@ export function dialog(title, fill) {
       box.remove();
       done(answer);
     }});
-    box.append(heading, ...[fill(value => { answer = value; box.close(); })].flat());
+    box.append(heading, ...[fill(value => { answer = value; box.close(); })].flat(Infinity));
     document.body.append(box);
     box.showModal();
   });

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-TIMEOUT_S = 300  # no step takes a second where nothing else runs
+TIMEOUT_S = 60  # no step takes a second where nothing else runs
 OPTIONS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run",
     "--disable-extensions", "--disable-background-networking", "--disable-component-update", "--disable-sync",
