@@ -52,7 +52,7 @@ async def ask(place, number, tokens):
     for line in received.split(b"\n"):
         if line.startswith(b"data: {"):
             for choice in json.loads(line[6:])["choices"]:
-                stream.text += choice["delta"].get("content", "")
+                stream.text += choice["delta"].get("content") or ""
     return stream
 
 
