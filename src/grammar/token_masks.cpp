@@ -128,8 +128,7 @@ std::optional<std::vector<uint64_t>> TokenMasks::allowed(const Readings& reading
     bits = local->bits;
     path_[0] = step_at(id);
     for (const uint32_t first : local->leaving) {
-      const bool walked =
-          walk_down(first, stop) && walk(first, trie_.nodes[first].end, bits, nullptr, stop);
+      const bool walked = walk_down(first, stop) && walk(first, trie_.nodes[first].end, bits, nullptr, stop);
       if (!walked) return std::nullopt;
     }
   }

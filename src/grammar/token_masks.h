@@ -69,7 +69,8 @@ class TokenMasks {
     return found != kUnknown ? found : work_out_step(from, byte, stop);
   }
   Number work_out_step(const Step& from, uint8_t byte, const Stop& stop);
-  // Walks the nodes [begin, end) of the trie, where `path_` has the readings before the first. False: stopped.
+  // Walks the nodes [begin, end) of the trie, where `path_` has the readings before the first. False:
+  // stopped.
   bool walk(uint32_t begin, uint32_t end, std::vector<uint64_t>& bits, std::vector<uint32_t>* leaving,
             const Stop& stop);
   // Walks down to a node from `path_[0]`, so that `path_` has the readings before it. False: stopped.
