@@ -154,6 +154,31 @@ TEST(TokenMasks, TheEndExactlyWhereTheTextMayEnd) {
   EXPECT_THROW(TokenMasks(grammar, trie, {static_cast<int32_t>(tokens.size())}), Error);
 }
 
+TEST(TokenMasks, WorkThatIsStoppedGoesOnWhereItWas) {
+  const std::vector<std::string> tokens = vocabulary();
+  const TokenTrie trie(tokens);
+  for (const char* text : kSchemas) {
+    const Grammar grammar = schema_grammar(read_schema(text));
+    TokenMasks whole(grammar, trie, {kEnd}), stopped(grammar, trie, {kEnd});
+    Matcher matcher(grammar);
+    for (int place = 0; place < 3; ++place) {
+      const std::vector<uint64_t> expected = whole.allowed(matcher.readings()).value();
+      std::optional<std::vector<uint64_t>> mask;
+      int steps = 0, calls = 0;
+      for (; !mask; ++calls) {
+        ASSERT_LT(calls, 5000);
+        int left = 10;
+        mask = stopped.allowed(matcher.readings(), [&] { return left-- == 0 || ++steps == 0; });
+      }
+      EXPECT_EQ(*mask, expected);
+      EXPECT_LE(calls, steps / 10 + 1) << "what was worked out is worked out again";
+      for (size_t id = 2; id < tokens.size(); ++id) {
+        if ((expected[id / 64] >> (id % 64) & 1) && matcher.accept(tokens[id])) break;
+      }
+    }
+  }
+}
+
 TEST(TokenMasks, EqualBytesAreEqualTokens) {
   const std::vector<std::string> tokens = {"", "1", "12", "1", "x", "12"};
   const TokenTrie trie(tokens);
