@@ -137,7 +137,7 @@ TEST_F(MaskWorkerTest, AbandonedWorkEnds) {
     const auto slow = answer(slow_rules());
     write(*slow, kBefore);
     slow->prepare({});
-    slow->ready(microseconds(2000));
+    std::this_thread::sleep_for(microseconds(3000));  // the worker has begun
   }
   const auto next = answer(slow_rules());
   write(*next, "{");
@@ -147,7 +147,7 @@ TEST_F(MaskWorkerTest, AbandonedWorkEnds) {
     const auto slow = answer(slow_rules("other_name"));
     write(*slow, R"({"other_name": ")");
     slow->prepare({});
-    slow->ready(microseconds(2000));
+    std::this_thread::sleep_for(microseconds(3000));  // the worker has begun
     constraints_.reset();
   }
   EXPECT_LT(watch.seconds(), long_s / 2 + 0.2) << "the destructor waited for the mask";
