@@ -104,7 +104,7 @@ class Server:
     def post(self, **fields):
         """A request for a chat completion as bytes, to be sent on a bare socket."""
         body = self.body(**fields)
-        return b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        return b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
     def running(self):
         return self.get("/readyz")[2]["answers_running"]
