@@ -42,7 +42,7 @@ void run(const ChatOptions& options) {
     conversation.system = options.system;
   }
   const RequestOptions request(options.sampling, options.model.chunk);
-  if (!options.server.url.empty()) {
+  if (options.server.url) {
     check_for_server(options);
     ServerPartner partner(options.server, request.options);
     return ChatSession(partner, std::move(conversation)).run();

@@ -11,11 +11,11 @@ namespace lockstep::cli {
 
 // What came of asking a partner for an answer.
 struct ChatReply {
-  std::string text;
-  bool begun = false;      // there is an answer, perhaps one without text
-  bool cancelled = false;  // a signal ended it before its own end
-  int signal = 0;          // SIGINT or SIGTERM, when one came meanwhile
-  std::string warning;     // a sentence for the user, where a limit cut the answer off
+  std::string text = {};
+  bool begun = false;        // there is an answer, perhaps one without text
+  bool cancelled = false;    // a signal ended it before its own end
+  int signal = 0;            // SIGINT or SIGTERM, when one came meanwhile
+  std::string warning = {};  // a sentence for the user, where a limit cut the answer off
 };
 
 class ChatPartner {

@@ -12,7 +12,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/printable.h"
-#include "base/stopwatch.h"
 #include "cli/console.h"
 
 namespace lockstep::cli {
@@ -153,7 +152,7 @@ void ServerOptions::add(CLI::App& command) {
 
 ServerPartner::ServerPartner(const ServerOptions& options, const lockstep_request_options& request)
     : key_(read_key(options.api_key_file)),
-      client_(parse_server(options.url), {.ca_file = options.ca_file}),
+      client_(parse_server(options.url.value_or("")), {.ca_file = options.ca_file}),
       base_(client_.url().path.empty() ? "/v1" : client_.url().path),
       request_(request) {
   find_model(options.model);
@@ -209,8 +208,7 @@ void ServerPartner::refuse(http::Exchange& exchange, const std::string& path) co
     for (size_t i = 0; i < std::min(models_.size(), kModelsShown); ++i) {
       names += (i == 0 ? "" : ", ") + printable(models_[i]);
     }
-    text += fmt::format("; {} models for --server-model: {}{}", models_.size(), names,
-                        models_.size() > kModelsShown ? ", ..." : "");
+    text += fmt::format("; the server lists {}{}", names, models_.size() > kModelsShown ? ", ..." : "");
   } else if (status / 100 == 3) {
     text += fmt::format("; it points to {}", printable(exchange.header("location")));
   } else if (const auto wait_s = retry_after_s(exchange)) {
@@ -267,6 +265,7 @@ void ServerPartner::ask(const Conversation& conversation, Turn& turn, const Show
   const http::ClientRequest request = chat_request(conversation);
   double waited_s = 0;
   while (true) {
+    turn.since_request = {};
     http::Exchange exchange(client_, request, is_stopped);
     if (exchange.status() == 200) return read_answer(exchange, turn, show);
     const std::optional<double> wait_s = retry_after_s(exchange);
@@ -288,12 +287,11 @@ void ServerPartner::read_answer(http::Exchange& exchange, Turn& turn, const Show
     user_error("{}{}/chat/completions: the reply is \"{}\" and no event stream; is this the path of an API?",
                origin, base_, printable(type));
   }
-  const Stopwatch watch;
   http::EventReader reader;
   std::vector<http::Event> events;
   bool ended = false;
   auto show_timed = [&](std::string_view piece) {
-    if (turn.text.empty()) turn.first_text_s = watch.seconds();
+    if (turn.text.empty()) turn.first_text_s = turn.since_request.seconds();
     turn.text += piece;
     show(piece);
   };
@@ -303,7 +301,7 @@ void ServerPartner::read_answer(http::Exchange& exchange, Turn& turn, const Show
     events.clear();
     reader.push(bytes, events);
     for (const http::Event& event : events) ended = ended || take_event(event, turn, show_timed);
-    turn.end_s = watch.seconds();
+    turn.end_s = turn.since_request.seconds();
   }
   if (turn.finish_reason.empty()) user_error("{}: the answer was cut off; send the message again", origin);
 }

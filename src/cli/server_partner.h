@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/stopwatch.h"
 #include "cli/chat_partner.h"
 #include "cli/options.h"
 #include "http/client.h"
@@ -15,10 +16,10 @@
 namespace lockstep::cli {
 
 struct ServerOptions {
-  std::string url;           // with the path of the API, or without any: then /v1
-  std::string model;         // empty: the first that the server lists
-  std::string api_key_file;  // empty: the environment's LOCKSTEP_API_KEY, or none
-  std::string ca_file;       // empty: the system's authorities
+  std::optional<std::string> url;  // with the path of the API, or without any: then /v1
+  std::string model;               // empty: the first that the server lists
+  std::string api_key_file;        // empty: the environment's LOCKSTEP_API_KEY, or none
+  std::string ca_file;             // empty: the system's authorities
 
   void add(CLI::App& command);
 };
@@ -36,9 +37,10 @@ class ServerPartner : public ChatPartner {
  private:
   // What is known of an answer: what the server told, and when its pieces came.
   struct Turn {
+    Stopwatch since_request;
     std::string text, finish_reason, fingerprint;
     std::optional<uint64_t> prompt_tokens, cached_tokens, answer_tokens;
-    double first_text_s = 0, end_s = 0;  // since the request
+    double first_text_s = 0, end_s = 0;
   };
 
   http::ClientRequest request(const char* method, const std::string& path) const;

@@ -29,11 +29,13 @@ Url parse_url(std::string_view text) {
   const bool known = parsed && (parsed->scheme_id() == boost::urls::scheme::http ||
                                 parsed->scheme_id() == boost::urls::scheme::https);
   const std::string port = known ? std::string(parsed->port()) : "";
+  const std::string path = known ? std::string(parsed->encoded_path()) : "";
+  const bool good_path = path.empty() || path.starts_with('/');  // else it is what follows a port's digits
   Url url;
   const bool good_port =
       port.empty() ||
       (std::from_chars(port.data(), port.data() + port.size(), url.port).ec == std::errc() && url.port != 0);
-  if (!known || parsed->host().empty() || !good_port) {
+  if (!known || parsed->host().empty() || !good_port || !good_path) {
     user_error("{}: a URL such as http://127.0.0.1:8080 or https://api.groq.com/openai/v1 is wanted",
                printable(text));
   }
@@ -43,7 +45,7 @@ Url parse_url(std::string_view text) {
   url.is_tls = parsed->scheme_id() == boost::urls::scheme::https;
   url.host = parsed->host_address();
   if (port.empty()) url.port = url.is_tls ? kTlsPort : kPlainPort;
-  url.path = std::string(parsed->encoded_path());
+  url.path = path;
   while (url.path.ends_with('/')) url.path.pop_back();
   return url;
 }

@@ -31,7 +31,7 @@ TEST(Url, Parts) {
 TEST(Url, WhatIsNone) {
   for (const char* text :
        {"", "127.0.0.1:8080", "localhost:8080", "ftp://host", "http://", "http:///v1", "http://a b",
-        "http://host:0", "http://host:99999", "http://host:x", "http://user:secret@host",
+        "http://host:0", "http://host:99999", "http://host:x", "http://host:80x", "http://user:secret@host",
         "http://host/v1?key=x", "http://host/#x", "http://host\r\nx: y"}) {
     EXPECT_THROW(parse_url(text), Error) << text;
   }
