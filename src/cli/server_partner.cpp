@@ -227,9 +227,11 @@ std::string ServerPartner::description() const {
 http::ClientRequest ServerPartner::chat_request(const Conversation& conversation) const {
   Json body = {{"model", model_}, {"stream", true}, {"stream_options", {{"include_usage", true}}}};
   body["messages"] = Json::array();
-  for (const lockstep_message& message : conversation.c_messages()) {
-    body["messages"].push_back({{"role", message.role}, {"content", message.content}});
-  }
+  auto add = [&](const std::string& role, const std::string& content) {
+    body["messages"].push_back({{"role", role}, {"content", content}});
+  };
+  if (!conversation.system.empty()) add("system", conversation.system);
+  for (const Message& message : conversation.messages) add(message.role, message.content);
   add_sampling(request_, body);
   http::ClientRequest request = this->request("POST", "/chat/completions");
   request.headers.emplace_back("content-type", "application/json");
