@@ -157,10 +157,12 @@ class Tls(Test):
         file, key = certificate()
         other = certificate("other")[0]
         with Server("--cert", file, "--key", key, certificate=file) as server:
-            def chat(url, *options):
-                return lockstep("chat", "--server", url, *options, "-n", 3, stdin=b"Hi\n/stats\n")
+            def chat(url, *options, **env):
+                return lockstep("chat", "--server", url, *options, "-n", 3, stdin=b"Hi\n/stats\n", env=env)
 
             self.assertIn("messages      2", chat(server.url, "--ca-file", file).out)
+            # The variable is OpenSSL's name for another store of the system.
+            self.assertIn("messages      2", chat(server.url, SSL_CERT_FILE=file).out)
             self.one_sentence(chat(server.url), (2,), "--ca-file", "an authority that nobody trusts")
             self.one_sentence(chat(server.url, "--ca-file", other), (2,), "does not prove who it is", "another authority")
             self.one_sentence(chat(server.url.replace("127.0.0.1", "localhost"), "--ca-file", file), (2,), "mismatch",
