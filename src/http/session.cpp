@@ -86,7 +86,7 @@ void Session::start() {
   stream_.socket().set_option(tcp::socket::send_buffer_size(kSendBytes), ignored);
   if (!stream_.is_tls()) return wait_for_request();
   deadline_ = in(shared_.options.header_s);
-  stream_.async_handshake([self = shared_from_this()](error_code error) {
+  stream_.async_handshake(Stream::Side::server, [self = shared_from_this()](error_code error) {
     if (self->state_ == State::Closed) return;
     if (error) return self->close();
     self->wait_for_request();

@@ -6,7 +6,6 @@ and the program openssl.
 """
 
 import contextlib
-import functools
 import http.client
 import json
 import os
@@ -16,18 +15,8 @@ import ssl
 import subprocess
 import time
 
-from support import (Place, Server, Test, create, finish, main, read_to_end, read_until, start, text_of_stream,
+from support import (Place, Server, Test, certificate, create, finish, main, read_to_end, read_until, start, text_of_stream,
                      write)
-
-
-@functools.cache
-def certificate(name="server"):
-    """The files of a new certificate for 127.0.0.1 and its key."""
-    files = Place.path(name + ".crt"), Place.path(name + ".key")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-days", "2", "-subj", "/CN=lockstep", "-addext", "subjectAltName=IP:127.0.0.1",
-                    "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
-    return files
 
 
 class Tls(Test):
