@@ -151,6 +151,26 @@ Automaton texts_of_length(Count characters) {
   return automaton;
 }
 
+Count lengths(const Automaton& automaton) {
+  Count lengths{kNone, std::nullopt};
+  // All states that texts of `length` lead to. A text with more characters than there are states comes to one
+  // of them twice, so that there is no longest.
+  std::set<uint32_t> states = {0};
+  for (uint32_t length = 0; !states.empty(); ++length) {
+    if (length >= automaton.states.size()) return {lengths.least, std::nullopt};
+    std::set<uint32_t> next;
+    for (const uint32_t state : states) {
+      if (automaton.states[state].final) {
+        lengths.least = std::min(lengths.least, length);
+        lengths.most = length;
+      }
+      for (const Automaton::Edge& edge : automaton.states[state].edges) next.insert(edge.target);
+    }
+    states = std::move(next);
+  }
+  return lengths;
+}
+
 Automaton all_texts_but(const std::set<std::u32string>& texts, Effort& effort) {
   using Key = std::optional<std::u32string>;  // with which some begin; none: no way back
   auto edges = [&](const Key& key, auto emit) {

@@ -56,6 +56,9 @@ Automaton intersection(const Automaton& a, const Automaton& b, Effort& effort);
 // All texts of so many characters.
 Automaton texts_of_length(Count characters);
 
+// The number of characters that its texts have: of the shortest and of the longest. Of automata that are not
+// empty.
+Count lengths(const Automaton& automaton);
 // All texts but these.
 Automaton all_texts_but(const std::set<std::u32string>& texts, Effort& effort);
 // What UTF-8 says.

@@ -52,35 +52,52 @@ const std::string kIpv6 = [] {
   return pattern + ")";
 }();
 
-// At most 4 labels of 61 characters, the last of which begins with a letter, so that it is no number: 247.
-const std::string kLabel = "[0-9A-Za-z](?:-?[0-9A-Za-z]){0,30}";
-const std::string kLastLabel = "[A-Za-z](?:-?[0-9A-Za-z]){0,30}";
-const std::string kHost = fmt::format("(?:{}\\.){{0,3}}{}", kLabel, kLastLabel);
-// RFC 5321 lets 64 characters stand before the `@`. The domain has a point.
-const std::string kEmail =
-    fmt::format("[0-9A-Za-z_+](?:[.-]?[0-9A-Za-z_+]){{0,31}}@(?:{}\\.){{1,3}}[A-Za-z]{{2,20}}", kLabel);
+// Letters and digits with single hyphens between them, so many at the most; the last label begins with a
+// letter, so that no address of numbers is meant.
+std::string label(std::string_view first, int most) {
+  return fmt::format("{}(?:-?[0-9A-Za-z]){{0,{}}}", first, (most - 1) / 2);
+}
+// 4 labels of 61: 247 of DNS's 253 characters.
+const std::string kHost = fmt::format("(?:{}\\.){{0,3}}{}", label("[0-9A-Za-z]", 61), label("[A-Za-z]", 61));
+// RFC 5321 lets 64 characters stand before the `@`, and 254 in all: here 63 and 211.
+const std::string kEmail = fmt::format(
+    "[0-9A-Za-z_+](?:[.-]?[0-9A-Za-z_+]){{0,31}}@(?:{}\\.){{1,3}}[A-Za-z]{{2,20}}", label("[0-9A-Za-z]", 41));
 const std::string kUri = [] {
   const std::string character = "(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})";
+  const std::string host = "(?:[0-9A-Za-z]+(?:-[0-9A-Za-z]+)*\\.)*[A-Za-z][0-9A-Za-z]*(?:-[0-9A-Za-z]+)*";
   return fmt::format(
       "[A-Za-z][A-Za-z0-9+.-]*://{0}(?::[1-9][0-9]{{0,3}})?(?:/{1}*)*(?:\\?(?:{1}|[/?])*)?(?:#(?:{1}|[/"
       "?])*)?",
-      kHost, character);
+      host, character);
 }();
+// The bits that fill the last character up are 0.
+std::string base64(std::string_view characters, std::string_view padding_1, std::string_view padding_2) {
+  return fmt::format("(?:[{0}]{{4}})*(?:[{0}][AQgw]{2}|[{0}]{{2}}[AEIMQUYcgkosw048]{1})?", characters,
+                     padding_1, padding_2);
+}
 
 const std::map<std::string, std::string, std::less<>> kFormats = [] {
   const std::string any = "[0-9a-fA-F]";
   const std::string variant = "[89abAB]";
-  std::map<std::string, std::string, std::less<>> formats = {{"date", kDate},
-                                                             {"time", kTime},
-                                                             {"date-time", kDate + "T" + kTime},
-                                                             {"duration", kDuration},
-                                                             {"uuid", uuid(any, any)},
-                                                             {"ipv4", kIpv4},
-                                                             {"ipv6", kIpv6},
-                                                             {"hostname", kHost},
-                                                             {"email", kEmail},
-                                                             {"uri", kUri}};
-  for (const char* version : {"1", "3", "4", "5"})
+  const std::string any_text = "[\\0-\\u{10FFFF}]*";
+  std::map<std::string, std::string, std::less<>> formats = {
+      {"date", kDate},
+      {"time", kTime},
+      {"date-time", kDate + "T" + kTime},
+      {"duration", kDuration},
+      {"uuid", uuid(any, any)},
+      {"ipv4", kIpv4},
+      {"ipv6", kIpv6},
+      {"hostname", kHost},
+      {"email", kEmail},
+      {"ipvanyaddress", "(?:" + kIpv4 + "|" + kIpv6 + ")"},
+      {"uri", kUri},
+      {"base64", base64("A-Za-z0-9+/", "=", "==")},
+      {"base64url", base64("A-Za-z0-9_-", "=", "==")},
+      {"binary", any_text},
+      {"password", any_text},
+      {"path", any_text}};
+  for (const char* version : {"1", "3", "4", "5", "6", "7", "8"})
     formats.emplace(std::string("uuid") + version, uuid(version, variant));
   for (auto& [name, pattern] : formats) pattern = "^(?:" + pattern + ")$";
   return formats;

@@ -27,15 +27,19 @@ using Json = nlohmann::ordered_json;
 constexpr std::array kAnnotations = {
     "title",   "description", "default", "examples", "example", "deprecated",  "readOnly",     "writeOnly",
     "$schema", "$id",         "$anchor", "$comment", "$defs",   "definitions", "discriminator"};
-constexpr std::array kObjectKeywords = {"properties",    "required",      "additionalProperties",
-                                        "propertyNames", "minProperties", "maxProperties"};
+constexpr std::array kObjectKeywords = {"properties",    "required",          "additionalProperties",
+                                        "propertyNames", "patternProperties", "minProperties",
+                                        "maxProperties"};
 constexpr std::array kArrayKeywords = {"items", "prefixItems", "minItems", "maxItems"};
 constexpr std::array kStringKeywords = {"minLength", "maxLength", "pattern", "format"};
 constexpr std::array kNumberKeywords = {"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum",
                                         "multipleOf"};
+// Of a string with a pattern or format and a maxLength that is larger still.
+constexpr uint32_t kPatternLengthMax = 512;
 constexpr std::array kTypes = {"object", "array", "string", "number", "integer", "boolean", "null"};
 constexpr const char* kTaken =
-    "type, properties, required, additionalProperties, propertyNames, minProperties, maxProperties, items, "
+    "type, properties, required, additionalProperties, propertyNames, patternProperties, minProperties, "
+    "maxProperties, items, "
     "prefixItems, minItems, maxItems, minLength, maxLength, pattern, format, minimum, maximum, "
     "exclusiveMinimum, exclusiveMaximum, multipleOf, enum, const, anyOf, oneOf, allOf, $ref and $defs";
 
@@ -74,11 +78,11 @@ class SchemaCompiler {
 
   // The first state of the rule for the whole schema.
   StateId compile() {
-    const StateId start = referred("#", "#");
+    const StateId start = referred("#", "#", {});
     while (!pending_.empty()) {
       const Pending next = std::move(pending_.back());
       pending_.pop_back();
-      value(*next.schema, next.place, next.start, builder_.add_final_state());
+      value(*next.schema, next.place, next.start, builder_.add_final_state(), next.named);
     }
     return start;
   }
@@ -88,6 +92,7 @@ class SchemaCompiler {
     const Json* schema;
     std::string place;
     StateId start;
+    std::string named;
   };
 
   template <class... Args>
@@ -97,8 +102,9 @@ class SchemaCompiler {
   }
 
   // The first state of the rule for the schema that a $ref names; it is made later.
-  StateId referred(const std::string& reference, const std::string& place) {
-    const auto known = references_.find(reference);
+  StateId referred(const std::string& reference, const std::string& place, const std::string& named) {
+    const std::pair key(reference, named);
+    const auto known = references_.find(key);
     if (known != references_.end()) return known->second;
     const Json* schema = referred_schema(root_, reference);
     if (schema == nullptr) {
@@ -108,34 +114,37 @@ class SchemaCompiler {
           printable(reference));
     }
     const StateId start = builder_.add_state();
-    references_[reference] = start;
-    pending_.push_back({schema, reference, start});
+    references_[key] = start;
+    pending_.push_back({schema, reference, start, named});
     return start;
   }
 
-  // Writes the states from `from` to `to` for one schema.
-  void value(const Json& schema, const std::string& place, StateId from, StateId to) {
+  // Writes the states from `from` to `to` for one schema. An object that may have the property `named` has
+  // it.
+  void value(const Json& schema, const std::string& place, StateId from, StateId to,
+             const std::string& named = {}) {
     if (schema == Json(true)) return builder_.call(from, rules_.value(), to);
     if (!schema.is_object()) refuse(place, "must be an object with keywords");
     if (++nesting_ > kSchemaNestingMax) refuse(place, "is nested more than {} deep", kSchemaNestingMax);
     check_keywords(schema, place);
     if (const Json* reference = find(schema, "$ref")) {
       if (!reference->is_string()) refuse(place, "has a $ref that is no string");
-      builder_.call(from, referred(reference->get<std::string>(), place), to);
+      builder_.call(from, referred(reference->get<std::string>(), place, named), to);
     } else if (const Json* any = alternatives(schema, place, "anyOf")) {
-      each_alternative(*any, below(place, "anyOf"), from, to);
+      each_alternative(*any, below(place, "anyOf"), named, from, to);
     } else if (const Json* one = alternatives(schema, place, "oneOf")) {
-      check_disjoint(*one, place);
-      each_alternative(*one, below(place, "oneOf"), from, to);
+      const std::string name = discriminating(schema);
+      check_disjoint(*one, place, name);
+      each_alternative(*one, below(place, "oneOf"), name, from, to);
     } else if (const Json* all = alternatives(schema, place, "allOf")) {
       if (all->size() > 1) refuse(place, "has an allOf of several schemas: only one is taken, merge them");
-      each_alternative(*all, below(place, "allOf"), from, to);
+      each_alternative(*all, below(place, "allOf"), named, from, to);
     } else if (schema.contains("enum") || schema.contains("const")) {
       constants(schema, place, from, to);
     } else {
       const std::vector<std::string> types = types_of(schema, place);
       if (types.empty()) builder_.call(from, rules_.value(), to);
-      for (const std::string& type : types) typed(type, schema, place, from, to);
+      for (const std::string& type : types) typed(type, schema, place, named, from, to);
     }
     --nesting_;
   }
@@ -169,16 +178,18 @@ class SchemaCompiler {
     return list;
   }
 
-  void each_alternative(const Json& list, const std::string& place, StateId from, StateId to) {
-    for (size_t i = 0; i < list.size(); ++i) value(list[i], below(place, std::to_string(i)), from, to);
+  void each_alternative(const Json& list, const std::string& place, const std::string& named, StateId from,
+                        StateId to) {
+    for (size_t i = 0; i < list.size(); ++i) value(list[i], below(place, std::to_string(i)), from, to, named);
   }
 
-  // No value satisfies two of the schemas, so that oneOf is anyOf.
-  void check_disjoint(const Json& list, const std::string& place) {
+  // Refuses alternatives of which a value might satisfy two: of all others oneOf is anyOf. They always have
+  // the property `named`, if they may.
+  void check_disjoint(const Json& list, const std::string& place, const std::string& named) {
     for (size_t second = 0; second < list.size(); ++second) {
       for (size_t first = 0; first < second; ++first) {
         bool disjoint = false;
-        worked(place, "a oneOf", [&] { disjoint = facts_.disjoint(list[first], list[second]); });
+        worked(place, "a oneOf", [&] { disjoint = facts_.disjoint(list[first], list[second], named); });
         if (disjoint) continue;
         refuse(
             place,
@@ -188,6 +199,14 @@ class SchemaCompiler {
             first, second);
       }
     }
+  }
+
+  // The property that tells oneOf's alternatives apart.
+  static std::string discriminating(const Json& schema) {
+    const Json* discriminator = find(schema, "discriminator");
+    if (discriminator == nullptr || !discriminator->is_object()) return {};
+    const Json* name = find(*discriminator, "propertyName");
+    return name != nullptr && name->is_string() ? name->get<std::string>() : std::string();
   }
 
   // Does what may take too much effort, or asks too much of `what`.
@@ -248,9 +267,9 @@ class SchemaCompiler {
     rules_.one_of(from, {texts.begin(), texts.end()}, to);
   }
 
-  void typed(const std::string& type, const Json& schema, const std::string& place, StateId from,
-             StateId to) {
-    if (type == "object") return object(schema, place, from, to);
+  void typed(const std::string& type, const Json& schema, const std::string& place, const std::string& named,
+             StateId from, StateId to) {
+    if (type == "object") return object(schema, place, named, from, to);
     if (type == "array") return array(schema, place, from, to);
     if (type == "string") return string(schema, place, from, to);
     if (type == "number" || type == "integer") return number(schema, place, type == "integer", from, to);
@@ -295,9 +314,12 @@ class SchemaCompiler {
   // The strings that satisfy pattern, format and lengths.
   Automaton texts(const Json& schema, const std::string& place, const Count& length) {
     Effort& effort = rules_.effort();
-    Automaton texts = texts_of_length(length);
+    std::optional<Automaton> texts;
     auto also = [&](const std::string& what, const std::string& pattern) {
-      worked(place, what, [&] { texts = intersection(pattern_automaton(pattern, effort), texts, effort); });
+      worked(place, what, [&] {
+        Automaton more = pattern_automaton(pattern, effort);
+        texts = texts ? intersection(*texts, more, effort) : std::move(more);
+      });
     };
     if (const Json* pattern = find(schema, "pattern")) {
       if (!pattern->is_string()) refuse(place, "has a pattern that is no string");
@@ -313,8 +335,17 @@ class SchemaCompiler {
       }
       also("the format '" + format->get<std::string>() + "'", *pattern);
     }
-    if (texts.empty()) refuse(place, "has a pattern, format and lengths that no string satisfies together");
-    return texts;
+    // The lengths, where they are not those of the texts anyway.
+    const Count own = texts->empty() ? Count{} : lengths(*texts);
+    const bool binds = own.least < length.least || (length.most && (!own.most || *own.most > *length.most));
+    if (binds) {
+      Count kept = length;
+      if (kept.most) kept.most = std::min(*kept.most, std::max(kept.least, kPatternLengthMax));
+      worked(place, "a pattern or format with lengths",
+             [&] { texts = intersection(*texts, texts_of_length(kept), effort); });
+    }
+    if (texts->empty()) refuse(place, "has a pattern, format and lengths that no string satisfies together");
+    return *std::move(texts);
   }
 
   void number(const Json& schema, const std::string& place, bool integers, StateId from, StateId to) {
@@ -395,19 +426,22 @@ class SchemaCompiler {
     return names;
   }
 
-  void object(const Json& schema, const std::string& place, StateId from, StateId to) {
+  void object(const Json& schema, const std::string& place, const std::string& named, StateId from,
+              StateId to) {
     const Json* properties = find(schema, "properties");
     if (properties != nullptr && !properties->is_object()) {
       refuse(place, "has properties that are no object of schemas");
     }
     std::set<std::string> missing = required_names(schema, place);
-    const std::set<std::string> required = missing;
+    std::set<std::string> required = missing;
     if (properties != nullptr) {
+      if (properties->contains(named)) required.insert(named);
       for (const auto& item : properties->items()) missing.erase(item.key());
     }
     if (!missing.empty()) {
       refuse(place, "requires '{}', which is not among its properties", printable(*missing.begin()));
     }
+    if (schema.contains("patternProperties")) return pattern_members(schema, place, from, to);
     const Json* additional = find(schema, "additionalProperties");
     const bool any_names = properties == nullptr || properties->empty();
     const bool open = additional == nullptr ? properties == nullptr : *additional != Json(false);
@@ -437,6 +471,25 @@ class SchemaCompiler {
                          (names->is_object() && !names->contains("type") && has_any(*names, kStringKeywords));
     if (!strings) refuse(below(place, "propertyNames"), "must have the type string");
     return rule(*names, below(place, "propertyNames"));
+  }
+
+  // An object whose names match one pattern.
+  void pattern_members(const Json& schema, const std::string& place, StateId from, StateId to) {
+    const Json& patterns = *find(schema, "patternProperties");
+    const Json* additional = find(schema, "additionalProperties");
+    const bool alone = !schema.contains("properties") && !schema.contains("propertyNames") &&
+                       (additional == nullptr || *additional == Json(false));
+    if (!patterns.is_object() || patterns.size() != 1 || !alone) {
+      refuse(
+          place,
+          "has patternProperties that are not one pattern without other properties, which is not supported");
+    }
+    const Count range = count(schema, place, "minProperties", "maxProperties");
+    if (range.least > 1) refuse_least(place);
+    const auto member = patterns.begin();
+    const std::string inside = below(below(place, "patternProperties"), member.key());
+    const StateId names = rule(Json{{"type", "string"}, {"pattern", member.key()}}, inside);
+    rules_.map(from, rules_.member(names, rule(member.value(), inside)), range, to);
   }
 
   // All names that are not among the properties.
@@ -509,7 +562,7 @@ class SchemaCompiler {
   GrammarBuilder& builder_;
   JsonRules& rules_;
   SchemaFacts facts_;
-  std::map<std::string, StateId> references_;
+  std::map<std::pair<std::string, std::string>, StateId> references_;  // by reference and named property
   std::vector<Pending> pending_;
   uint32_t nesting_ = 0;
 };

@@ -112,7 +112,7 @@ uint32_t SchemaFacts::types(const Json& schema, int depth) {
   return bits;
 }
 
-bool SchemaFacts::disjoint(const Json& a, const Json& b, int depth) {
+bool SchemaFacts::disjoint(const Json& a, const Json& b, const std::string& named, int depth) {
   effort_.spend(4);
   if (depth > kDepthMax) return false;
   // One that stands for others: all of them.
@@ -121,11 +121,11 @@ bool SchemaFacts::disjoint(const Json& a, const Json& b, int depth) {
     if (const Json* reference = find(*one, "$ref")) {
       const Json* target =
           reference->is_string() ? referred_schema(root_, reference->get<std::string>()) : nullptr;
-      return target != nullptr && disjoint(*target, *other, depth + 1);
+      return target != nullptr && disjoint(*target, *other, named, depth + 1);
     }
     if (const Json* list = alternatives(*one)) {
       return std::all_of(list->begin(), list->end(), [&, against = other](const Json& each) {
-        return disjoint(each, *against, depth + 1);
+        return disjoint(each, *against, named, depth + 1);
       });
     }
   }
@@ -143,16 +143,18 @@ bool SchemaFacts::disjoint(const Json& a, const Json& b, int depth) {
   }
   if (common != kObjectBit) return false;
   for (const auto& [one, other] : sides) {
+    Json present = Json::array();
     const Json* required = find(*one, "required");
-    if (required == nullptr || !required->is_array()) continue;
+    if (required != nullptr && required->is_array()) present = *required;
+    if (property(*one, named) != nullptr) present.push_back(named);
     const Json* additional = find(*other, "additionalProperties");
     const bool closed = additional != nullptr && *additional == Json(false);
-    for (const Json& name : *required) {
+    for (const Json& name : present) {
       if (!name.is_string()) continue;
       const Json* mine = property(*one, name.get<std::string>());
       const Json* theirs = property(*other, name.get<std::string>());
       if (theirs == nullptr && closed && find(*other, "patternProperties") == nullptr) return true;
-      if (mine != nullptr && theirs != nullptr && disjoint(*mine, *theirs, depth + 1)) return true;
+      if (mine != nullptr && theirs != nullptr && disjoint(*mine, *theirs, {}, depth + 1)) return true;
     }
   }
   return false;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
 
 #include "grammar/automaton.h"
@@ -32,14 +33,15 @@ class SchemaFacts {
   // Types that a value may have that satisfies the schema, and perhaps more.
   uint32_t types(const nlohmann::ordered_json& schema) { return types(schema, 0); }
   // No value satisfies both: they have other types or constants, or a property of an object does that one of
-  // them requires. False where that is not seen.
-  bool disjoint(const nlohmann::ordered_json& a, const nlohmann::ordered_json& b) {
-    return disjoint(a, b, 0);
+  // them requires, or that is `named` and one of them may have. False where that is not seen.
+  bool disjoint(const nlohmann::ordered_json& a, const nlohmann::ordered_json& b, const std::string& named) {
+    return disjoint(a, b, named, 0);
   }
 
  private:
   uint32_t types(const nlohmann::ordered_json& schema, int depth);
-  bool disjoint(const nlohmann::ordered_json& a, const nlohmann::ordered_json& b, int depth);
+  bool disjoint(const nlohmann::ordered_json& a, const nlohmann::ordered_json& b, const std::string& named,
+                int depth);
 
   const nlohmann::ordered_json& root_;
   Effort& effort_;

@@ -301,6 +301,14 @@ TEST(Schema, Patterns) {
   EXPECT_TRUE(takes(R"({"pattern": "b", "minLength": 2})", R"("ab")"));
   EXPECT_FALSE(takes(R"({"pattern": "b", "minLength": 2})", R"("b")"));
   EXPECT_TRUE(takes(R"({"type": ["null", "string"], "format": "uuid"})", "null"));
+  // Lengths that a text has anyway, and larger than it will be made.
+  EXPECT_TRUE(takes(R"({"format": "email", "maxLength": 320})", R"("a.b@mail.example.org")"));
+  EXPECT_FALSE(takes(R"({"format": "email", "maxLength": 10})", R"("a.b@mail.example.org")"));
+  EXPECT_TRUE(takes(R"({"format": "uri", "minLength": 1, "maxLength": 2083})", R"("https://example.org/a")"));
+  EXPECT_TRUE(takes(R"({"pattern": "^a*$", "minLength": 600, "maxLength": 2000})",
+                    '"' + std::string(600, 'a') + '"'));
+  EXPECT_FALSE(takes(R"({"pattern": "^a*$", "minLength": 600, "maxLength": 2000})",
+                     '"' + std::string(599, 'a') + '"'));
 }
 
 TEST(Schema, OneOf) {
@@ -314,6 +322,15 @@ TEST(Schema, OneOf) {
   EXPECT_TRUE(takes(pets, R"({"kind": "wolf", "age": 1.5})"));
   EXPECT_TRUE(takes(pets, "null"));
   EXPECT_FALSE(takes(pets, R"({"kind": "cat", "age": 9})"));
+  // What a discriminator names is always there, so that defaults do no harm.
+  const Grammar defaults =
+      grammar_of(R"({"discriminator": {"propertyName": "kind"}, "oneOf": [{"$ref": "#/$defs/A"},
+    {"type": "object", "properties": {"kind": {"const": "b"}}}], "$defs": {"A": {"type": "object", "properties": {
+    "kind": {"const": "a", "default": "a"}, "next": {"anyOf": [{"$ref": "#/$defs/A"}, {"type": "null"}]}}}}})");
+  EXPECT_TRUE(takes(defaults, R"({"kind": "a"})"));
+  EXPECT_TRUE(takes(defaults, R"({"kind": "a", "next": {}})"));
+  EXPECT_TRUE(takes(defaults, R"({"kind": "b"})"));
+  EXPECT_FALSE(takes(defaults, "{}"));
   auto one_of = [](std::string_view a, std::string_view b) {
     return fmt::format(R"({{"oneOf": [{}, {}]}})", a, b);
   };
@@ -427,7 +444,7 @@ TEST(Schema, RefusesByNameAndPlace) {
   expect_refusal(R"({"type": "object", "minProperties": 2})", {"minProperties"});
   expect_refusal(R"({"type": "object", "propertyNames": {"type": "integer"}})",
                  {"#/propertyNames", "string"});
-  expect_refusal(R"({"type": "object", "patternProperties": {}})", {"'patternProperties'"});
+  expect_refusal(R"({"type": "object", "patternProperties": {}})", {"patternProperties"});
   expect_refusal(R"({"type": "array", "prefixItems": [{}], "items": false, "minItems": 2})", {"minItems"});
   expect_refusal(R"({"type": "text"})", {"type"});
   expect_refusal(R"({"type": "array", "minItems": 3, "maxItems": 2})", {"maxItems"});
