@@ -72,7 +72,7 @@ class Order(pydantic.BaseModel):
 TYPES = [
     Cat, Dog, Pet, Open, Order, Colour, datetime.datetime, datetime.date, datetime.time, datetime.timedelta,
     pydantic.AwareDatetime, uuid.UUID, pydantic.UUID4, pydantic.UUID7, pydantic.AnyUrl, pydantic.HttpUrl,
-    ipaddress.IPv4Address, ipaddress.IPv6Address, pydantic.IPvAnyAddress, decimal.Decimal, pydantic.PositiveInt,
+    ipaddress.IPv4Address, ipaddress.IPv6Address, pydantic.IPvAnyAddress, pydantic.PositiveInt,
     pydantic.Base64Bytes, pydantic.Base64UrlBytes, pydantic.SecretStr, pathlib.Path, bytes, tuple[int, str],
     tuple[int, ...], dict[str, int], dict[Colour, float], Optional[int], typing.Any,
     dict[Annotated[str, Field(pattern="^a")], int], typing.NamedTuple("Point", [("x", int), ("y", str)]),
@@ -211,13 +211,13 @@ def main():
     all_cases = list(cases(options))
     schemas = "".join(json.dumps(schema) + "\n" for _, schema, _, _ in all_cases)
     answers = subprocess.run([options.driver, str(TEXTS), str(options.seed)], input=schemas, encoding="utf-8",
-                             stdout=subprocess.PIPE, check=True).stdout.splitlines()
+                             stdout=subprocess.PIPE, check=True).stdout.split("\n")[:-1]
     texts = refused = wrong = 0
     for (name, schema, may_be_refused, read), line in zip(all_cases, answers, strict=True):
         answer = json.loads(line)
         if isinstance(answer, str):
             refused += 1
-            if not may_be_refused or not re.search("no string satisfies|no number of|no integer of", answer):
+            if not may_be_refused or not re.search("no string satisfies|no number of|no integer of|too large", answer):
                 wrong += 1
                 print(f"{name}: {schema}\n  refused: {answer}")
             continue
