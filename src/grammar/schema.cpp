@@ -127,6 +127,7 @@ class SchemaCompiler {
     if (!schema.is_object()) refuse(place, "must be an object with keywords");
     if (++nesting_ > kSchemaNestingMax) refuse(place, "is nested more than {} deep", kSchemaNestingMax);
     check_keywords(schema, place);
+    check_format(schema, place);
     if (const Json* reference = find(schema, "$ref")) {
       if (!reference->is_string()) refuse(place, "has a $ref that is no string");
       builder_.call(from, referred(reference->get<std::string>(), place, named), to);
@@ -168,6 +169,16 @@ class SchemaCompiler {
       refuse(place, "has '{}' beside '{}', which is not supported: leave one of them out", printable(keyword),
              *alone);
     }
+  }
+
+  // Of a type that is no string's too, where `int32` would say more than the type.
+  static void check_format(const Json& schema, const std::string& place) {
+    const Json* format = find(schema, "format");
+    if (format == nullptr) return;
+    if (!format->is_string()) refuse(place, "has a format that is no string");
+    const auto name = format->get<std::string>();
+    if (format_pattern(name) != nullptr) return;
+    refuse(place, "has the format '{}', which is not supported: {} are", printable(name), format_names());
   }
 
   static const Json* alternatives(const Json& schema, const std::string& place, const char* keyword) {
@@ -327,13 +338,7 @@ class SchemaCompiler {
            pattern->get<std::string>());
     }
     if (const Json* format = find(schema, "format")) {
-      if (!format->is_string()) refuse(place, "has a format that is no string");
-      const std::string* pattern = format_pattern(format->get<std::string>());
-      if (pattern == nullptr) {
-        refuse(place, "has the format '{}', which is not supported: {} are",
-               printable(format->get<std::string>()), format_names());
-      }
-      also("the format '" + format->get<std::string>() + "'", *pattern);
+      also("the format '" + format->get<std::string>() + "'", *format_pattern(format->get<std::string>()));
     }
     // The lengths, where they are not those of the texts anyway.
     const Count own = texts->empty() ? Count{} : lengths(*texts);

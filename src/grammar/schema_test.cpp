@@ -431,6 +431,7 @@ TEST(Schema, RefusesByNameAndPlace) {
   expect_refusal(R"-({"pattern": "a(?=b)"})-", {"'a(?=b)'", "looks ahead", "character 5"});
   expect_refusal(R"({"pattern": 1})", {"pattern"});
   expect_refusal(R"({"type": "string", "format": "colour"})", {"'colour'", "date-time", "uuid"});
+  expect_refusal(R"({"type": "integer", "format": "int32"})", {"'int32'"});
   expect_refusal(R"({"pattern": "^a$", "minLength": 2})", {"no string"});
   expect_refusal(R"({"minimum": 1, "maximum": 0.5})", {"minimum", "maximum"});
   expect_refusal(R"({"multipleOf": 0})", {"multipleOf"});
