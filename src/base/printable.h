@@ -10,6 +10,10 @@ namespace lockstep {
 // after about 80 bytes with "...".
 std::string printable(std::string_view text);
 
+// `text` with U+FFFD in place of NUL and of every byte that is not part of well-formed UTF-8, as databases
+// want texts.
+std::string storable(std::string text);
+
 // Whether all of `text` is well-formed UTF-8.
 bool is_utf8(std::string_view text);
 
