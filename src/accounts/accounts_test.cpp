@@ -317,6 +317,7 @@ TEST_P(AccountsTest, AKeyIsToldThoughTheNextLookFails) {
 TEST_P(AccountsTest, TheFirstOwnerIsKnownWithoutTheDatabase) {
   EXPECT_EQ(reason_of([&] { accounts().first_owner(); }), Reason::NotFound);
   Access owner = new_owner();
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));  // later, not only after
   new_owner("second");
   owner.change_project(owner.caller().project_id, {.store_bodies = true});
   database_.execute("ALTER TABLE organisations RENAME TO organisations_elsewhere");
@@ -398,7 +399,7 @@ TEST_P(AccountsTest, ProjectsAreMadeChangedAndArchived) {
   const auto caller = accounts().authenticate(key.secret, now_ms());
   EXPECT_EQ(caller->project_id, project.id);
   EXPECT_TRUE(caller->store_bodies);
-  EXPECT_EQ(Access(accounts(), *caller).own_project().settings.name, "prod");
+  EXPECT_EQ(Access(accounts(), *caller).own_project().settings.name, "production");
   owner.archive_project(project.id);
   EXPECT_FALSE(accounts().authenticate(key.secret, now_ms()));
   EXPECT_TRUE(owner.project(project.id).archived_at_ms);

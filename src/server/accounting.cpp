@@ -16,9 +16,6 @@ using accounts::UsageRecord;
 // Records that wait for the database: above it nobody is admitted, so that refusals have a bound of their
 // own.
 constexpr size_t kRecordsWaitingMax = 16384;
-constexpr size_t kRefusalsWaitingMax = 1024;
-// Of the bodies that are held until they are stored, of all requests together.
-constexpr size_t kBodyBytesHeldMax = size_t{256} << 20;
 
 int64_t microseconds(double seconds) {
   return std::llround(seconds * 1e6);
@@ -47,7 +44,7 @@ void fill_outcome(const Outcome& outcome, UsageRecord& record) {
 
 // Room for so many bytes until the last copy goes; none where there is not enough.
 std::shared_ptr<void> Accounting::hold_bytes(size_t bytes) {
-  if (bytes_held_->fetch_add(bytes) + bytes > kBodyBytesHeldMax) {
+  if (bytes_held_->fetch_add(bytes) + bytes > body_bytes_held_max_) {
     bytes_held_->fetch_sub(bytes);
     return nullptr;
   }

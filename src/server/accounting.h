@@ -18,9 +18,18 @@ namespace lockstep::server {
 // THREAD: any.
 class Accounting {
  public:
+  // Of the bodies that are held until they are stored, of all requests together.
+  static constexpr size_t kBodyBytesHeldMax = size_t{256} << 20;
+  // Refusals that wait for the database; more leave no row.
+  static constexpr size_t kRefusalsWaitingMax = 1024;
+
   // Both must outlive this.
-  Accounting(accounts::Accounts& accounts, accounts::Journal& journal, accounts::PriceList prices)
-      : accounts_(accounts), journal_(journal), prices_(std::move(prices)) {}
+  Accounting(accounts::Accounts& accounts, accounts::Journal& journal, accounts::PriceList prices,
+             size_t body_bytes_held_max = kBodyBytesHeldMax)
+      : accounts_(accounts),
+        journal_(journal),
+        prices_(std::move(prices)),
+        body_bytes_held_max_(body_bytes_held_max) {}
 
   // Counts the request, which call.counted names, against the caller's limits and caps, and gives what
   // records its end. Throws an ApiError: 429 over a limit (413 where the request alone is too large for it),
@@ -45,6 +54,7 @@ class Accounting {
   accounts::Accounts& accounts_;
   accounts::Journal& journal_;
   const accounts::PriceList prices_;
+  const size_t body_bytes_held_max_;
   Latencies latencies_;
   // Shared with what waits for the journal, which may outlive this.
   const std::shared_ptr<std::atomic<size_t>> refusals_waiting_ = std::make_shared<std::atomic<size_t>>(0);

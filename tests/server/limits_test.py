@@ -61,7 +61,8 @@ class Counts(Test):
         for path in ("usage", "requests"):
             for time_s in (9223372036854775, 253402300800):
                 status, _, reply = self.owner.ask("GET", f"{BASE}/{path}?from={time_s}&until={time_s}")
-                self.assertEqual((400, "from"), (status, reply["error"]["param"]))
+                self.assertEqual(400, status)
+                self.assertIn(reply["error"]["param"], ("from", "until"))
             for end in (253402300799, 0):
                 self.assertEqual(200, self.owner.ask("GET", f"{BASE}/{path}?from={end}&until={end}")[0])
         status, _, reply = self.owner.ask("POST", f"{BASE}/keys", {"name": "x", "scopes": ["read"], "expires_at": 253402300800})
@@ -87,7 +88,7 @@ class Counts(Test):
         self.assertEqual((429, "rate_limit_exceeded", "requests"), (status, reply["error"]["code"], reply["error"]["type"]))
         self.assertRegex(reply["error"]["message"], r"^Rate limit reached for model `the-model` in organization `org_\w+` service "
                          r"tier `flex` on requests per minute \(RPM\): Limit 1, Used 1, Requested 1\. Please try again in "
-                         r"[\d.]+m?s\. The limit is that of key `key_\w+`\.$")
+                         r"[\dm.]+s\. The limit is that of key `key_\w+`\.$")
         self.assertGreater(int(headers["retry-after-ms"]), 0)
         self.assertEqual(-(-int(headers["retry-after-ms"]) // 1000), int(headers["retry-after"]))
         row = limited.wait_for_row(status_from=429)
@@ -199,6 +200,7 @@ class Restarted(Test):
             self.assertEqual(200, Key(asking, asking.key).ask("GET", "/v1/models")[0])
         with Server(model=tiny(), context=256, keys=True, data=opened.data) as again:
             self.assertEqual("none", again.key)
+            self.assertEqual(200, Key(again, asking.key).ask("GET", "/v1/models")[0])
 
     def test_a_price_that_is_none_is_told_before_the_model_is_read(self):
         self.refused("serve", "-m", "no-such-model.gguf", "--port", 0, "--price", "cheap", says="--price cheap")
