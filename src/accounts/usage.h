@@ -83,8 +83,7 @@ std::vector<UsageSum> sums(database::Transaction& transaction, const Owner& owne
 std::vector<MonthSpend> month_spend(database::Transaction& transaction, int64_t month);
 // What counted against the limits since a time, a minute's requests together, oldest first.
 std::vector<PastUse> past_uses(database::Transaction& transaction, int64_t from_ms);
-// Removes bodies and rows that are older than their project keeps them, of each project 10,000 of both at the
-// most. Gives the number of both.
+// Removes bodies and rows that are older than their project keeps them. Gives the number of both.
 int64_t purge(database::Transaction& transaction, int64_t now_ms);
 
 }  // namespace usage_tables

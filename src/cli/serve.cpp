@@ -67,6 +67,7 @@ void run(const ServeOptions& options) {
   server::ApiOptions api = options.api;
   api.data_folder = options.database.folder();
   api.log = &log;
+  api.local_names_only = api.open && http_server.is_local();
   api.connections = [&] { return http_server.connections(); };
   if (price) api.prices.set(served.ids.front(), *price);
   server::ApiService service(served, accounts, journal, std::move(api));

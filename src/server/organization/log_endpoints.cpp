@@ -38,8 +38,7 @@ std::unique_ptr<http::Reply> page_reply(const accounts::UsagePage& page) {
   return json_reply(json);
 }
 
-std::unique_ptr<http::Reply> search(accounts::Accounts& accounts, const Inference& inference,
-                                    LogExporter& exporter, Call& call) {
+std::unique_ptr<http::Reply> search(accounts::Accounts& accounts, const Inference& inference, Call& call) {
   QueryFields query(call.target);
   UsageFilter filter = read_filter(query);
   if (filter.model) filter.model = inference.own_name(*filter.model);
@@ -48,8 +47,7 @@ std::unique_ptr<http::Reply> search(accounts::Accounts& accounts, const Inferenc
   query.finish();
   const Access access(accounts, call.caller);
   if (format == 0) return page_reply(access.search_log(filter, reach));
-  return exporter.start(access, filter, reach, format == 1 ? LogFormat::JsonLines : LogFormat::Csv,
-                        call.wake);
+  return export_log(access, filter, reach, format == 1 ? LogFormat::JsonLines : LogFormat::Csv);
 }
 
 ReplyJson body_json(const std::optional<std::string>& body) {
@@ -59,10 +57,8 @@ ReplyJson body_json(const std::optional<std::string>& body) {
 }  // namespace
 
 void add_log_endpoints(Router& router, accounts::Accounts& accounts, const Inference& inference) {
-  const auto exporter = std::make_shared<LogExporter>();
-  router.add(
-      "GET", "/v1/organization/requests", Action::ReadUsage,
-      [&accounts, &inference, exporter](Call& call) { return search(accounts, inference, *exporter, call); });
+  router.add("GET", "/v1/organization/requests", Action::ReadUsage,
+             [&accounts, &inference](Call& call) { return search(accounts, inference, call); });
   router.add("GET", "/v1/organization/requests/{request_id}", Action::ReadUsage, [&accounts](Call& call) {
     const accounts::UsageRecord record = Access(accounts, call.caller).log_record(call.parameters[0]);
     ReplyJson json = record_json(record);
