@@ -130,7 +130,8 @@ TEST_P(AccountingTest, RefusalsHaveABoundOfTheirOwn) {
     refused.caller.store_bodies = true;
     accounting.note_refusal(refused, 429, "rate_limit_exceeded");
   }
-  if (GetParam() == database::Dialect::Sqlite) EXPECT_GE(journal_.waiting(), Accounting::kRefusalsWaitingMax);
+  const bool one_writer = GetParam() == database::Dialect::Sqlite;
+  EXPECT_GE(journal_.waiting(), one_writer ? Accounting::kRefusalsWaitingMax : 0);
   EXPECT_LE(journal_.waiting(), Accounting::kRefusalsWaitingMax);
   Call next = call();
   EXPECT_EQ(status_of(accounting, next), 200u);
