@@ -518,7 +518,7 @@ std::vector<Call> calls() {
       {"change_member", Action::ManageMembers, true,
        [](Access& a, const Things& t) { a.change_member(t.member_id, Role::Reader); }},
       {"make_key", Action::ManageKeys, false, [key](Access& a, const Things&) { a.make_key(key); }},
-      {"make_key in project", Action::ManageKeys, true,
+      {"make_key in project", Action::ManageMembers, true,
        [key](Access& a, const Things& t) {
          KeyRequest request = key;
          request.project_id = t.project_id;
