@@ -126,6 +126,7 @@ void Engine::tell(Sequence& sequence) {
   event.text = generation.take_text();
   event.logprobs = generation.take_logprobs();
   event.prompt_tokens_done = std::min(sequence.computed, generation.prompt_size());
+  event.prompt_tokens_reused = sequence.reused;
   event.answer_tokens_done = static_cast<uint32_t>(generation.answer().size());
   event.finished = generation.finished();
   if (!event.finished) return ticket->second->push(std::move(event));
@@ -135,7 +136,6 @@ void Engine::tell(Sequence& sequence) {
   event.digest = generation.digest();
   event.embedding = generation.take_embedding();
   event.timing = sequence.timing;
-  event.prompt_tokens_reused = sequence.reused;
   event.drafts_tried = sequence.drafts_tried;
   event.drafts_taken = sequence.drafts_taken;
   event.error = generation.error();
