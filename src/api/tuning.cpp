@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
+#include "base/run_delay.h"
 #include "base/stopwatch.h"
 #include "store/cache.h"
 #include "targets/host/kernels/kernels.h"
@@ -20,6 +21,24 @@ constexpr uint32_t kStreamRows = 32;     // up to which a step's rows may all be
 constexpr uint32_t kRows[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512};
 // Fewer workers must be this much faster to be chosen: the machine may just have been busy.
 constexpr double kClearlyFaster = 0.85;
+
+// Waiting for a core, this part of a measurement's time, makes it one of the machine's other work.
+constexpr double kCalmWaiting = 0.05;
+
+struct Measured {
+  Tuning tuning;
+  bool calm = true;  // no other work was in the way
+};
+
+// Whether the process's threads had their cores for themselves since this was made.
+class CalmWatch {
+ public:
+  bool calm() const { return run_delay_seconds() - delay_s_ <= kCalmWaiting * watch_.seconds(); }
+
+ private:
+  const double delay_s_ = run_delay_seconds();
+  const Stopwatch watch_;
+};
 
 // The best of some steps of `rows` rows, within about `budget_s`. Of few rows all logits are wanted, as
 // drafts and many streams want them, of many the last, as a prompt does.
@@ -38,8 +57,9 @@ double step_seconds(targets::SoleSequence& sequence, uint32_t rows, double budge
   return best;
 }
 
-Tuning measure(const program::Program& program, targets::host::HostOptions host) {
+Measured measure(const program::Program& program, targets::host::HostOptions host) {
   Tuning tuning;
+  const CalmWatch calm_watch;
   host.context = std::min(program.context_max, kRows[std::size(kRows) - 1]);
   host.kv_positions = 0;
   const bool choose_workers = host.workers == 0;
@@ -56,7 +76,7 @@ Tuning measure(const program::Program& program, targets::host::HostOptions host)
     auto other = targets::host::load(program, fewer);
     targets::SoleSequence sequence(*other);
     const double seconds = step_seconds(sequence, 1, kMeasureSeconds / 16);
-    if (seconds > best * kClearlyFaster) break;
+    if (seconds > best * kClearlyFaster || !calm_watch.calm()) break;
     best = seconds;
     host = fewer;
     target = std::move(other);
@@ -70,7 +90,7 @@ Tuning measure(const program::Program& program, targets::host::HostOptions host)
     // The next takes about twice as long as this one.
     if (watch.seconds() + 2 * tuning.steps.back().seconds > kMeasureSeconds) break;
   }
-  return tuning;
+  return {tuning, calm_watch.calm()};
 }
 
 std::string cpu_name() {
@@ -150,22 +170,22 @@ std::optional<Tuning> decode_tuning(Bytes bytes) {
 
 Tuning find_tuning(const LoadedProgram& loaded, const targets::host::HostOptions& host,
                    const LoadOptions& options) {
-  if (!options.use_cache) return measure(loaded.program, host);
+  if (!options.use_cache) return measure(loaded.program, host).tuning;
   const store::Cache::Opened opened = store::Cache::open(store::cache_settings_from_environment());
-  if (!opened.cache) return measure(loaded.program, host);
+  if (!opened.cache) return measure(loaded.program, host).tuning;
   const std::string key = tuning_key(loaded, host);
   try {
     if (const auto file = opened.cache->tunings().open(key)) {
       if (auto tuning = decode_tuning(file->bytes())) return *tuning;
     }
     if (options.progress) options.progress("find what is fastest here", 0, 1);
-    const Tuning tuning = measure(loaded.program, host);
+    const Measured measured = measure(loaded.program, host);
     if (options.progress) options.progress("find what is fastest here", 1, 1);
-    opened.cache->tunings().put(key, encode_tuning(tuning));
-    return tuning;
+    if (measured.calm) opened.cache->tunings().put(key, encode_tuning(measured.tuning));
+    return measured.tuning;
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::Machine) throw;
-    return measure(loaded.program, host);
+    return measure(loaded.program, host).tuning;
   }
 }
 

@@ -23,7 +23,8 @@ struct Tuning {
 };
 
 // What is kept for the program, these options and this machine, or measured now, which takes about a second,
-// and kept. Without the cache (LoadOptions::use_cache) it is measured each time.
+// and kept, unless other work had the cores meanwhile. Without the cache (LoadOptions::use_cache) it is
+// measured each time.
 Tuning find_tuning(const LoadedProgram& loaded, const targets::host::HostOptions& host,
                    const LoadOptions& options);
 

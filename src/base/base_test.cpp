@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "base/blake2b_lanes.h"
 #include "base/bytes.h"
@@ -10,6 +12,8 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/printable.h"
+#include "base/run_delay.h"
+#include "base/stopwatch.h"
 
 namespace lockstep {
 namespace {
@@ -126,6 +130,25 @@ TEST(Printable, KnowsUtf8) {
   for (const char* text : {"caf\xe9", "\x80", "\xe2\x82", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80"}) {
     EXPECT_FALSE(is_utf8(text)) << printable(text);
   }
+}
+
+TEST(RunDelay, GrowsWhereThreadsWantTheCoresOfOthers) {
+  const double before_s = run_delay_seconds();
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> spinning(std::thread::hardware_concurrency() + 1);
+  for (std::thread& thread : spinning) {
+    thread = std::thread([&stop] {
+      while (!stop) {
+      }
+    });
+  }
+  // A core's turn is some milliseconds long.
+  const Stopwatch watch;
+  while (run_delay_seconds() - before_s < 0.01 && watch.seconds() < 10)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_GE(run_delay_seconds() - before_s, 0.01);
+  stop = true;
+  for (std::thread& thread : spinning) thread.join();
 }
 
 }  // namespace

@@ -7,7 +7,9 @@ namespace lockstep::engine {
 
 std::optional<Event> Ticket::poll(std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
-  if (!ready_.wait_for(lock, timeout, [this] { return !events_.empty(); })) return std::nullopt;
+  // A wait of no time at all would still ask the system.
+  if (timeout.count() > 0) ready_.wait_for(lock, timeout, [this] { return !events_.empty(); });
+  if (events_.empty()) return std::nullopt;
   Event event = std::move(events_.front());
   events_.pop_front();
   return event;

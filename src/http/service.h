@@ -54,12 +54,19 @@ class Reply {
 // Tells that next() has something. THREAD: any; neither waits nor throws.
 using Wake = std::function<void()>;
 
+// Whether a body is read, and how much of it.
+struct Admission {
+  size_t body_bytes_max = 0;
+  std::unique_ptr<Reply> refusal;  // nothing: it is
+};
+
 // What answers requests. THREAD: called by several threads at once.
 class Service {
  public:
   virtual ~Service() = default;
-  // How large a body may be, by the request's head alone; `usual` is the server's option. Never waits.
-  virtual size_t body_bytes_max(const Request& /*head*/, size_t usual) const { return usual; }
+  // Asked about a request that has a body, before a byte of it is read. `usual_bytes` is the server's option.
+  // Never waits.
+  virtual Admission admit_body(const Request& /*head*/, size_t usual_bytes) { return {usual_bytes, nullptr}; }
   // The server is to stop: requests that come from now on come on new connections, one on each.
   virtual void drain() {}
   virtual std::unique_ptr<Reply> answer(const Request& request, Wake wake) = 0;

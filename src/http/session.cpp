@@ -150,8 +150,13 @@ void Session::read_body() {
   if (!is_encoding_known(*parser_)) {
     return say_no(400, "the header transfer-encoding may say 'chunked' in HTTP/1.1, and nothing else");
   }
-  const size_t limit = shared_.service->body_bytes_max(request_, shared_.options.body_bytes_max);
   const uint64_t length = parser_->content_length().value_or(0);
+  Admission admission;
+  if (parser_->chunked() || length > 0) {
+    admission = shared_.service->admit_body(request_, shared_.options.body_bytes_max);
+  }
+  if (admission.refusal) return say_no(std::move(admission.refusal));
+  const size_t limit = admission.body_bytes_max;
   if (length > limit) return say_no(413, too_large(limit));
   parser_->body_limit(limit);
   if (!take_body_room(parser_->chunked() ? limit : length)) {
@@ -230,10 +235,14 @@ void Session::refuse(error_code error) {
 }
 
 void Session::say_no(unsigned status, std::string message) {
+  say_no(shared_.service->refuse(request_, status, std::move(message)));
+}
+
+void Session::say_no(std::shared_ptr<Reply> reply) {
   state_ = State::Answering;
   keep_alive_ = false;
   lingers_ = true;
-  set_reply(shared_.service->refuse(request_, status, std::move(message)));
+  set_reply(std::move(reply));
 }
 
 void Session::answer() {

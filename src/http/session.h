@@ -75,6 +75,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void read_rest();
   void refuse(error_code error);
   void say_no(unsigned status, std::string message);
+  void say_no(std::shared_ptr<Reply> reply);
   void answer();
   void set_reply(std::shared_ptr<Reply> reply);
   void write_next();

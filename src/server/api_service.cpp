@@ -24,6 +24,7 @@ namespace lockstep::server {
 namespace {
 
 constexpr std::chrono::minutes kHousekeepingPeriod{10};
+constexpr size_t kIdleBodyBytes = 1024;  // of what needs no key and reads no body
 
 }  // namespace
 
@@ -99,9 +100,21 @@ void ApiService::add_metrics_endpoint() {
   });
 }
 
-size_t ApiService::body_bytes_max(const http::Request& head, size_t usual) const {
-  const bool upload = head.method == "POST" && api_path(http::Target(head.target).path) == "/v1/files";
-  return upload ? options_.upload_bytes_max : usual;
+http::Admission ApiService::admit_body(const http::Request& head, size_t usual_bytes) {
+  Call call{.request = head, .target = http::Target(head.target)};
+  const Route* route = nullptr;
+  try {
+    route = &router_.find(call);
+    if (!route->needed.key) return {kIdleBodyBytes, nullptr};
+    gate_.require_key(head);
+    const bool upload = route->method == "POST" && route->pattern == "/v1/files";
+    return {upload ? options_.upload_bytes_max : usual_bytes, nullptr};
+  } catch (const ApiError& error) {
+    const auto trace = std::make_shared<RequestTrace>(observers_, head);
+    if (route != nullptr) trace->set_endpoint(route->pattern);
+    trace->refuse(error.status(), error.code());
+    return {0, traced(error.reply(), trace)};
+  }
 }
 
 void ApiService::drain() {

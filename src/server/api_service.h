@@ -48,7 +48,8 @@ class ApiService : public http::Service {
   // `accounts` and `journal` must outlive the service.
   ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal, ApiOptions options);
 
-  size_t body_bytes_max(const http::Request& head, size_t usual) const override;
+  // Who needs a key and has none, or asks for what is not there, is told so at once.
+  http::Admission admit_body(const http::Request& head, size_t usual_bytes) override;
   // From now on /readyz says so, and only what reads is answered.
   void drain() override;
   std::unique_ptr<http::Reply> answer(const http::Request& request, http::Wake wake) override;

@@ -49,6 +49,12 @@ std::unique_ptr<http::Reply> Cors::answer(const http::Request& request, http::Wa
   return share(request, asks_first ? preflight(request) : service_.answer(request, std::move(wake)));
 }
 
+http::Admission Cors::admit_body(const http::Request& head, size_t usual_bytes) {
+  http::Admission admission = service_.admit_body(head, usual_bytes);
+  if (admission.refusal) admission.refusal = share(head, std::move(admission.refusal));
+  return admission;
+}
+
 std::unique_ptr<http::Reply> Cors::refuse(const http::Request& request, unsigned status,
                                           std::string message) {
   return share(request, service_.refuse(request, status, std::move(message)));

@@ -17,9 +17,7 @@ class Cors : public http::Service {
   // is no origin. `service` must outlive this.
   Cors(http::Service& service, std::vector<std::string> origins);
 
-  size_t body_bytes_max(const http::Request& head, size_t usual) const override {
-    return service_.body_bytes_max(head, usual);
-  }
+  http::Admission admit_body(const http::Request& head, size_t usual_bytes) override;
   void drain() override { service_.drain(); }
   std::unique_ptr<http::Reply> answer(const http::Request& request, http::Wake wake) override;
   std::unique_ptr<http::Reply> refuse(const http::Request& request, unsigned status,

@@ -18,9 +18,11 @@ class Gate {
   // The holder of the key in "Authorization: Bearer KEY". Throws an ApiError for a missing or wrong key (401,
   // which does not tell the two apart) and for one that does not allow the action (403).
   accounts::Caller admit(const http::Request& request, std::optional<accounts::Action> action) const;
+  // Throws the same 401 where admit() will. Asks no database.
+  void require_key(const http::Request& request) const;
 
  private:
-  std::optional<accounts::Caller> find(const http::Request& request) const;
+  accounts::Caller holder(const http::Request& request) const;
 
   accounts::Accounts& accounts_;
   const bool open_;

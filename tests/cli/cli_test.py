@@ -145,8 +145,12 @@ class Speed(Test):
         self.assertEqual(self.run_json().json["digest"], result.json["digest"])
 
     def test_what_is_fastest_is_kept(self):
-        self.run_json()
-        self.assertTrue(os.listdir(os.path.join(Place.cache, "tunings")))
+        # Nothing is kept of a measurement that other work on this machine was in the way of.
+        for _ in range(20):
+            self.run_json()
+            if os.path.isdir(folder := os.path.join(Place.cache, "tunings")) and os.listdir(folder):
+                return
+        self.fail("nothing kept")
 
 
 class Programs(Test):
