@@ -48,6 +48,7 @@ TEST(AnswerItems, TextsAndCalls) {
   EXPECT_EQ(told("So:\n" + call, rules), (List{"So:\n", "get({\"b\":\"}\"})"}));
   EXPECT_EQ(told(call + "\n" + call, rules), (List{"get({\"b\":\"}\"})", "get({\"b\":\"}\"})"}));
   EXPECT_EQ(told(" \n" + call, rules), List{"get({\"b\":\"}\"})"});
+  EXPECT_EQ(told(" \n" + call + "x", rules), (List{"get({\"b\":\"}\"})", "x"}));  // as no grammar has it
 }
 
 TEST(AnswerItems, CutOffAnswers) {
