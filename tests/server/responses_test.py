@@ -234,21 +234,24 @@ class Tools(WithServer):
         self.assertGreater(several, 0)
 
     def test_a_text_and_a_call(self):
-        both = 0
+        both = pieces = 0
         for seed in range(12):
             fields = {"seed": seed, "logit_bias": token_bias("<", 6), "parallel_tool_calls": False,
                       "input": "Write <tool_call> after a word.", "include": ["message.output_text.logprobs"]}
             response = self.ask(**fields)
-            end = self.check_events(list(self.ask(stream=True, **fields)), response)
+            events = list(self.ask(stream=True, **fields))
+            end = self.check_events(events, response)
             if [item.type for item in response.output] != ["message", "function_call"]:
                 continue
             both += 1
+            pieces += sum(event.type == EVENTS_OF_CALL[1] for event in events)
             part = response.output[0].content[0]
             told = b"".join(bytes(one.bytes) for one in part.logprobs).decode()
             self.assertTrue(told.startswith(part.text), (told, part.text))
             self.assertLess(len(told), len(part.text) + 20)  # and the call's tokens are not told
             self.assertEqual(part, end.output[0].content[0])
         self.assertGreater(both, 0)
+        self.assertGreater(pieces, both)  # a call is told while it is written
 
     def test_a_call_that_is_cut_off(self):
         for most in (1, 24, 30):

@@ -118,6 +118,15 @@ TEST(OllamaRequest, CallsAndResults) {
   EXPECT_EQ("c", request.messages[4].tool_call_id);
 }
 
+TEST(OllamaRequest, OfAFieldThatIsThereTwiceTheLastCounts) {
+  const std::string call = R"({"function":{"name":"f","arguments":{"a":1},"arguments":{"b":2}}})";
+  const OllamaRequest request = parse_ollama_chat(
+      R"({"model":"m","messages":[],"messages":[{"role":"assistant","tool_calls":[{}],"tool_calls":[)" +
+      call + R"(]},{"role":"tool"}]})");
+  ASSERT_EQ(2u, request.messages.size());
+  EXPECT_EQ(R"({"b":2})", request.messages[0].tool_calls.at(0).arguments.dump());
+}
+
 TEST(OllamaRequest, HistoriesHaveAResultForEachCall) {
   const std::string call = R"({"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":{}}}]})";
   const auto said = [](const std::string& messages) {
@@ -127,7 +136,8 @@ TEST(OllamaRequest, HistoriesHaveAResultForEachCall) {
             said(R"({"role":"tool","content":"1","tool_name":"f"})"));
   EXPECT_EQ("'messages.0.role' : no call of the assistant's before it is without a result",
             said(R"({"role":"tool","content":"1"})"));
-  EXPECT_TRUE(said(call).starts_with("'messages.0' : the call of 'f' (000000001) needs its result")) << said(call);
+  EXPECT_TRUE(said(call).starts_with("'messages.0' : the call of 'f' (000000001) needs its result"))
+      << said(call);
   EXPECT_TRUE(said(call + R"(,{"role":"tool","content":"1","tool_name":"f"})").starts_with("taken"));
   EXPECT_EQ("'messages.0.tool_calls.0.function.arguments' : value must be an object",
             said(R"({"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]})"));
