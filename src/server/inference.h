@@ -49,6 +49,7 @@ class Inference {
 
   // Of the model's answers, in its format of calls.
   constrain::Constraints& constraints() { return constraints_; }
+  const constrain::CallFormat& call_format() const { return constraints_.format(); }
 
   uint32_t answers_running() const { return answers_->load(); }
 
