@@ -84,6 +84,18 @@ TEST(BatchLine, Parsed) {
   EXPECT_EQ(parsed.body, R"({"model":"known","x":[1.5,null]})");
 }
 
+TEST(BatchLine, TheBodyIsAsItWasWritten) {
+  const auto body_of = [](const std::string& text) { return parse_batch_line(text, {}).body; };
+  const std::string start = R"({ "custom_id":"a","method":"POST","url":"/x" , "body" : )";
+  for (const std::string body :
+       {R"({"model":"m","z":{"y":1.50,"b":{}},"a":[{"d":1e2,"c":2},{"body":{}}]})",
+        "{ \"model\" :\t\"m\\u00e9}\\\"{\", \"schema\":{\"reasoning\":{},\"answer\":{}} }"}) {
+    EXPECT_EQ(body_of(start + body + "}"), body);
+    EXPECT_EQ(body_of(start + body + " } "), body);
+    EXPECT_EQ(body_of(start + R"({"model":"first"},"body":)" + body + "}"), body);  // the last one counts
+  }
+}
+
 TEST(BatchLine, WhatIsWrongIsSaid) {
   struct Case {
     std::string text, code, param;
