@@ -31,10 +31,6 @@ BatchStatus batch_status_named(const std::string& name) {
   return *found;
 }
 
-bool is_open(BatchStatus status) {
-  return std::find(kOpen.begin(), kOpen.end(), status) != kOpen.end();
-}
-
 const std::string& open_statuses_sql() {
   static const std::string sql = [] {
     std::string list;
