@@ -1,6 +1,7 @@
 // How many answers there may be at once.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <mutex>
 
@@ -8,13 +9,14 @@ namespace lockstep::server {
 
 // Places of answers, from when they are asked for until the engine has ended them. Batches have an eighth of
 // them at the most, so that they keep nobody else out; one request of a batch that is larger has its places
-// when no other of a batch has any. One request has up to half. THREAD: any.
+// when no other of a batch has any. One request has up to half, or
+// what one may ask for of a single prompt (n: 128) if that is more. THREAD: any.
 class AnswerPlaces {
  public:
   explicit AnswerPlaces(uint32_t most) : most_(most) {}
 
   // Of one request.
-  uint32_t request_max() const { return (most_ + 1) / 2; }
+  uint32_t request_max() const { return std::min(most_, std::max(most_ / 2, kChoicesMax)); }
 
   // Takes all or none; gives whether they were there. `idle`: of a batch. REQUIRES: count <= request_max().
   bool take(uint32_t count, bool idle) {
@@ -37,6 +39,8 @@ class AnswerPlaces {
   }
 
  private:
+  static constexpr uint32_t kChoicesMax = 128;
+
   const uint32_t most_;
   mutable std::mutex mutex_;
   uint32_t all_ = 0;

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <fstream>
-#include <memory>
+#include <vector>
 
 #include "server/api_error.h"
 #include "server/files/file_upload.h"
 #include "server/organization/entity_json.h"
-#include "server/read_ahead.h"
 
 namespace lockstep::server {
 
@@ -15,7 +14,6 @@ namespace {
 
 constexpr int64_t kListMax = 10000;  // with OpenAI also what a list has that asks for no limit
 constexpr size_t kPieceBytes = 256 << 10;
-constexpr size_t kReadingThreads = 2;
 
 // A name as RFC 8187 writes it: all but letters, digits and a few signs as %XX.
 std::string encoded_name(std::string_view name) {
@@ -27,42 +25,42 @@ std::string encoded_name(std::string_view name) {
   return encoded;
 }
 
-// A file's contents, piece by piece. A file that is deleted meanwhile is sent to its end.
-class Contents {
+// A file's contents, piece by piece from the disk. A file that is deleted meanwhile is sent to its end.
+class ContentReply : public http::Reply {
  public:
-  Contents(const File& file, const std::filesystem::path& path)
-      : left_(static_cast<size_t>(file.bytes)), content_(path, std::ios::binary) {
+  ContentReply(const File& file, const std::filesystem::path& path)
+      : name_(file.filename), left_(static_cast<size_t>(file.bytes)), content_(path, std::ios::binary) {
     if (!content_) {
       throw ApiError(404, "file_not_found", "file_id",
                      fmt::format("The contents of the file '{}' are not on this server.", file.id));
     }
   }
 
-  ReadAhead::Portion next() {
-    ReadAhead::Portion portion;
-    portion.bytes.resize(std::min(left_, kPieceBytes));
-    if (!content_.read(portion.bytes.data(), static_cast<std::streamsize>(portion.bytes.size()))) {
-      machine_error("a file's contents can not be read");
+  http::Pace pace() override { return http::Pace::Waits; }
+
+  http::Piece next() override {
+    http::Piece piece;
+    if (!begun_) piece.head = http::Head{200, "application/octet-stream", {disposition()}};
+    begun_ = true;
+    piece.body.resize(std::min(left_, kPieceBytes));
+    if (!content_.read(piece.body.data(), static_cast<std::streamsize>(piece.body.size()))) {
+      machine_error("a file's contents can not be read");  // ends the connection, so that the client knows
     }
-    left_ -= portion.bytes.size();
-    portion.last = left_ == 0;
-    return portion;
+    left_ -= piece.body.size();
+    piece.last = left_ == 0;
+    return piece;
   }
 
  private:
+  std::pair<std::string, std::string> disposition() const {
+    return {"content-disposition", "attachment; filename*=UTF-8''" + encoded_name(name_)};
+  }
+
+  const std::string name_;
   size_t left_;
   std::ifstream content_;
+  bool begun_ = false;
 };
-
-std::unique_ptr<http::Reply> download(const FileStore& files, ReadAhead& reader, const Call& call) {
-  const File file = files.find(call.caller.project_id, call.parameters[0]);
-  const auto contents = std::make_shared<Contents>(file, files.content_path(file.id));
-  http::Head head{200,
-                  "application/octet-stream",
-                  {{"content-disposition", "attachment; filename*=UTF-8''" + encoded_name(file.filename)}}};
-  return reader.reply(
-      std::move(head), [contents] { return contents->next(); }, call.wake);
-}
 
 std::unique_ptr<http::Reply> upload(FileStore& files, const Call& call) {
   FileUpload upload = read_file_upload(call.request, accounts::now_ms());
@@ -97,9 +95,10 @@ void add_file_endpoints(Router& router, FileStore& files) {
     files.remove(call.caller.project_id, id);
     return deleted_reply(id, "file");
   });
-  const auto reader = std::make_shared<ReadAhead>(kReadingThreads);
-  add("GET", "/v1/files/{file_id}/content",
-      [&files, reader](Call& call) { return download(files, *reader, call); });
+  add("GET", "/v1/files/{file_id}/content", [&files](Call& call) {
+    const File file = files.find(call.caller.project_id, call.parameters[0]);
+    return std::make_unique<ContentReply>(file, files.content_path(file.id));
+  });
 }
 
 }  // namespace lockstep::server

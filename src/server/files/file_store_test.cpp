@@ -1,20 +1,12 @@
 #include "server/files/file_store.h"
 
-#include <sys/stat.h>
-
-#include <atomic>
 #include <fstream>
-#include <future>
-#include <semaphore>
 
 #include "accounts/test_accounts.h"
-#include "base/error.h"
 #include "base/identifiers.h"
 #include "server/api_error.h"
 #include "server/batches/batch_store.h"
-#include "server/files/file_endpoints.h"
 #include "server/files/file_upload.h"
-#include "server/read_ahead.h"
 
 namespace lockstep::server {
 namespace {
@@ -146,59 +138,6 @@ TEST_P(FileStoreTest, UploadsDoNotReadTheFolder) {
   EXPECT_TRUE(std::filesystem::exists(leftover));
   files_.purge(accounts::now_ms());
   EXPECT_FALSE(std::filesystem::exists(leftover));
-}
-
-TEST_P(FileStoreTest, ADownloadKeepsNobodyWaiting) {
-  const File file = add("hello");
-  const auto path = files_.content_path(file.id);
-  std::filesystem::remove(path);
-  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);  // a disk that does not answer
-  std::fstream disk(path, std::ios::in | std::ios::out);
-  Router router;
-  add_file_endpoints(router, files_);
-  const http::Request request{.id = "req_1", .method = "GET", .target = "/v1/files/" + file.id + "/content"};
-  std::promise<void> woken;
-  Call call{.request = request,
-            .target = http::Target(request.target),
-            .wake = [&] { woken.set_value(); },
-            .caller = owner_.caller()};
-  const auto reply = router.find(call).handler(call);
-  const http::Piece nothing = reply->next();
-  EXPECT_FALSE(nothing.head || nothing.last || !nothing.body.empty());
-  disk << "hello" << std::flush;
-  woken.get_future().wait();
-  const http::Piece piece = reply->next();
-  EXPECT_EQ(piece.body, "hello");
-  EXPECT_TRUE(piece.head && piece.last);
-}
-
-TEST(ReadAhead, OnePieceAhead) {
-  ReadAhead reader(1);
-  std::atomic<int> read = 0;
-  std::counting_semaphore<> woken(0);
-  const auto reply = reader.reply(
-      {200},
-      [&] {
-        return ReadAhead::Portion{std::to_string(++read), read == 3};
-      },
-      [&] { woken.release(); });
-  for (int i = 1; i <= 3; ++i) {
-    woken.acquire();
-    EXPECT_EQ(read, i);
-    const http::Piece piece = reply->next();
-    EXPECT_EQ(piece.body, std::to_string(i));
-    EXPECT_EQ(piece.head.has_value(), i == 1);
-    EXPECT_EQ(piece.last, i == 3);
-  }
-}
-
-TEST(ReadAhead, AFailureIsThatOfTheReply) {
-  ReadAhead reader(1);
-  std::counting_semaphore<> woken(0);
-  const auto reply = reader.reply(
-      {200}, []() -> ReadAhead::Portion { machine_error("no disk"); }, [&] { woken.release(); });
-  woken.acquire();
-  EXPECT_THROW(reply->next(), Error);
 }
 
 // ------------------------------------------------------------------------------------- upload

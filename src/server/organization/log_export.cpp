@@ -1,9 +1,9 @@
 #include "server/organization/log_export.h"
 
 #include <boost/algorithm/string/replace.hpp>
-#include <memory>
 #include <string>
 
+#include "base/error.h"
 #include "server/organization/entity_json.h"
 
 namespace lockstep::server {
@@ -29,61 +29,69 @@ std::string csv_line(const ReplyJson& record, bool names) {
   return line + "\r\n";
 }
 
-// Reads the log page by page.
-class Pages {
+std::string page_text(const accounts::UsagePage& page, LogFormat format) {
+  std::string text;
+  for (const accounts::UsageRecord& record : page.records) {
+    const ReplyJson json = record_json(record);
+    text += format == LogFormat::Csv ? csv_line(json, false) : to_text(json) + "\n";
+  }
+  return text;
+}
+
+// Reads the database page by page, as the client takes them.
+class ExportReply : public http::Reply {
  public:
-  Pages(accounts::Access access, accounts::UsageFilter filter, accounts::Access::Reach reach,
-        LogFormat format)
+  ExportReply(accounts::Access access, accounts::UsageFilter filter, accounts::Access::Reach reach,
+              LogFormat format)
       : access_(std::move(access)), filter_(std::move(filter)), reach_(reach), format_(format) {
     filter_.page_size = kPageRows;
   }
 
-  ReadAhead::Portion next() {
-    ReadAhead::Portion portion;
-    if (format_ == LogFormat::Csv && !filter_.cursor) portion.bytes = csv_line(record_json({}), true);
+  http::Pace pace() override { return http::Pace::Waits; }
+
+  http::Piece next() override {
+    http::Piece piece;
+    if (!begun_) begin(piece);
     try {
       const accounts::UsagePage page = access_.search_log(filter_, reach_);
-      for (const accounts::UsageRecord& record : page.records) {
-        const ReplyJson json = record_json(record);
-        portion.bytes += format_ == LogFormat::Csv ? csv_line(json, false) : to_text(json) + "\n";
-      }
+      piece.body += page_text(page, format_);
       filter_.cursor = page.next_cursor;
-      portion.last = !filter_.cursor;
-    } catch (const std::exception&) {
+      piece.last = !filter_.cursor;
+    } catch (const Error&) {
       // A file that is cut off in its middle says so; its status has been sent.
-      portion.bytes += "error: the request log cannot be read; please export again\n";
-      portion.last = true;
+      piece.body += "error: the request log cannot be read; please export again\n";
+      piece.last = true;
     }
-    return portion;
+    return piece;
   }
 
  private:
+  void begin(http::Piece& piece) {
+    begun_ = true;
+    const bool csv = format_ == LogFormat::Csv;
+    piece.head = http::Head{200,
+                            csv ? "text/csv; charset=utf-8" : "application/jsonl",
+                            {{"content-disposition", csv ? "attachment; filename=requests.csv"
+                                                         : "attachment; filename=requests.jsonl"}}};
+    if (csv) piece.body = csv_line(record_json({}), true);
+  }
+
   const accounts::Access access_;
   accounts::UsageFilter filter_;
   const accounts::Access::Reach reach_;
   const LogFormat format_;
+  bool begun_ = false;
 };
-
-http::Head head_of(LogFormat format) {
-  const bool csv = format == LogFormat::Csv;
-  return {200,
-          csv ? "text/csv; charset=utf-8" : "application/jsonl",
-          {{"content-disposition",
-            csv ? "attachment; filename=requests.csv" : "attachment; filename=requests.jsonl"}}};
-}
 
 }  // namespace
 
-std::unique_ptr<http::Reply> LogExporter::start(const accounts::Access& access, accounts::UsageFilter filter,
-                                                accounts::Access::Reach reach, LogFormat format,
-                                                http::Wake wake) {
+std::unique_ptr<http::Reply> export_log(const accounts::Access& access, accounts::UsageFilter filter,
+                                        accounts::Access::Reach reach, LogFormat format) {
   // A wrong filter is refused before there is a status.
   accounts::UsageFilter probe = filter;
   probe.page_size = 1;
   access.search_log(probe, reach);
-  const auto pages = std::make_shared<Pages>(access, std::move(filter), reach, format);
-  return reader_.reply(
-      head_of(format), [pages] { return pages->next(); }, std::move(wake));
+  return std::make_unique<ExportReply>(access, std::move(filter), reach, format);
 }
 
 }  // namespace lockstep::server
