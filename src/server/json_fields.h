@@ -16,6 +16,9 @@ using RequestJson = nlohmann::json;
 
 // Parses a body. Throws an ApiError for what is no JSON, no UTF-8 or nested more than 64 deep.
 RequestJson parse_json(std::string_view body);
+// The same of an object; `text` becomes the part of `body` that is the value of its field `name` as it was
+// written, or stays as it is where that value is no object.
+RequestJson parse_json(std::string_view body, std::string_view name, std::string_view& text);
 
 // What a body holds in these of its fields, with every object's names in their order: what matters in a
 // schema or in a call's arguments. Throws an ApiError for more than kOrderedNamesMax names, which take long.
