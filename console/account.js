@@ -13,8 +13,8 @@ export function accountChanged() {
 }
 
 // The organisation, project, role, scopes and permissions; asked for once.
-export function account() {
-  asked ??= read("/v1/organization").catch(error => {
+export function account(options) {
+  asked ??= read("/v1/organization", options).catch(error => {
     asked = null;
     throw error;
   });

@@ -42,7 +42,7 @@ function openMenu(open) {
 // Who the key belongs to, under the navigation.
 async function showWho() {
   const who = byId("who");
-  const self = await account().catch(() => null);
+  const self = await account({quiet: true}).catch(() => null);
   who.replaceChildren(...[
     self && make("div", {}, make("strong", {}, self.project?.name ?? self.project_id), make("span", {}, self.role)),
     key() && make("div.actions", {}, quiet("Other key", changeKey), quiet("Forget it", () => { forgetKey(); location.reload(); })),

@@ -161,6 +161,15 @@ function submit() {
   answer();
 }
 
+// Arguments that were cut off are no JSON yet.
+function isWhole(call) {
+  try {
+    return Boolean(JSON.parse(call.function.arguments));
+  } catch {
+    return false;
+  }
+}
+
 // What the model says, as it comes.
 class AnswerView {
   constructor(again) {
@@ -223,9 +232,10 @@ class AnswerView {
       make("strong", {}, one.function.name), make("pre", {}, one.function.arguments))));
   }
 
-  // What the conversation goes on with, or null: calls only if they are whole.
+  // What the conversation goes on with, or null if nothing was said: of the calls those that were not cut off.
   message() {
-    if (this.finish === "tool_calls") return {role: "assistant", content: this.content || null, tool_calls: this.toolCalls};
+    const whole = this.toolCalls.filter(isWhole);
+    if (whole.length) return {role: "assistant", content: this.content || null, tool_calls: whole};
     return this.content ? {role: "assistant", content: this.content} : null;
   }
 
@@ -236,7 +246,7 @@ class AnswerView {
     const facts = [];
     const fact = (text, title) => facts.push(make("span", {title}, text));
     if (stopped) fact("stopped");
-    if (this.toolCalls.length && this.finish !== "tool_calls") fact("the call is not whole", "The conversation goes on without it");
+    if (!this.toolCalls.every(isWhole)) fact("a call is not whole", "The conversation goes on without it");
     if (this.finish === "length") fact("cut off by the limit of tokens");
     if (this.firstAt) fact(`first token after ${duration((this.firstAt - startedAt) / 1000)}`, "As this page saw it");
     if (this.usage) {
@@ -288,19 +298,19 @@ async function answer() {
   const turn = turns.find(one => one.view === view);
   if (!turn) return;
   turn.message = view.message();
-  if (turn.message?.tool_calls) view.calls.append(view.results = resultsForm(view));
+  if (turn.message?.tool_calls) view.calls.append(view.results = resultsForm(view, turn.message.tool_calls));
   toEnd();
   say(error ? error.name === "AbortError" ? "Stopped" : error.message : `The answer: ${view.content}`);
 }
 
 // What the tools gave back, for the model to go on with.
-function resultsForm(view) {
-  const boxes = view.toolCalls.map(call => make("textarea.code", {rows: 2, "aria-label": `Result of ${call.function.name}`,
+function resultsForm(view, calls) {
+  const boxes = calls.map(call => make("textarea.code", {rows: 2, "aria-label": `Result of ${call.function.name}`,
                                                                  placeholder: `What ${call.function.name} gives back`}));
   return make("form.results", {submit(event) {
     event.preventDefault();
     if (running || turns.at(-1).view !== view) return;
-    view.toolCalls.forEach((call, i) => add({role: "tool", tool_call_id: call.id, content: boxes[i].value},
+    calls.forEach((call, i) => add({role: "tool", tool_call_id: call.id, content: boxes[i].value},
       {element: make("article.message.tool", {"aria-label": `Result of ${call.function.name}`}, make("div.said", {}, boxes[i].value))}));
     event.target.remove();
     view.results = null;

@@ -25,7 +25,7 @@ export function start() {
   content = make("div.content");
   byId("requests").append(
     make("header.bar", {}, make("h1", {id: "requests-title", tabindex: "-1"}, "Requests"), make("span.gap"),
-         quiet("Export JSONL", () => exportAs("jsonl")), quiet("Export CSV", () => exportAs("csv"))), form, content);
+         make("div.actions", {}, quiet("Export JSONL", () => exportAs("jsonl")), quiet("Export CSV", () => exportAs("csv")))), form, content);
 }
 
 export const show = () => fill(content, async () => {

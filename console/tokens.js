@@ -23,6 +23,7 @@ export class TokenText {
       focusout: () => this.choose(-1),
       keydown: event => this.key(event)});
     this.element = make("div.token-text", {}, this.text, this.card);
+    new ResizeObserver(() => this.place()).observe(this.element);
     this.spans = [];
     this.tokens = [];  // beside spans: those whose bytes the span shows
     this.part = [];    // tokens that end inside a character
@@ -100,15 +101,20 @@ export class TokenText {
     const span = this.spans[index];
     span.classList.add("chosen");
     this.card.replaceChildren(...this.tokens[index].map(token => this.describe(token)));
-    // Under the token, inside the text's width.
-    const box = this.element.getBoundingClientRect(), place = span.getClientRects()[0] ?? box;
-    const left = Math.max(0, Math.min(place.left - box.left - 12, box.width - this.card.offsetWidth));
-    this.card.style.left = `${left}px`;
-    this.card.style.top = `${place.bottom - box.top + 6}px`;
+    this.place();
     this.card.scrollIntoView({block: "nearest"});
     const token = this.tokens[index][0];
     say(`${visible(token.token)}: ${percent(Math.exp(token.logprob))}. ${this.others(token).map(other =>
       `${visible(other.token)} ${percent(Math.exp(other.logprob))}`).join(", ")}`);
+  }
+
+  // Puts the card under the chosen token, inside the text's width.
+  place() {
+    if (this.chosen < 0) return;
+    const box = this.element.getBoundingClientRect(), place = this.spans[this.chosen].getClientRects()[0] ?? box;
+    const left = Math.max(0, Math.min(place.left - box.left - 12, box.width - this.card.offsetWidth));
+    this.card.style.left = `${left}px`;
+    this.card.style.top = `${place.bottom - box.top + 6}px`;
   }
 
   others(token) {
