@@ -9,7 +9,7 @@ import {bars, line} from "./plot.js";
 const seconds = 120;
 const histograms = [["first_token", "Time to the first token"], ["token", "Time of each further token"], ["whole", "Whole requests"]];
 const classes = [["performance", "performance"], ["on_demand", "on demand"], ["flex", "flex"], ["batch", "batch"]];
-const tileNames = ["Running", "Waiting", "Answer tokens", "A step", "Keys and values", "From the prefix cache"];
+const tileNames = ["Running", "Waiting", "Answer tokens", "A step", "Keys and values", "Prefix cache"];
 
 let content;
 let visit = null;   // an object for each time that the page is looked at
