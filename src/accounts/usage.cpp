@@ -25,8 +25,9 @@ constexpr std::string_view kColumns =
     "l.completion_us, l.first_token_us, l.batch_id";
 constexpr size_t kColumnCount = 19;
 
-// Rows that one purge removes at most, so that no transaction is long.
-constexpr int64_t kLargestPurge = 10000;
+// Rows that one purge removes from a table at most; a purge of one table that reached it ends there, so that
+// no transaction is long.
+constexpr int64_t kLargestPurge = 2000;
 
 UsageRecord record_of(const Row& row) {
   UsageRecord record;
@@ -266,6 +267,7 @@ std::vector<PastUse> past_uses(Transaction& transaction, int64_t from_ms) {
 int64_t purge(Transaction& transaction, int64_t now_ms) {
   int64_t removed = 0;
   const auto remove_before = [&](std::string_view table, const std::string& project_id, int64_t before_ms) {
+    if (removed >= kLargestPurge) return;
     removed += transaction
                    .execute(fmt::format("DELETE FROM {0} WHERE request_id IN (SELECT request_id FROM {0} "
                                         "WHERE project_id = $1 AND time_ms < $2 ORDER BY time_ms LIMIT $3)",

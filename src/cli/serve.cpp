@@ -64,6 +64,7 @@ void run(const ServeOptions& options) {
   server::ApiOptions api = options.api;
   api.data_folder = options.database.folder();
   api.log = &log;
+  api.local_names_only = api.open && http_server.is_local();
   api.connections = [&] { return http_server.connections(); };
   if (!options.price.empty()) {
     for (const std::string& name : served.ids) api.prices.set(name, parse_price(options.price));

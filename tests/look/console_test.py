@@ -109,7 +109,7 @@ class Page(unittest.TestCase):
         if words:
             found += f".filter(e => e.textContent.trim() === {json.dumps(words)})"
         self.wait(f"{found}[0]")
-        self.browser.run(f"{found}[0].click()")
+        self.browser.run(f"(e => {{ e.focus(); e.click(); }})({found}[0])")
         self.browser.settle()
 
     def question(self, text, tokens=24, seed=3):

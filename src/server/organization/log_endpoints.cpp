@@ -42,7 +42,7 @@ std::unique_ptr<http::Reply> page_reply(const accounts::UsagePage& page) {
   return json_reply(json);
 }
 
-std::unique_ptr<http::Reply> search(accounts::Accounts& accounts, LogExporter& exporter, Call& call) {
+std::unique_ptr<http::Reply> search(accounts::Accounts& accounts, Call& call) {
   QueryFields query(call.target);
   const UsageFilter filter = read_filter(query);
   const auto reach = query.choice("reach", {"project", "organization"}, 0) == 0 ? Access::Reach::Project
@@ -51,8 +51,7 @@ std::unique_ptr<http::Reply> search(accounts::Accounts& accounts, LogExporter& e
   query.finish();
   const Access access(accounts, call.caller);
   if (format == 0) return page_reply(access.search_log(filter, reach));
-  return exporter.start(access, filter, reach, format == 1 ? LogFormat::JsonLines : LogFormat::Csv,
-                        call.wake);
+  return export_log(access, filter, reach, format == 1 ? LogFormat::JsonLines : LogFormat::Csv);
 }
 
 ReplyJson body_json(const std::optional<std::string>& body) {
@@ -62,9 +61,8 @@ ReplyJson body_json(const std::optional<std::string>& body) {
 }  // namespace
 
 void add_log_endpoints(Router& router, accounts::Accounts& accounts) {
-  const auto exporter = std::make_shared<LogExporter>();
   router.add("GET", "/v1/organization/requests", Action::ReadUsage,
-             [&accounts, exporter](Call& call) { return search(accounts, *exporter, call); });
+             [&accounts](Call& call) { return search(accounts, call); });
   router.add("GET", "/v1/organization/requests/{request_id}", Action::ReadUsage, [&accounts](Call& call) {
     const accounts::UsageRecord record = Access(accounts, call.caller).log_record(call.parameters[0]);
     ReplyJson json = record_json(record);
