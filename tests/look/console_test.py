@@ -100,6 +100,7 @@ class Page(unittest.TestCase):
         return self.browser.run(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")
 
     def set(self, id_, value):
+        self.wait(f"document.getElementById('{id_}')")
         self.browser.run(f"(e => {{ e.value = {json.dumps(value)}; e.dispatchEvent(new Event('input', {{bubbles: true}}));"
                          f" e.dispatchEvent(new Event('change', {{bubbles: true}})); }})(document.getElementById('{id_}'))")
 
