@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 
 namespace lockstep {
@@ -41,6 +42,17 @@ std::string printable(std::string_view text, size_t bytes_max) {
       result += text.substr(0, length);
       text.remove_prefix(length);
     }
+  }
+  return result;
+}
+
+std::string storable(std::string text) {
+  if (is_utf8(text) && text.find('\0') == std::string::npos) return text;
+  std::string result;
+  for (std::string_view rest = text; !rest.empty();) {
+    const size_t length = rest.front() == '\0' ? 0 : utf8_length(rest);
+    result += length == 0 ? "\xef\xbf\xbd" : rest.substr(0, length);
+    rest.remove_prefix(std::max<size_t>(length, 1));
   }
   return result;
 }

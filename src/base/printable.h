@@ -11,6 +11,10 @@ namespace lockstep {
 // after about `bytes_max` bytes with "...".
 std::string printable(std::string_view text, size_t bytes_max = 80);
 
+// `text` with U+FFFD in place of NUL and of every byte that is not part of well-formed UTF-8, as databases
+// want texts.
+std::string storable(std::string text);
+
 // Whether all of `text` is well-formed UTF-8.
 bool is_utf8(std::string_view text);
 

@@ -166,6 +166,10 @@ std::unique_ptr<http::Reply> ApiService::answer_call(Call& call) {
                                      "", "the server failed, and its log says why; send the request again"));
     }
   }
+  if (call.action == accounts::Action::Infer && !call.batch_id) {
+    const std::string& model = call.counted.model;
+    accounting_.add_headers(call, model.empty() ? inference_.model().ids.front() : model);
+  }
   return traced(with_headers(std::move(reply), std::move(call.reply_headers)), call.trace);
 }
 

@@ -14,7 +14,7 @@ namespace {
 constexpr const char* kMethods = "GET, POST, PUT, PATCH, DELETE";
 constexpr const char* kPreflightSeconds = "600";  // that a browser may remember the answer
 constexpr const char* kExposed =
-    "x-request-id, retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
+    "x-request-id, retry-after, retry-after-ms, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
     "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, "
     "x-ratelimit-reset-tokens";
 

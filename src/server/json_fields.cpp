@@ -1,5 +1,7 @@
 #include "server/json_fields.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -56,7 +58,8 @@ nlohmann::ordered_json parse_ordered(std::string_view body, const std::vector<st
     if (depth == 1) kept = std::find(fields.begin(), fields.end(), value) != fields.end();
     if (kept && ++names > kOrderedNamesMax) {
       throw ApiError(400, "", "",
-                     fmt::format("the schemas have more than {} names; use fewer", kOrderedNamesMax));
+                     fmt::format("'{}' : the objects have more than {} names; use fewer",
+                                 fmt::join(fields, "', '"), kOrderedNamesMax));
     }
     return kept;
   };
