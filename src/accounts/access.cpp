@@ -1,8 +1,10 @@
 #include "accounts/access.h"
 
 #include <algorithm>
+#include <map>
 
 #include "accounts/calendar.h"
+#include "accounts/names.h"
 #include "accounts/tables.h"
 #include "base/printable.h"
 
@@ -11,30 +13,19 @@ namespace {
 
 using database::Transaction;
 
-constexpr size_t kLongestName = 200;
-constexpr int64_t kMostDays = 3650;
 // The longest time of which usage is summed by hours and by days.
 constexpr int64_t kMostDaysOfHours = 31;
 constexpr int64_t kMostDaysOfDays = 366;
 
 template <class T>
 T found(std::optional<T> entity, std::string_view what, const std::string& id) {
-  if (!entity) refuse(Reason::NotFound, "There is no {} '{}' in this organisation.", what, printable(id));
+  if (!entity) refuse(Reason::NotFound, "There is no {} '{}' in this organization.", what, printable(id));
   return *std::move(entity);
 }
 
-void check_name(const std::string& name, std::string_view what) {
-  const bool plain = std::none_of(name.begin(), name.end(),
-                                  [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-  if (name.empty() || name.size() > kLongestName || !plain || !is_utf8(name)) {
-    refuse(Reason::Invalid, "'name' : the name of a {} is 1 to {} bytes of text without control characters.",
-           what, kLongestName);
-  }
-}
-
 void check_days(int64_t days, std::string_view field) {
-  if (days < 1 || days > kMostDays)
-    refuse(Reason::Invalid, "'{}' : {} is not 1 to {} days.", field, days, kMostDays);
+  if (days < 1 || days > kProjectDays_max)
+    refuse(Reason::Invalid, "'{}' : {} is not 1 to {} days.", field, days, kProjectDays_max);
 }
 
 void check_settings(const ProjectSettings& settings) {
@@ -65,12 +56,12 @@ void check_other_owner(Transaction& transaction, const Member& member) {
   for (const Member& other : tables::list_members(transaction, member.organisation_id)) {
     if (other.role == Role::Owner && other.id != member.id) return;
   }
-  refuse(Reason::Conflict, "'{}' is the last owner of the organisation; make another member an owner first.",
+  refuse(Reason::Conflict, "'{}' is the last owner of the organization; make another member an owner first.",
          member.name);
 }
 
 void check_limit_values(const Limit& limit) {
-  if (limit.model.empty() || limit.model.size() > kLongestName || !is_utf8(limit.model)) {
+  if (limit.model.empty() || limit.model.size() > kNameBytes_max || !is_utf8(limit.model)) {
     refuse(Reason::Invalid, "'model' : a limit is for a model's name, or '*' for all models together.");
   }
   for (const LimitKind kind : kLimitKinds) {
@@ -87,7 +78,7 @@ std::vector<std::string> subjects_above(Transaction& transaction, const std::str
                                         Subject subject, const std::string& subject_id) {
   switch (subject) {
     case Subject::Organisation:
-      if (subject_id != organisation_id) found(std::optional<Organisation>(), "organisation", subject_id);
+      if (subject_id != organisation_id) found(std::optional<Organisation>(), "organization", subject_id);
       return {};
     case Subject::Project:
       live_project(transaction, organisation_id, subject_id);
@@ -117,7 +108,24 @@ void store_checked_limit(Transaction& transaction, const std::string& organisati
   tables::store_limit(transaction, organisation_id, limit);
 }
 
+// What a new key has no limit for it has from the key that makes it; more is refused.
+void inherit_limits(const Limit& own, LimitValues& values) {
+  for (const LimitKind kind : kLimitKinds) {
+    const std::optional<int64_t>& bound = own.values.of(kind);
+    std::optional<int64_t>& value = values.of(kind);
+    if (!bound) continue;
+    if (value && *value > *bound) {
+      refuse(Reason::Forbidden, "'limits' : a key cannot give more than it has, which is {} {} for '{}'.",
+             *bound, limit_kind_name(kind), own.model);
+    }
+    value = value.value_or(*bound);
+  }
+}
+
 void revoke_keys(Transaction& transaction, std::string_view column, const std::string& id) {
+  transaction.execute(
+      fmt::format("DELETE FROM limits WHERE subject_id IN (SELECT id FROM keys WHERE {} = $1)", column),
+      {id});
   transaction.execute(
       fmt::format("UPDATE keys SET revoked_at_ms = $1 WHERE {} = $2 AND revoked_at_ms IS NULL", column),
       {now_ms(), id});
@@ -147,10 +155,10 @@ auto Access::change(Action action, Function&& function) {
   };
   if constexpr (std::is_void_v<std::invoke_result_t<Function&, Transaction&>>) {
     accounts_.database().write(changing);
-    accounts_.refresh();
+    accounts_.refresh_after_change();
   } else {
     auto result = accounts_.database().write(changing);
-    accounts_.refresh();
+    accounts_.refresh_after_change();
     return result;
   }
 }
@@ -166,7 +174,7 @@ Project Access::own_project() const {
 
 Organisation Access::organisation() const {
   return read(Action::ReadOrganisation, [&](Transaction& transaction) {
-    return found(tables::find_organisation(transaction, caller_.organisation_id), "organisation",
+    return found(tables::find_organisation(transaction, caller_.organisation_id), "organization",
                  caller_.organisation_id);
   });
 }
@@ -187,6 +195,12 @@ Project Access::project(const std::string& project_id) const {
 std::vector<Member> Access::members() const {
   return read(Action::ReadOrganisation, [&](Transaction& transaction) {
     return tables::list_members(transaction, caller_.organisation_id);
+  });
+}
+
+Member Access::member(const std::string& member_id) const {
+  return read(Action::ReadOrganisation, [&](Transaction& transaction) {
+    return found(tables::find_member(transaction, caller_.organisation_id, member_id), "member", member_id);
   });
 }
 
@@ -217,6 +231,7 @@ std::vector<SpendCap> Access::spend_caps() const {
 // ------------------------------------------------------------------------------------ projects
 
 Project Access::make_project(const ProjectSettings& settings) {
+  if (settings.performance) require(Action::ManageLimits);
   return change(Action::ManageProjects, [&](Transaction& transaction) {
     check_settings(settings);
     check_free_name(transaction, caller_.organisation_id, settings.name, "");
@@ -224,15 +239,19 @@ Project Access::make_project(const ProjectSettings& settings) {
   });
 }
 
-Project Access::change_project(const std::string& project_id, const ProjectSettings& settings) {
+Project Access::change_project(const std::string& project_id, const ProjectChange& wanted) {
+  if (wanted.performance) require(Action::ManageLimits);
   return change(Action::ManageProjects, [&](Transaction& transaction) {
-    check_settings(settings);
     Project project = live_project(transaction, caller_.organisation_id, project_id);
+    project.settings.change(wanted);
+    const ProjectSettings& settings = project.settings;
+    check_settings(settings);
     check_free_name(transaction, caller_.organisation_id, settings.name, project_id);
-    project.settings = settings;
     transaction.execute(
-        "UPDATE projects SET name = $1, store_bodies = $2, body_days = $3, log_days = $4 WHERE id = $5",
-        {settings.name, int64_t{settings.store_bodies}, settings.body_days, settings.log_days, project.id});
+        "UPDATE projects SET name = $1, store_bodies = $2, body_days = $3, log_days = $4, performance = $5 "
+        "WHERE id = $6",
+        {settings.name, int64_t{settings.store_bodies}, settings.body_days, settings.log_days,
+         int64_t{settings.performance}, project.id});
     return project;
   });
 }
@@ -283,6 +302,7 @@ void Access::remove_member(const std::string& member_id) {
 
 NewKey Access::make_key(const KeyRequest& request) {
   if (request.member_id && *request.member_id != caller_.member_id) require(Action::ManageMembers);
+  if (request.project_id && *request.project_id != caller_.project_id) require(Action::ManageMembers);
   return change(Action::ManageKeys, [&](Transaction& transaction) {
     const int64_t now = now_ms();
     check_name(request.name, "key");
@@ -309,7 +329,12 @@ NewKey Access::make_key(const KeyRequest& request) {
     key.created_at_ms = now;
     key.expires_at_ms = request.expires_at_ms;
     NewKey made = tables::insert_key(transaction, std::move(key));
-    for (const auto& [model, values] : request.limits) {
+    std::map<std::string, LimitValues> limits(request.limits.begin(), request.limits.end());
+    for (const Limit& own : tables::list_limits(transaction, caller_.organisation_id)) {
+      if (own.subject_id != caller_.key_id) continue;
+      inherit_limits(own, limits[own.model]);
+    }
+    for (const auto& [model, values] : limits) {
       store_checked_limit(transaction, caller_.organisation_id, {Subject::Key, made.key.id, model, values});
     }
     return made;

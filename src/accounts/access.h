@@ -36,14 +36,16 @@ class Access {
   std::vector<Project> projects() const;
   Project project(const std::string& project_id) const;
   std::vector<Member> members() const;
+  Member member(const std::string& member_id) const;
   std::vector<Key> keys() const;
   Key key(const std::string& key_id) const;
   std::vector<Limit> limits() const;
   std::vector<SpendCap> spend_caps() const;
 
-  // ManageProjects. Names are 1 to 200 bytes; no two projects that are not archived have the same.
+  // ManageProjects. Names are 1 to 200 bytes; no two projects that are not archived have the same. Who says
+  // something about `performance` also needs ManageLimits.
   Project make_project(const ProjectSettings& settings);
-  Project change_project(const std::string& project_id, const ProjectSettings& settings);
+  Project change_project(const std::string& project_id, const ProjectChange& wanted);
   // Revokes its keys. The caller's own project is a Conflict.
   void archive_project(const std::string& project_id);
 
@@ -53,8 +55,9 @@ class Access {
   Member change_member(const std::string& member_id, Role role);
   void remove_member(const std::string& member_id);
 
-  // ManageKeys. A key gives no more than it has: scopes, expiry. One that acts for a member with a higher
-  // role cannot be revoked (Forbidden).
+  // ManageKeys. A key gives no more than it has: scopes, expiry, its own limits, its project; for another
+  // project it takes ManageMembers. One that acts for a member with a higher role cannot be revoked
+  // (Forbidden).
   NewKey make_key(const KeyRequest& request);
   // Revoking again changes nothing.
   void revoke_key(const std::string& key_id);

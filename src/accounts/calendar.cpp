@@ -11,6 +11,15 @@ int64_t now_ms() {
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
+int64_t steady_now_ms() {
+  using namespace std::chrono;
+  const auto steady_ms = [] {
+    return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
+  };
+  static const int64_t ahead_ms = now_ms() - steady_ms();
+  return ahead_ms + steady_ms();
+}
+
 int64_t month_of(int64_t time_ms) {
   using namespace std::chrono;
   const year_month_day date(floor<days>(sys_time<milliseconds>(milliseconds(time_ms))));

@@ -17,6 +17,7 @@ struct Caller {
   Role role = Role::Reader;
   Scopes scopes;
   bool store_bodies = false;  // the project's setting: texts of requests go into the log
+  bool performance = false;   // the project's setting: it may ask for that tier
 
   bool may(Action action) const { return permitted(role, scopes, action); }
 };

@@ -17,11 +17,31 @@ struct Organisation {
   int64_t created_at_ms;
 };
 
+// How long a project may keep something.
+inline constexpr int64_t kProjectDays_max = 3650;
+
+// Of a project. What is not set stays as it is.
+struct ProjectChange {
+  std::optional<std::string> name = {};
+  std::optional<bool> store_bodies = {};
+  std::optional<int64_t> body_days = {}, log_days = {};
+  std::optional<bool> performance = {};
+};
+
 struct ProjectSettings {
-  std::string name;
+  std::string name = {};
   bool store_bodies = false;  // keep the texts of requests and answers
   int64_t body_days = 30;     // how long, 1 to 3650
   int64_t log_days = 400;     // how long the log's rows are kept, 1 to 3650
+  bool performance = false;   // requests may ask for the tier "performance"
+
+  void change(const ProjectChange& wanted) {
+    name = wanted.name.value_or(name);
+    store_bodies = wanted.store_bodies.value_or(store_bodies);
+    body_days = wanted.body_days.value_or(body_days);
+    log_days = wanted.log_days.value_or(log_days);
+    performance = wanted.performance.value_or(performance);
+  }
 };
 
 struct Project {
@@ -50,12 +70,14 @@ struct Key {
 
 struct KeyRequest {
   std::string name;
-  Scopes scopes;                          // at most the caller's
-  std::optional<std::string> project_id;  // empty: the caller's
+  Scopes scopes;  // at most the caller's
+  // Empty: the caller's. Another needs the right to manage members.
+  std::optional<std::string> project_id;
   // For whom it acts; empty: the caller's member. Another needs the right to manage members.
   std::optional<std::string> member_id;
-  std::optional<int64_t> expires_at_ms;                     // at most the caller's, if that expires
-  std::vector<std::pair<std::string, LimitValues>> limits;  // by model or "*"
+  std::optional<int64_t> expires_at_ms;  // at most the caller's, if that expires
+  // By model or "*"; at most those of the caller's key, which also count where none are given.
+  std::vector<std::pair<std::string, LimitValues>> limits;
 };
 
 struct NewKey {

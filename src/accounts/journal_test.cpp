@@ -205,8 +205,7 @@ TEST_P(Killed, LosesAndDoublesNothingThatWasDone) {
     database::Database database(place.place());
     database::migrate(database, schema());
     Accounts accounts(database);
-    const NewOrganisation made = *accounts.first_start();
-    const Caller caller = *accounts.authenticate(made.key.secret, now_ms());
+    const Caller caller = *accounts.authenticate(accounts.first_start()->secret, now_ms());
     database.execute("CREATE TABLE lines (request_id TEXT PRIMARY KEY)");
     JournalOptions options;
     options.largest_commit = 20;

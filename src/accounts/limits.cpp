@@ -51,6 +51,8 @@ struct Bucket {
   int64_t limit = 0;
   int64_t level = 0;
   int64_t drained_until_ms = 0;
+  // All that ever left the level, in its unit. Wraps around: only differences count.
+  uint64_t gone = 0;
 
   int64_t window() const { return window_ms(kind); }
   int64_t used() const { return divide_up(level, window()); }
@@ -62,12 +64,24 @@ struct Bucket {
     if (now_ms <= drained_until_ms) return;
     const int64_t elapsed_ms = now_ms - drained_until_ms;
     drained_until_ms = now_ms;
-    if (drains()) level = elapsed_ms >= reset_ms() ? 0 : level - elapsed_ms * limit;
+    if (drains()) lower(elapsed_ms >= reset_ms() ? level : elapsed_ms * limit);
   }
-  // May be negative.
   void add(int64_t amount) {
-    amount = std::clamp(amount, -kLargestLimit, kLargestLimit);
-    level = std::clamp<int64_t>(level + amount * window(), 0, kLargestLevel);
+    level = std::min(level + std::min(amount, kLargestLimit) * window(), kLargestLevel);
+  }
+  void lower(int64_t by) {
+    by = std::clamp<int64_t>(by, 0, level);
+    level -= by;
+    gone += static_cast<uint64_t>(by);
+  }
+  // What was used at another limit, or of another server's, is at most a whole one of this.
+  void clamp_to_limit() {
+    if (kind != LimitKind::Concurrent) lower(level - limit * window());
+  }
+  void change_limit(int64_t new_limit, int64_t now_ms) {
+    if (level > 0) drain(now_ms);  // an empty one may still be filled with uses of before
+    limit = new_limit;
+    clamp_to_limit();
   }
   bool admits(int64_t amount) const { return amount <= limit && level <= (limit - amount) * window(); }
   // How long until `amount`, which is not admitted now, is; empty for never.
@@ -77,16 +91,41 @@ struct Bucket {
     if (limit == 0) return std::nullopt;
     return divide_up(level - (limit - amount) * window(), limit);
   }
-  // What a request with so many tokens is to this bucket.
-  int64_t amount(int64_t requests, int64_t tokens) const { return counts_tokens(kind) ? tokens : requests; }
+  // What requests with so many tokens are to this bucket.
+  int64_t amount(int64_t requests, const TokensWanted& tokens) const {
+    if (!counts_tokens(kind)) return requests;
+    return tokens.asked + std::clamp<int64_t>(limit - tokens.asked, 0, tokens.guessed);
+  }
 };
 
 using Buckets = std::vector<std::shared_ptr<Bucket>>;
 
+// What a request has in one bucket. It drains after all that was in the bucket before it.
+struct Share {
+  Share(std::shared_ptr<Bucket> in, int64_t reserved)
+      : bucket(std::move(in)), amount(reserved), before(bucket->level), gone(bucket->gone) {
+    bucket->add(amount);
+  }
+
+  // Counts `used` instead of the amount. Takes what left the bucket meanwhile for drained, and so never gives
+  // back more than there still is of this share.
+  void correct(int64_t used) const {
+    if (used >= amount) return bucket->add(used - amount);
+    const auto left = static_cast<int64_t>(bucket->gone - gone);
+    const int64_t drained = std::max<int64_t>(left - before, 0);
+    bucket->lower(std::min((amount - used) * bucket->window(), amount * bucket->window() - drained));
+  }
+
+  std::shared_ptr<Bucket> bucket;
+  int64_t amount;
+  int64_t before;  // the level
+  uint64_t gone;   // of the bucket, then
+};
+
 }  // namespace
 
 std::string_view subject_name(Subject subject) {
-  static constexpr std::array<std::string_view, 3> kNames = {"organisation", "project", "key"};
+  static constexpr std::array<std::string_view, 3> kNames = {"organization", "project", "key"};
   return kNames.at(static_cast<size_t>(subject));
 }
 
@@ -176,8 +215,7 @@ struct Limiter::State {
 
 struct Admission::Held {
   std::shared_ptr<Limiter::State> state;
-  Buckets buckets;
-  int64_t tokens;
+  std::vector<Share> shares;
 };
 
 Admission::Admission() = default;
@@ -198,10 +236,10 @@ void Admission::settle(int64_t tokens, int64_t now_ms) {
   if (!held_) return;
   const std::unique_ptr<Held> held = std::move(held_);
   const std::lock_guard lock(held->state->mutex);
-  for (const std::shared_ptr<Bucket>& bucket : held->buckets) {
-    bucket->drain(now_ms);
-    if (counts_tokens(bucket->kind)) bucket->add(tokens - held->tokens);
-    if (bucket->kind == LimitKind::Concurrent) bucket->add(-1);
+  for (const Share& share : held->shares) {
+    share.bucket->drain(now_ms);
+    if (counts_tokens(share.bucket->kind)) share.correct(tokens);
+    if (share.bucket->kind == LimitKind::Concurrent) share.bucket->lower(1);
   }
 }
 
@@ -210,7 +248,7 @@ void Admission::settle(int64_t tokens, int64_t now_ms) {
 Limiter::Limiter() : state_(std::make_shared<State>()) {}
 Limiter::~Limiter() = default;
 
-void Limiter::configure(const std::vector<Limit>& limits) {
+void Limiter::configure(const std::vector<Limit>& limits, int64_t now_ms) {
   const std::lock_guard lock(state_->mutex);
   std::map<State::Key, std::shared_ptr<Bucket>> buckets;
   for (const Limit& limit : limits) {
@@ -224,7 +262,7 @@ void Limiter::configure(const std::vector<Limit>& limits) {
           before != state_->buckets.end()
               ? before->second
               : std::make_shared<Bucket>(Bucket{kind, limit.subject, limit.subject_id, limit.model});
-      bucket->limit = *value;
+      bucket->change_limit(*value, now_ms);
       buckets.emplace(key, bucket);
     }
   }
@@ -240,13 +278,14 @@ void Limiter::restore(const std::vector<PastUse>& uses) {
       if (bucket->kind == LimitKind::Concurrent) continue;
       bucket->drain(use.time_ms);
       bucket->add(bucket->amount(use.requests, use.tokens));
+      bucket->clamp_to_limit();
     }
   }
 }
 
 std::variant<Admission, RateRefusal> Limiter::reserve(const Caller& caller, std::string_view model,
-                                                      int64_t tokens, int64_t now_ms) {
-  LOCKSTEP_CHECK(tokens >= 0);
+                                                      const TokensWanted& tokens, int64_t now_ms) {
+  LOCKSTEP_CHECK(tokens.asked >= 0 && tokens.guessed >= 0);
   const std::lock_guard lock(state_->mutex);
   const Buckets& buckets = state_->buckets_above(caller, model);
   std::optional<RateRefusal> refusal;
@@ -263,8 +302,11 @@ std::variant<Admission, RateRefusal> Limiter::reserve(const Caller& caller, std:
                           amount,        wait_ms};
   }
   if (refusal) return *std::move(refusal);
-  for (const std::shared_ptr<Bucket>& bucket : buckets) bucket->add(bucket->amount(1, tokens));
-  return Admission(std::make_unique<Admission::Held>(Admission::Held{state_, buckets, tokens}));
+  auto held = std::make_unique<Admission::Held>(Admission::Held{state_, {}});
+  for (const std::shared_ptr<Bucket>& bucket : buckets) {
+    held->shares.emplace_back(bucket, bucket->amount(1, tokens));
+  }
+  return Admission(std::move(held));
 }
 
 RateHeaders Limiter::headers(const Caller& caller, std::string_view model, int64_t now_ms) const {

@@ -23,7 +23,7 @@ namespace lockstep::accounts {
 
 enum class Subject : uint8_t { Organisation, Project, Key };
 inline constexpr std::array kSubjects = {Subject::Organisation, Subject::Project, Subject::Key};
-// "organisation", "project", "key".
+// "organization", "project", "key": for clients and the database.
 std::string_view subject_name(Subject subject);
 
 // Every model together.
@@ -92,6 +92,14 @@ struct RateHeaders {
 // A duration as Go writes it: "2m59.56s", "7.66s", "6s", "120ms", "0s".
 std::string go_duration(int64_t duration_ms);
 
+// What a request may use. The limits must hold what it asks for; of what is guessed beyond that, where it
+// says no length for its answer, as much is reserved as a limit can ever hold.
+struct TokensWanted {
+  TokensWanted(int64_t asked_for, int64_t guessed_too = 0) : asked(asked_for), guessed(guessed_too) {}
+
+  int64_t asked, guessed;
+};
+
 // A request that counts. Let go without settle, for a request that failed before it had an answer, it counts
 // as a request without tokens. THREAD: one at a time.
 class Admission {
@@ -102,7 +110,8 @@ class Admission {
   Admission& operator=(Admission&&) noexcept;
 
   // Ends the request: its place among the concurrent ones is free, and `tokens` (without cached ones) count
-  // instead of what was estimated. Later calls do nothing.
+  // instead of what was estimated. Of an estimate that was too high only what has not drained since is given
+  // back, so that no other request's use is. Later calls do nothing.
   void settle(int64_t tokens, int64_t now_ms);
 
  private:
@@ -126,14 +135,16 @@ class Limiter {
   Limiter();
   ~Limiter();
 
-  // The limits from now on. What is used of a limit that stays, with the same or another value, stays used.
-  void configure(const std::vector<Limit>& limits);
-  // Fills the buckets with what was used before the server started, the oldest first.
+  // The limits from now on. What is used of a limit that stays, with the same or another value, stays used,
+  // but no more of it than a whole limit: a request that fits waits for one window at the most.
+  void configure(const std::vector<Limit>& limits, int64_t now_ms);
+  // Fills the buckets with what was used before the server started, the oldest first. Never more than a whole
+  // limit, also where other servers or earlier limits let more through.
   void restore(const std::vector<PastUse>& uses);
 
-  // `tokens` is an estimate: prompt and the most that may be generated. Counts against all limits or none.
-  std::variant<Admission, RateRefusal> reserve(const Caller& caller, std::string_view model, int64_t tokens,
-                                               int64_t now_ms);
+  // Counts against all limits or none.
+  std::variant<Admission, RateRefusal> reserve(const Caller& caller, std::string_view model,
+                                               const TokensWanted& tokens, int64_t now_ms);
   RateHeaders headers(const Caller& caller, std::string_view model, int64_t now_ms) const;
 
  private:

@@ -61,7 +61,7 @@ TEST(Limiter, ARequestIsAdmittedAtTheToldMillisecond) {
     if (kind == LimitKind::Concurrent) continue;
     for (const int64_t limit : {1, 3, 7, 30, 14400}) {
       Limiter limiter;
-      limiter.configure({organisation_limit(kind, limit)});
+      limiter.configure({organisation_limit(kind, limit)}, kStart_ms);
       const int64_t amount = counts_tokens(kind) ? limit : 1;
       for (int64_t used = 0; used < limit; used += amount) ASSERT_TRUE(admitted(limiter, amount, kStart_ms));
       const RateRefusal refused = refusal(limiter, 1, kStart_ms);
@@ -82,7 +82,7 @@ TEST(Limiter, ARequestIsAdmittedAtTheToldMillisecond) {
 
 TEST(Limiter, AnEmptyBucketTakesAWholeWindowAgain) {
   Limiter limiter;
-  limiter.configure({organisation_limit(LimitKind::TokensPerMinute, 6000)});
+  limiter.configure({organisation_limit(LimitKind::TokensPerMinute, 6000)}, kStart_ms);
   EXPECT_TRUE(admitted(limiter, 6000, kStart_ms));
   EXPECT_EQ(refusal(limiter, 6000, kStart_ms).retry_after_ms, kMinute_ms);
   EXPECT_EQ(refusal(limiter, 6000, kStart_ms + kMinute_ms - 1).retry_after_ms, 1);
@@ -98,7 +98,7 @@ TEST(Limiter, HeadersAreThoseOfTheReference) {
   Limiter limiter;
   LimitValues both = values(LimitKind::RequestsPerDay, 14400);
   both.tokens_per_minute = 6000;
-  limiter.configure({{Subject::Organisation, "org_a", "m", both}});
+  limiter.configure({{Subject::Organisation, "org_a", "m", both}}, kStart_ms);
   EXPECT_TRUE(admitted(limiter, 157, kStart_ms));
   const RateHeaders headers = limiter.headers(caller_of(), "m", kStart_ms);
   ASSERT_TRUE(headers.requests_per_day && headers.tokens_per_minute);
@@ -118,7 +118,8 @@ TEST(Limiter, HeadersShowTheTightestLimit) {
   Limiter limiter;
   limiter.configure({organisation_limit(LimitKind::TokensPerMinute, 1000),
                      {Subject::Project, "proj_a", "m", values(LimitKind::TokensPerMinute, 800)},
-                     {Subject::Key, "key_a", "*", values(LimitKind::TokensPerMinute, 900)}});
+                     {Subject::Key, "key_a", "*", values(LimitKind::TokensPerMinute, 900)}},
+                    kStart_ms);
   EXPECT_EQ(limiter.headers(caller_of(), "m", kStart_ms).tokens_per_minute->limit, 800);
   EXPECT_EQ(limiter.headers(caller_of("proj_b"), "m", kStart_ms).tokens_per_minute->limit, 900);
   EXPECT_EQ(limiter.headers(caller_of("proj_b", "key_b"), "m", kStart_ms).tokens_per_minute->limit, 1000);
@@ -133,7 +134,8 @@ TEST(Limiter, AProjectWithoutALimitGetsWhatTheOrganisationHasLeft) {
   Limiter limiter;
   limiter.configure({organisation_limit(LimitKind::RequestsPerMinute, 100),
                      {Subject::Project, "proj_prod", "m", values(LimitKind::RequestsPerMinute, 80)},
-                     {Subject::Project, "proj_staging", "m", values(LimitKind::RequestsPerMinute, 15)}});
+                     {Subject::Project, "proj_staging", "m", values(LimitKind::RequestsPerMinute, 15)}},
+                    kStart_ms);
   const auto count = [&](const std::string& project) {
     int admissions = 0;
     while (admitted(limiter, 1, kStart_ms, caller_of(project, "key_" + project))) ++admissions;
@@ -149,7 +151,8 @@ TEST(Limiter, AProjectWithoutALimitGetsWhatTheOrganisationHasLeft) {
 TEST(Limiter, ModelsAreApartAndTogether) {
   Limiter limiter;
   limiter.configure({organisation_limit(LimitKind::RequestsPerMinute, 2, "m"),
-                     organisation_limit(LimitKind::RequestsPerMinute, 3, "*")});
+                     organisation_limit(LimitKind::RequestsPerMinute, 3, "*")},
+                    kStart_ms);
   EXPECT_TRUE(admitted(limiter, 1, kStart_ms, caller_of(), "m"));
   EXPECT_TRUE(admitted(limiter, 1, kStart_ms, caller_of(), "m"));
   EXPECT_EQ(refusal(limiter, 1, kStart_ms, caller_of(), "m").model, "m");
@@ -164,7 +167,7 @@ TEST(Limiter, OfSeveralTheOneThatFreesLastIsTold) {
   Limiter limiter;
   LimitValues both = values(LimitKind::RequestsPerMinute, 1);
   both.requests_per_day = 1;
-  limiter.configure({{Subject::Key, "key_a", "m", both}});
+  limiter.configure({{Subject::Key, "key_a", "m", both}}, kStart_ms);
   EXPECT_TRUE(admitted(limiter, 1, kStart_ms));
   const RateRefusal refused = refusal(limiter, 1, kStart_ms);
   EXPECT_EQ(refused.kind, LimitKind::RequestsPerDay);
@@ -177,7 +180,7 @@ TEST(Limiter, ARefusedRequestCountsNowhere) {
   Limiter limiter;
   LimitValues both = values(LimitKind::RequestsPerMinute, 10);
   both.tokens_per_minute = 100;
-  limiter.configure({{Subject::Organisation, "org_a", "m", both}});
+  limiter.configure({{Subject::Organisation, "org_a", "m", both}}, kStart_ms);
   EXPECT_TRUE(admitted(limiter, 60, kStart_ms));
   for (int i = 0; i < 50; ++i) EXPECT_FALSE(admitted(limiter, 60, kStart_ms));
   for (int i = 0; i < 9; ++i) EXPECT_TRUE(admitted(limiter, 1, kStart_ms));
@@ -186,19 +189,19 @@ TEST(Limiter, ARefusedRequestCountsNowhere) {
 
 TEST(Limiter, LargerThanTheLimitIsNeverAdmitted) {
   Limiter limiter;
-  limiter.configure({organisation_limit(LimitKind::TokensPerMinute, 8000)});
+  limiter.configure({organisation_limit(LimitKind::TokensPerMinute, 8000)}, kStart_ms);
   const RateRefusal refused = refusal(limiter, 8001, kStart_ms);
   EXPECT_FALSE(refused.retry_after_ms);
   EXPECT_EQ(refused.requested, 8001);
   EXPECT_EQ(refused.used, 0);
   EXPECT_TRUE(admitted(limiter, 8000, kStart_ms));
-  limiter.configure({organisation_limit(LimitKind::RequestsPerMinute, 0)});
+  limiter.configure({organisation_limit(LimitKind::RequestsPerMinute, 0)}, kStart_ms);
   EXPECT_FALSE(refusal(limiter, 1, kStart_ms).retry_after_ms);
 }
 
 TEST(Limiter, WhatWasNotUsedIsGivenBack) {
   Limiter limiter;
-  limiter.configure({organisation_limit(LimitKind::TokensPerMinute, 1000)});
+  limiter.configure({organisation_limit(LimitKind::TokensPerMinute, 1000)}, kStart_ms);
   auto first = limiter.reserve(caller_of(), "m", 1000, kStart_ms);
   EXPECT_EQ(refusal(limiter, 1, kStart_ms).used, 1000);
   // 900 of the tokens came from the cache: they do not count.
@@ -214,9 +217,65 @@ TEST(Limiter, WhatWasNotUsedIsGivenBack) {
   EXPECT_EQ(refused.retry_after_ms, kMinute_ms);
 }
 
+// A client that asks for much, waits until that has drained, and cancels, gets nothing of what others use.
+TEST(Limiter, WhatHasDrainedIsNotGivenBack) {
+  Limiter limiter;
+  limiter.configure({organisation_limit(LimitKind::TokensPerMinute, 8000)}, kStart_ms);
+  std::vector<Admission> held;
+  int64_t now_ms = kStart_ms;
+  for (int i = 0; i < 10; ++i, now_ms += kMinute_ms) {
+    auto reserved = limiter.reserve(caller_of(), "m", 8000, now_ms);
+    ASSERT_TRUE(std::holds_alternative<Admission>(reserved));
+    held.push_back(std::move(std::get<Admission>(reserved)));
+  }
+  int64_t used = 0;
+  for (Admission& admission : held) {
+    while (admitted(limiter, 1000, now_ms)) used += 1000;
+    admission.settle(0, now_ms);
+  }
+  EXPECT_LE(used, 8000);
+  // Half has drained, half is given back.
+  Limiter second;
+  second.configure({organisation_limit(LimitKind::TokensPerMinute, 8000)}, kStart_ms);
+  auto reserved = second.reserve(caller_of(), "m", 8000, kStart_ms);
+  ASSERT_TRUE(admitted(second, 1000, kStart_ms + kMinute_ms / 2));
+  std::get<Admission>(reserved).settle(0, kStart_ms + kMinute_ms / 2);
+  EXPECT_EQ(second.headers(caller_of(), "m", kStart_ms + kMinute_ms / 2).tokens_per_minute->remaining, 7000);
+  // What was there before a request drains before it.
+  Limiter third;
+  third.configure({organisation_limit(LimitKind::TokensPerMinute, 6000)}, kStart_ms);
+  ASSERT_TRUE(admitted(third, 4000, kStart_ms));
+  reserved = third.reserve(caller_of(), "m", 2000, kStart_ms);
+  std::get<Admission>(reserved).settle(500, kStart_ms + 10 * kSecond_ms);
+  EXPECT_EQ(third.headers(caller_of(), "m", kStart_ms + 10 * kSecond_ms).tokens_per_minute->remaining,
+            6000 - (4000 + 500 - 1000));
+}
+
+TEST(Limiter, WhatIsOnlyGuessedIsNeverTooMuch) {
+  Limiter limiter;
+  LimitValues both = values(LimitKind::TokensPerMinute, 8000);
+  both.tokens_per_day = 100'000;
+  limiter.configure({{Subject::Organisation, "org_a", "m", both}}, kStart_ms);
+  const auto remaining = [&] {
+    return limiter.headers(caller_of(), "m", kStart_ms).tokens_per_minute->remaining;
+  };
+  {
+    auto reserved = limiter.reserve(caller_of(), "m", {100, 131'072}, kStart_ms);
+    ASSERT_TRUE(std::holds_alternative<Admission>(reserved));
+    EXPECT_EQ(remaining(), 0);
+    std::get<Admission>(reserved).settle(150, kStart_ms);
+    EXPECT_EQ(remaining(), 7850);
+  }
+  const auto reserved = limiter.reserve(caller_of(), "m", {100, 500}, kStart_ms);
+  EXPECT_EQ(remaining(), 7250);
+  EXPECT_TRUE(refusal(limiter, 7251, kStart_ms).retry_after_ms);
+  const auto too_large = limiter.reserve(caller_of(), "m", {8001, 500}, kStart_ms);
+  EXPECT_FALSE(std::get<RateRefusal>(too_large).retry_after_ms);
+}
+
 TEST(Limiter, ConcurrentRequestsAreThoseThatRun) {
   Limiter limiter;
-  limiter.configure({organisation_limit(LimitKind::Concurrent, 2)});
+  limiter.configure({organisation_limit(LimitKind::Concurrent, 2)}, kStart_ms);
   auto first = limiter.reserve(caller_of(), "m", 5, kStart_ms);
   {
     const auto second = limiter.reserve(caller_of(), "m", 5, kStart_ms);
@@ -234,7 +293,7 @@ TEST(Limiter, ConcurrentRequestsAreThoseThatRun) {
 
 TEST(Limiter, AnAdmissionOutlivesItsLimiter) {
   auto limiter = std::make_unique<Limiter>();
-  limiter->configure({organisation_limit(LimitKind::Concurrent, 2)});
+  limiter->configure({organisation_limit(LimitKind::Concurrent, 2)}, kStart_ms);
   auto admission = limiter->reserve(caller_of(), "m", 5, kStart_ms);
   limiter.reset();
   std::get<Admission>(admission).settle(5, kStart_ms);
@@ -242,18 +301,37 @@ TEST(Limiter, AnAdmissionOutlivesItsLimiter) {
 
 TEST(Limiter, ChangedLimitsKeepWhatIsUsed) {
   Limiter limiter;
-  limiter.configure({organisation_limit(LimitKind::TokensPerDay, 1000)});
+  limiter.configure({organisation_limit(LimitKind::TokensPerDay, 1000)}, kStart_ms);
   EXPECT_TRUE(admitted(limiter, 800, kStart_ms));
-  limiter.configure({organisation_limit(LimitKind::TokensPerDay, 2000)});
+  limiter.configure({organisation_limit(LimitKind::TokensPerDay, 2000)}, kStart_ms);
   EXPECT_EQ(refusal(limiter, 1300, kStart_ms).used, 800);
   EXPECT_TRUE(admitted(limiter, 1200, kStart_ms));
-  limiter.configure({});
+  limiter.configure({}, kStart_ms);
   EXPECT_TRUE(admitted(limiter, 1'000'000, kStart_ms));
+}
+
+// A limit "per minute" that was lowered is free again after a minute, and what passed meanwhile drained as
+// the limit was then.
+TEST(Limiter, ALoweredLimitIsFullForOneWindow) {
+  Limiter limiter;
+  limiter.configure({organisation_limit(LimitKind::TokensPerMinute, 1'000'000)}, kStart_ms);
+  EXPECT_TRUE(admitted(limiter, 1'000'000, kStart_ms));
+  limiter.configure({organisation_limit(LimitKind::TokensPerMinute, 1000)}, kStart_ms);
+  EXPECT_EQ(refusal(limiter, 1000, kStart_ms).retry_after_ms, kMinute_ms);
+  EXPECT_TRUE(admitted(limiter, 1000, kStart_ms + kMinute_ms));
+  const int64_t later_ms = kStart_ms + 2 * kMinute_ms;
+  EXPECT_TRUE(admitted(limiter, 1000, later_ms));
+  limiter.configure({organisation_limit(LimitKind::TokensPerMinute, 6000)}, later_ms + kMinute_ms / 2);
+  EXPECT_EQ(limiter.headers(caller_of(), "m", later_ms + kMinute_ms / 2).tokens_per_minute->remaining, 5500);
+  limiter.configure({organisation_limit(LimitKind::TokensPerMinute, 0)}, later_ms + kMinute_ms / 2);
+  EXPECT_FALSE(admitted(limiter, 1, later_ms + kMinute_ms));
+  limiter.configure({organisation_limit(LimitKind::TokensPerMinute, 10)}, later_ms + kMinute_ms);
+  EXPECT_TRUE(admitted(limiter, 10, later_ms + kMinute_ms));
 }
 
 TEST(Limiter, TheClockMayGoBack) {
   Limiter limiter;
-  limiter.configure({organisation_limit(LimitKind::RequestsPerMinute, 1)});
+  limiter.configure({organisation_limit(LimitKind::RequestsPerMinute, 1)}, kStart_ms);
   EXPECT_TRUE(admitted(limiter, 1, kStart_ms));
   EXPECT_EQ(refusal(limiter, 1, kStart_ms - kDay_ms).retry_after_ms, kMinute_ms);
   EXPECT_TRUE(admitted(limiter, 1, kStart_ms + kMinute_ms));
@@ -261,7 +339,7 @@ TEST(Limiter, TheClockMayGoBack) {
 
 TEST(Limiter, TheLargestLimitsAreExact) {
   Limiter limiter;
-  limiter.configure({organisation_limit(LimitKind::TokensPerDay, kLargestLimit)});
+  limiter.configure({organisation_limit(LimitKind::TokensPerDay, kLargestLimit)}, kStart_ms);
   EXPECT_TRUE(admitted(limiter, kLargestLimit, kStart_ms));
   EXPECT_EQ(refusal(limiter, kLargestLimit, kStart_ms).retry_after_ms, kDay_ms);
   EXPECT_EQ(refusal(limiter, kLargestLimit, kStart_ms + kDay_ms - 1).retry_after_ms, 1);
@@ -273,7 +351,7 @@ TEST(Limiter, ThePastFillsTheBuckets) {
   LimitValues both = values(LimitKind::RequestsPerDay, 100);
   both.tokens_per_minute = 600;
   both.concurrent = 1;
-  limiter.configure({{Subject::Project, "proj_a", "*", both}});
+  limiter.configure({{Subject::Project, "proj_a", "*", both}}, kStart_ms);
   limiter.restore({{"org_a", "proj_a", "key_a", "m", 50, 500, kStart_ms - kDay_ms / 4},
                    {"org_a", "proj_a", "key_b", "n", 10, 500, kStart_ms - 10 * kSecond_ms},
                    {"org_a", "proj_b", "key_c", "m", 70, 600, kStart_ms}});
@@ -284,10 +362,31 @@ TEST(Limiter, ThePastFillsTheBuckets) {
   EXPECT_TRUE(admitted(limiter, 1, kStart_ms));
 }
 
+// Other servers' use and that of before a limit was lowered count, but for one window at the most.
+TEST(Limiter, ThePastFillsNoBucketTwice) {
+  Limiter limiter;
+  limiter.configure({organisation_limit(LimitKind::TokensPerMinute, 1000),
+                     {Subject::Key, "key_a", "*", values(LimitKind::RequestsPerMinute, 60)},
+                     {Subject::Key, "key_z", "*", values(LimitKind::RequestsPerMinute, 0)}},
+                    kStart_ms);
+  std::vector<PastUse> uses;
+  for (int64_t minute = 600; minute >= 0; --minute) {
+    for (const char* key : {"key_a", "key_z"}) {
+      uses.push_back({"org_a", "proj_a", key, "m", 1000, 2000, kStart_ms - minute * kMinute_ms});
+    }
+  }
+  limiter.restore(uses);
+  EXPECT_EQ(refusal(limiter, 1000, kStart_ms).retry_after_ms, kMinute_ms);
+  EXPECT_TRUE(admitted(limiter, 1000, kStart_ms + kMinute_ms));
+  limiter.configure({{Subject::Key, "key_z", "*", values(LimitKind::RequestsPerMinute, 1)}}, kStart_ms);
+  EXPECT_TRUE(admitted(limiter, 1, kStart_ms, caller_of("proj_a", "key_z")));
+}
+
 TEST(Limiter, ThreadsTogetherGetNoMoreThanTheLimit) {
   Limiter limiter;
   limiter.configure({organisation_limit(LimitKind::RequestsPerDay, 1000),
-                     organisation_limit(LimitKind::Concurrent, 3, "*")});
+                     organisation_limit(LimitKind::Concurrent, 3, "*")},
+                    kStart_ms);
   std::atomic<int> admissions{0};
   std::atomic<int> running{0};
   std::atomic<bool> too_many{false};

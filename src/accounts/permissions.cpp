@@ -28,7 +28,7 @@ constexpr std::array<ActionRow, 8> kTable = {{
     {Action::Infer, {Role::Developer, Scope::Inference}, "ask models"},
     {Action::UseFiles, {Role::Developer, Scope::Files}, "use files and batches"},
     {Action::ReadUsage, {Role::Reader, Scope::Read}, "read usage and logs"},
-    {Action::ReadOrganisation, {Role::Reader, Scope::Admin}, "read the organisation's settings"},
+    {Action::ReadOrganisation, {Role::Reader, Scope::Admin}, "read the organization's settings"},
     {Action::ManageKeys, {Role::Developer, Scope::Admin}, "make and revoke keys"},
     {Action::ManageProjects, {Role::Developer, Scope::Admin}, "change projects"},
     {Action::ManageMembers, {Role::Owner, Scope::Admin}, "change members"},

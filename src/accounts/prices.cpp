@@ -65,16 +65,14 @@ std::optional<Tier> tier_named(std::string_view name) {
 }
 
 NanoUsd cost(const Price& price, Tier tier, const TokenCounts& tokens) {
-  // 128 bits: prices are up to 10^18 and tokens up to 10^10.
+  // 128 bits: a price is up to 10^18.
   using Wide = __int128;
   const NanoUsd cached_price = tier == Tier::Batch ? price.input : price.cached_input;
-  const int64_t permille = tier == Tier::Batch  ? price.batch_permille
-                           : tier == Tier::Flex ? price.flex_permille
-                                                : 1000;
+  const int64_t permille = tier == Tier::Batch ? kBatch_permille : 1000;
   const Wide per_million = Wide{price.input} * (tokens.prompt - tokens.cached) +
                            Wide{cached_price} * tokens.cached + Wide{price.output} * tokens.completion;
   constexpr int64_t kDivisor = 1'000'000 * int64_t{1000};
-  return static_cast<NanoUsd>((per_million * permille + kDivisor / 2) / kDivisor);
+  return static_cast<NanoUsd>(std::min<Wide>((per_million * permille + kDivisor / 2) / kDivisor, kLargest));
 }
 
 Price PriceList::of(std::string_view model) const {

@@ -23,10 +23,9 @@ struct Price {
   NanoUsd input = 0;         // of a million prompt tokens that were computed
   NanoUsd cached_input = 0;  // of a million prompt tokens whose state was there before
   NanoUsd output = 0;        // of a million generated tokens
-  int64_t batch_permille =
-      500;  // a batch's share of the price; a batch has no second discount for cached tokens
-  int64_t flex_permille = 1000;
 };
+// A batch's share of the price; it has no second discount for cached tokens.
+inline constexpr int64_t kBatch_permille = 500;
 
 struct TokenCounts {
   int64_t prompt = 0;  // all of the prompt, cached ones too
@@ -39,7 +38,7 @@ enum class Tier : uint8_t { OnDemand, Performance, Flex, Batch };
 std::string_view tier_name(Tier tier);
 std::optional<Tier> tier_named(std::string_view name);
 
-// Rounded once, to the nearest nano-USD, halves up.
+// Rounded once, to the nearest nano-USD, halves up; a billion dollars at the most.
 NanoUsd cost(const Price& price, Tier tier, const TokenCounts& tokens);
 
 // Prices by model; one that is not there is free.

@@ -40,13 +40,18 @@ TEST(Cost, IsRoundedOnce) {
   // The discount of a batch is on the whole price, also of cached tokens.
   EXPECT_EQ(cost(price, Tier::Batch, {1000, 100, 10}), (1000 * 150 + 10 * 600) / 2);
   // Parts of a nano-dollar: one token at 37.5, and halves go up.
-  const Price fine{37'500'000, 0, 0, 500, 250};
+  const Price fine{37'500'000, 0, 0};
   EXPECT_EQ(cost(fine, Tier::OnDemand, {1, 0, 0}), 38);
   EXPECT_EQ(cost(fine, Tier::OnDemand, {3, 0, 0}), 113);
-  EXPECT_EQ(cost(fine, Tier::Flex, {1, 0, 0}), 9);
+  EXPECT_EQ(cost(fine, Tier::Flex, {1, 0, 0}), 38);
   EXPECT_EQ(cost(fine, Tier::OnDemand, {}), 0);
   const Price dear{1'000'000'000'000'000'000, 0, 0};
   EXPECT_EQ(cost(dear, Tier::OnDemand, {1'000'000, 0, 0}), 1'000'000'000'000'000'000);
+}
+
+TEST(Cost, TheLargestIsStillANumber) {
+  const NanoUsd dear = parse_usd("1000000000", "price");
+  EXPECT_EQ(cost({dear, dear, dear}, Tier::OnDemand, {10'000'000'000, 0, 10'000'000'000}), dear);
 }
 
 TEST(PriceList, AnUnknownModelIsFree) {

@@ -91,6 +91,16 @@ const std::vector<database::Migration>& schema() {
            "CREATE TABLE batch_results (batch_id TEXT NOT NULL REFERENCES batches (id), line BIGINT NOT "
            "NULL, failed BIGINT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (batch_id, line))",
        }},
+      {3,
+       "what was admitted, and who may ask for the first class of service",
+       {
+           // Whether the request counted against the limits: an error may come before or after.
+           "ALTER TABLE request_log ADD COLUMN admitted BIGINT NOT NULL DEFAULT 1",
+           "UPDATE request_log SET admitted = 0 WHERE status >= 400 AND status <> 499 AND prompt_tokens = 0",
+           "ALTER TABLE projects ADD COLUMN performance BIGINT NOT NULL DEFAULT 0",
+           "UPDATE limits SET subject = 'organization' WHERE subject = 'organisation'",
+           "UPDATE spend_caps SET subject = 'organization' WHERE subject = 'organisation'",
+       }},
   };
   return steps;
 }

@@ -14,7 +14,8 @@ using database::Row;
 using database::Values;
 
 constexpr std::string_view kProjectColumns =
-    "id, organisation_id, name, store_bodies, body_days, log_days, created_at_ms, archived_at_ms";
+    "id, organisation_id, name, store_bodies, body_days, log_days, performance, created_at_ms, "
+    "archived_at_ms";
 constexpr std::string_view kMemberColumns = "id, organisation_id, name, role, created_at_ms";
 constexpr std::string_view kKeyColumns =
     "k.id, k.project_id, k.name, k.prefix, k.scopes, k.member_id, k.made_by, k.created_at_ms, "
@@ -45,9 +46,9 @@ Organisation organisation_of(const Row& row) {
 Project project_of(const Row& row) {
   return {row.text(0),
           row.text(1),
-          {row.text(2), row.integer(3) != 0, row.integer(4), row.integer(5)},
-          row.integer(6),
-          row.integer_or_null(7)};
+          {row.text(2), row.integer(3) != 0, row.integer(4), row.integer(5), row.integer(6) != 0},
+          row.integer(7),
+          row.integer_or_null(8)};
 }
 
 Member member_of(const Row& row) {
@@ -123,13 +124,17 @@ bool any_organisation(Transaction& transaction) {
   return !transaction.execute("SELECT id FROM organisations LIMIT 1").rows.empty();
 }
 
+bool any_key(Transaction& transaction) {
+  return !transaction.execute("SELECT id FROM keys LIMIT 1").rows.empty();
+}
+
 Project insert_project(Transaction& transaction, const std::string& organisation_id,
                        const ProjectSettings& settings, int64_t now_ms) {
   const Project project{"proj_" + new_ulid(), organisation_id, settings, now_ms, std::nullopt};
   transaction.execute(
-      fmt::format("INSERT INTO projects ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", kProjectColumns),
+      fmt::format("INSERT INTO projects ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", kProjectColumns),
       {project.id, organisation_id, settings.name, int64_t{settings.store_bodies}, settings.body_days,
-       settings.log_days, now_ms, project.archived_at_ms});
+       settings.log_days, int64_t{settings.performance}, now_ms, project.archived_at_ms});
   return project;
 }
 
@@ -251,13 +256,15 @@ std::vector<LiveKey> live_keys(Transaction& transaction) {
                   row.text(6),
                   known(role_named(row.text(7)), row.text(7)),
                   known(Scopes::parse(row.text(8)), row.text(8)),
-                  row.integer(9) != 0};
+                  row.integer(9) != 0,
+                  row.integer(10) != 0};
     return key;
   };
   return all(
       transaction.execute(
           "SELECT k.prefix, k.hash, k.expires_at_ms, p.organisation_id, k.project_id, k.id, k.member_id, "
-          "m.role, k.scopes, p.store_bodies FROM keys k JOIN projects p ON p.id = k.project_id "
+          "m.role, k.scopes, p.store_bodies, p.performance FROM keys k JOIN projects p ON p.id = "
+          "k.project_id "
           "JOIN members m ON m.id = k.member_id WHERE k.revoked_at_ms IS NULL AND p.archived_at_ms IS NULL "
           "AND m.removed_at_ms IS NULL"),
       live_key_of);

@@ -24,6 +24,8 @@ Organisation insert_organisation(Transaction& transaction, const std::string& na
 std::optional<Organisation> find_organisation(Transaction& transaction, const std::string& id);
 std::vector<Organisation> list_organisations(Transaction& transaction);
 bool any_organisation(Transaction& transaction);
+// Also of keys that are revoked.
+bool any_key(Transaction& transaction);
 
 Project insert_project(Transaction& transaction, const std::string& organisation_id,
                        const ProjectSettings& settings, int64_t now_ms);

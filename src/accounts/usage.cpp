@@ -22,11 +22,12 @@ constexpr std::string_view kColumns =
     "l.request_id, l.time_ms, l.organisation_id, l.project_id, l.key_id, l.endpoint, l.model, l.tier, "
     "l.status, "
     "l.error_code, l.prompt_tokens, l.cached_tokens, l.completion_tokens, l.cost, l.queue_us, l.prompt_us, "
-    "l.completion_us, l.first_token_us, l.batch_id";
-constexpr size_t kColumnCount = 19;
+    "l.completion_us, l.first_token_us, l.batch_id, l.admitted";
+constexpr size_t kColumnCount = 20;
 
-// Rows that one purge removes at most, so that no transaction is long.
-constexpr int64_t kLargestPurge = 10000;
+// Rows that one purge removes from a table at most; a purge of one table that reached it ends there, so that
+// no transaction is long.
+constexpr int64_t kLargestPurge = 2000;
 
 UsageRecord record_of(const Row& row) {
   UsageRecord record;
@@ -47,6 +48,7 @@ UsageRecord record_of(const Row& row) {
   record.completion_us = row.integer(16);
   record.first_token_us = row.integer_or_null(17);
   record.batch_id = row.text_or_null(18);
+  record.admitted = row.integer(19) != 0;
   return record;
 }
 
@@ -114,13 +116,29 @@ bool insert_one(Transaction& transaction, const UsageRecord& record) {
       "INSERT INTO request_log (request_id, time_ms, organisation_id, project_id, key_id, endpoint, model, "
       "tier, "
       "status, error_code, prompt_tokens, cached_tokens, completion_tokens, cost, queue_us, prompt_us, "
-      "completion_us, first_token_us, batch_id) VALUES "
-      "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) "
+      "completion_us, first_token_us, batch_id, admitted) VALUES "
+      "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) "
       "ON CONFLICT (request_id) DO NOTHING",
-      {record.request_id, record.time_ms, record.organisation_id, record.project_id, record.key_id,
-       record.endpoint, record.model, tier_name(record.tier), record.status, record.error_code,
-       record.tokens.prompt, record.tokens.cached, record.tokens.completion, record.cost, record.queue_us,
-       record.prompt_us, record.completion_us, record.first_token_us, record.batch_id});
+      {record.request_id,
+       record.time_ms,
+       record.organisation_id,
+       record.project_id,
+       record.key_id,
+       record.endpoint,
+       record.model,
+       tier_name(record.tier),
+       record.status,
+       record.error_code,
+       record.tokens.prompt,
+       record.tokens.cached,
+       record.tokens.completion,
+       record.cost,
+       record.queue_us,
+       record.prompt_us,
+       record.completion_us,
+       record.first_token_us,
+       record.batch_id,
+       int64_t{record.admitted}});
   if (inserted.changed_rows == 0) return false;
   if (record.request_body || record.response_body) {
     // The project's setting is asked here, whatever the writer of the record knew of it.
@@ -251,8 +269,7 @@ std::vector<PastUse> past_uses(Transaction& transaction, int64_t from_ms) {
     const Result result = transaction.execute(
         "SELECT project_id, key_id, model, COUNT(*), SUM(prompt_tokens - cached_tokens + completion_tokens), "
         "MAX(time_ms) AS latest FROM request_log WHERE organisation_id = $1 AND time_ms >= $2 AND batch_id "
-        "IS NULL "
-        "AND (status < 400 OR status = 499 OR status >= 500) "
+        "IS NULL AND admitted = 1 "
         "GROUP BY project_id, key_id, model, time_ms / 60000 ORDER BY latest",
         {organisation.text(0), from_ms});
     for (const Row& row : result.rows) {
@@ -266,6 +283,7 @@ std::vector<PastUse> past_uses(Transaction& transaction, int64_t from_ms) {
 int64_t purge(Transaction& transaction, int64_t now_ms) {
   int64_t removed = 0;
   const auto remove_before = [&](std::string_view table, const std::string& project_id, int64_t before_ms) {
+    if (removed >= kLargestPurge) return;
     removed += transaction
                    .execute(fmt::format("DELETE FROM {0} WHERE request_id IN (SELECT request_id FROM {0} "
                                         "WHERE project_id = $1 AND time_ms < $2 ORDER BY time_ms LIMIT $3)",

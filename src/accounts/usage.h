@@ -16,6 +16,7 @@ namespace lockstep::accounts {
 struct UsageRecord {
   std::string request_id;  // no two rows have the same
   int64_t time_ms = 0;     // when the request came
+  bool admitted = true;    // it counted against the limits
   std::string organisation_id, project_id, key_id;
   std::string endpoint;  // "/v1/chat/completions"
   std::string model;     // empty where none was named
@@ -80,8 +81,7 @@ std::vector<UsageSum> sums(database::Transaction& transaction, const Owner& owne
                            GroupBy group, int64_t from_ms, int64_t until_ms);
 // Sums of a month, of every organisation and project.
 std::vector<MonthSpend> month_spend(database::Transaction& transaction, int64_t month);
-// What counts for the limits since a time, a minute's requests together, oldest first. Batches and refused
-// requests do not count.
+// What counted against the limits since a time, a minute's requests together, oldest first.
 std::vector<PastUse> past_uses(database::Transaction& transaction, int64_t from_ms);
 // Removes bodies and rows that are older than their project keeps them. Gives the number of both.
 int64_t purge(database::Transaction& transaction, int64_t now_ms);

@@ -290,12 +290,24 @@ TEST_P(UsageTest, ARestartKnowsTheDaysUse) {
   records.back().batch_id = "batch_1";
   records.push_back(record("req_refused", now));
   records.back().status = 429;
+  records.back().admitted = false;
+  records.push_back(record("req_over_capacity", now));
+  records.back().status = 503;
+  records.back().admitted = false;
   records.push_back(record("req_gone", now));
   records.back().status = 499;
+  // An error after it was admitted: a request without tokens.
+  for (const int64_t status : {400, 500}) {
+    records.push_back(record("req_failed_" + std::to_string(status), now));
+    records.back().status = status;
+    records.back().tokens = {};
+  }
   insert(records);
+  EXPECT_FALSE(owner_.log_record("req_refused").admitted);
+  EXPECT_TRUE(owner_.log_record("req_gone").admitted);
   Accounts restarted(database_);
   restarted.restore_limits(now);
-  EXPECT_EQ(restarted.limiter().headers(owner_.caller(), "m", now).requests_per_day->remaining, 100 - 5);
+  EXPECT_EQ(restarted.limiter().headers(owner_.caller(), "m", now).requests_per_day->remaining, 100 - 7);
   auto refused = restarted.limiter().reserve(owner_.caller(), "m", 1000, now);
   ASSERT_TRUE(std::holds_alternative<RateRefusal>(refused));
   EXPECT_EQ(std::get<RateRefusal>(refused).used, 5 * (100 - 20 + 30));

@@ -111,6 +111,10 @@ TEST(Populate, LeavesNoPageToFaultIn) {
 }
 
 TEST(Printable, KeepsTextAndEscapesTheRest) {
+  EXPECT_EQ(storable("sk\xc3\xb8y"), "sk\xc3\xb8y");
+  EXPECT_EQ(storable(std::string("a\0b\xff\xc3", 5)),
+            "a\xef\xbf\xbd"
+            "b\xef\xbf\xbd\xef\xbf\xbd");
   EXPECT_EQ(printable("blk.0.attn"), "blk.0.attn");
   EXPECT_EQ(printable("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"), "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
   EXPECT_EQ(printable(std::string_view("a\0\n\x7f\\", 5)), "a\\x00\\x0a\\x7f\\x5c");

@@ -2,13 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <cstddef>
+#include <algorithm>
 #include <cstdint>
 
 namespace lockstep {
 namespace {
-
-constexpr size_t kLongestText = 80;
 
 // Bytes of the well-formed UTF-8 sequence at the front of `text` (Unicode 15, table 3-7), 0 if there is none.
 size_t utf8_length(std::string_view text) {
@@ -28,10 +26,10 @@ size_t utf8_length(std::string_view text) {
 
 }  // namespace
 
-std::string printable(std::string_view text) {
+std::string printable(std::string_view text, size_t bytes_max) {
   std::string result;
   while (!text.empty()) {
-    if (result.size() >= kLongestText) return result + "...";
+    if (result.size() >= bytes_max) return result + "...";
     const uint8_t first = static_cast<uint8_t>(text[0]);
     const size_t length = utf8_length(text);
     // C1 control characters are U+0080 to U+009F, written c2 80 to c2 9f.
@@ -44,6 +42,17 @@ std::string printable(std::string_view text) {
       result += text.substr(0, length);
       text.remove_prefix(length);
     }
+  }
+  return result;
+}
+
+std::string storable(std::string text) {
+  if (is_utf8(text) && text.find('\0') == std::string::npos) return text;
+  std::string result;
+  for (std::string_view rest = text; !rest.empty();) {
+    const size_t length = rest.front() == '\0' ? 0 : utf8_length(rest);
+    result += length == 0 ? "\xef\xbf\xbd" : rest.substr(0, length);
+    rest.remove_prefix(std::max<size_t>(length, 1));
   }
   return result;
 }

@@ -15,7 +15,7 @@ constexpr const char* kHelp =
     "/help         this list\n"
     "/reset        forget the conversation, keep the system message\n"
     "/system TEXT  set the system message; /system shows it, '/system -' removes it\n"
-    "/stats        tokens, speeds, context used, digest of the last answer, fingerprint\n"
+    "/stats        tokens, speeds, context used, fingerprint, digest of the last answer of a model here\n"
     "/save FILE    write the conversation as JSON\n"
     "/load FILE    go on with a conversation that was written\n"
     "/exit         leave; so does Ctrl-D, and Ctrl-C twice at an empty line\n"
@@ -34,24 +34,14 @@ std::string trimmed(std::string_view text) {
   return std::string(text.substr(first, text.find_last_not_of(kSpace) - first + 1));
 }
 
-double rate(size_t count, double seconds) {
-  return seconds > 0 ? static_cast<double>(count) / seconds : 0;
-}
-
 }  // namespace
 
-ChatSession::ChatSession(lockstep_model* model, const RequestOptions& request, Conversation conversation)
-    : model_(model),
-      request_(request),
-      prompt_line_(interrupt_, history_place()),
-      conversation_(std::move(conversation)) {
-  lockstep_describe(model, &info_);
-}
+ChatSession::ChatSession(ChatPartner& partner, Conversation conversation)
+    : partner_(partner), prompt_line_(interrupt_, history_place()), conversation_(std::move(conversation)) {}
 
 void ChatSession::run() {
   if (prompt_line_.interactive()) {
-    print_text(fmt::format("{}, {} kernels, {} threads, context of {} tokens; /help lists the commands\n",
-                           info_.name, info_.isa, info_.threads, info_.context));
+    print_text(fmt::format("{}; /help lists the commands\n", partner_.description()));
   }
   while (!leaving_) {
     const std::optional<std::string> input = read_input();
@@ -116,7 +106,7 @@ void ChatSession::command(const std::string& name, const std::string& argument) 
   } else if (name == "/system") {
     show_system(argument);
   } else if (name == "/stats") {
-    show_stats();
+    print_text(partner_.statistics(conversation_, current_));
   } else if (name == "/save") {
     write_conversation(argument, conversation_);
     print_text(fmt::format("{}: {} messages\n", argument, conversation_.messages.size()));
@@ -145,17 +135,9 @@ void ChatSession::take_turn(const std::string& text) {
   check_message_text(text, "the message");
   conversation_.messages.push_back({"user", text});
   bool begun = false;
-  Turn turn;
+  ChatReply reply;
   try {
-    turn.prompt = tokenize(model_, apply_template(model_, conversation_.c_messages()), true);
-    if (turn.prompt.size() > info_.context) {
-      user_error(
-          "the conversation has {} tokens and the context holds {}: /reset begins anew, --context makes room "
-          "for more",
-          turn.prompt.size(), info_.context);
-    }
-    turn.reused = reused_tokens(turn.prompt);
-    turn.answer = generate(model_, turn.prompt, request_.options, [&](std::string_view piece) {
+    reply = partner_.answer(conversation_, [&](std::string_view piece) {
       begun = true;
       print_model_text(piece);
       flush_output();
@@ -163,78 +145,32 @@ void ChatSession::take_turn(const std::string& text) {
   } catch (...) {
     if (begun) print_text("\n");
     conversation_.messages.pop_back();
-    last_.reset();
     current_ = false;
     throw;
   }
   print_text("\n");
-  current_ = !turn.answer.tokens.empty();
+  current_ = reply.begun;
   if (!current_) {
     conversation_.messages.pop_back();
   } else {
-    conversation_.messages.push_back({"assistant", turn.answer.text});
+    conversation_.messages.push_back({"assistant", reply.text});
   }
-  last_ = std::move(turn);
-  show_end(last_->answer);
+  show_end(reply);
 }
 
 // What ended an answer, where that is not the model's own end.
-void ChatSession::show_end(const Answer& answer) {
-  if (answer.context_full) {
-    show_warning(
-        "the answer ends here because the context is full: /reset begins anew, --context makes room for "
-        "more");
-  }
-  if (answer.signal == 0) return;
-  if (answer.signal != SIGINT || !prompt_line_.interactive()) {
-    set_exit_code(128 + answer.signal);
+void ChatSession::show_end(const ChatReply& reply) {
+  if (!reply.warning.empty()) show_warning(reply.warning);
+  if (reply.signal == 0) return;
+  if (reply.signal != SIGINT || !prompt_line_.interactive()) {
+    set_exit_code(128 + reply.signal);
     leaving_ = true;
     return;
   }
   interrupt_.reset();
-  if (answer.finish_reason != "cancelled") return;
-  print_text(answer.tokens.empty() ? "(stopped before the answer began; the message is taken back)\n"
-                                   : "(stopped; the conversation keeps the answer so far)\n");
-}
-
-// The engine keeps the state of the last turn and computes only what follows the common beginning; the last
-// token of a prompt always runs.
-size_t ChatSession::reused_tokens(const std::vector<int32_t>& prompt) const {
-  if (!last_ || last_->answer.tokens.empty()) return 0;
-  std::vector<int32_t> kept = last_->prompt;
-  kept.insert(kept.end(), last_->answer.tokens.begin(), last_->answer.tokens.end() - 1);
-  const auto most = static_cast<ptrdiff_t>(std::min(kept.size(), prompt.size() - 1));
-  return static_cast<size_t>(std::mismatch(kept.begin(), kept.begin() + most, prompt.begin()).first -
-                             kept.begin());
-}
-
-// Positions that the conversation takes: those of the last turn, or after a change what a turn would begin
-// with.
-size_t ChatSession::used_tokens() const {
-  if (current_) return last_->prompt.size() + last_->answer.tokens.size() - 1;  // the last token has none yet
-  if (conversation_.messages.empty()) return 0;
-  return tokenize(model_, apply_template(model_, conversation_.c_messages()), true).size();
-}
-
-void ChatSession::show_stats() const {
-  std::string text = fmt::format("model         {}\nfingerprint   {}\nmessages      {}\n", info_.name,
-                                 info_.fingerprint, conversation_.messages.size());
-  const size_t used = used_tokens();
-  text +=
-      fmt::format("context       {} of {} tokens ({}%)\n", used, info_.context, used * 100 / info_.context);
-  if (last_) {
-    const Answer& answer = last_->answer;
-    const nlohmann::ordered_json timing = timing_json(answer, last_->prompt.size(), 0);
-    const size_t computed = last_->prompt.size() - last_->reused;
-    text += fmt::format("prompt        {} tokens, {} computed in {:.3f} s ({:.1f} a second)\n",
-                        last_->prompt.size(), computed, answer.prefill_s, rate(computed, answer.prefill_s));
-    text += fmt::format("answer        {} tokens ({}) in {:.3f} s ({:.1f} a second)\n", answer.tokens.size(),
-                        answer.finish_reason, answer.decode_s, timing["decode_tok_s"].get<double>());
-    text += fmt::format("a token       {:.2f} ms median, {:.2f} ms 99th percentile\n",
-                        timing["token_s_p50"].get<double>() * 1e3, timing["token_s_p99"].get<double>() * 1e3);
-    text += fmt::format("digest        {}\n", answer.digest);
-  }
-  print_text(text);
+  if (!reply.cancelled) return;
+  print_text(reply.begun ? "(stopped; the conversation keeps the answer so far)\n"
+                         : "(stopped before the answer began; the message is taken back)\n");
 }
 
 }  // namespace lockstep::cli

@@ -3,6 +3,7 @@
 #include <boost/algorithm/string/split.hpp>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "accounts/accounts.h"
 #include "accounts/calendar.h"
@@ -51,23 +52,24 @@ accounts::Price parse_price(const std::string& text) {
 
 void run(const ServeOptions& options) {
   options.check();
+  std::optional<accounts::Price> price;
+  if (!options.price.empty()) price = parse_price(options.price);
   http::Server http_server(options.http);  // before the model: its engine wakes the server until it ends
   const ModelHandle model = load_model(options.model, options.engine);
   const server::ServedModel served = served_model(api::running_model(*model), options);
   const std::unique_ptr<database::Database> database = options.database.open();
   accounts::Accounts accounts(*database);
-  const std::optional<accounts::NewOrganisation> first = accounts.first_start();
-  if (first && !options.api.open) print_text(fmt::format("key, shown only now: {}\n", first->key.secret));
-  accounts.restore_limits(accounts::now_ms());
+  const std::optional<accounts::NewKey> first = accounts.first_start(!options.api.open);
+  if (first) print_text(fmt::format("key, shown only now: {}\n", first->secret));
+  accounts.restore_limits(accounts::steady_now_ms());
   accounts::Journal journal(accounts);
   server::Log log(options.log_level, options.log_format);
   server::ApiOptions api = options.api;
   api.data_folder = options.database.folder();
   api.log = &log;
+  api.local_names_only = api.open && http_server.is_local();
   api.connections = [&] { return http_server.connections(); };
-  if (!options.price.empty()) {
-    for (const std::string& name : served.ids) api.prices.set(name, parse_price(options.price));
-  }
+  if (price) api.prices.set(served.ids.front(), *price);
   server::ApiService service(served, accounts, journal, std::move(api));
   server::Cors cors(service, options.cors_origins);
   http_server.listen();

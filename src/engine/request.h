@@ -60,6 +60,7 @@ struct Event {
   // mark and of a stop string.
   std::vector<TokenLogprob> logprobs;
   uint32_t prompt_tokens_done = 0;
+  uint32_t prompt_tokens_reused = 0;  // of them: whose state was there before
   uint32_t answer_tokens_done = 0;
   bool finished = false;
   // Set with finished:
@@ -69,7 +70,6 @@ struct Event {
   // With FinishReason::Embedded: the final norm's output of the last token, of length 1.
   std::vector<float> embedding;
   Timing timing;
-  uint32_t prompt_tokens_reused = 0;  // whose state was there before
   uint32_t drafts_tried = 0, drafts_taken = 0;
   std::optional<Error> error;  // with FinishReason::Failed
 };

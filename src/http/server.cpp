@@ -55,11 +55,14 @@ class Server::Core {
     return text.str();
   }
 
+  bool is_local() const { return acceptor_.local_endpoint().address().is_loopback(); }
+
   uint32_t connections() const { return shared_.connections; }
 
   void run(Service& service) {
     shared_.service = &service;
-    shared_.pool.emplace(shared_.options.answering_threads);
+    shared_.working.emplace(shared_.options.working_threads);
+    shared_.waiting.emplace(shared_.options.waiting_threads);
     shared_.session_ended = [this] { session_ended(); };
     signals_.add(SIGTERM);
     signals_.add(SIGINT);
@@ -67,7 +70,9 @@ class Server::Core {
     wait_for_tick();
     accept();
     shared_.io.run();
-    shared_.pool->join();
+    signals_.clear();  // who does not want to wait for a disk ends the process
+    shared_.working->join();
+    shared_.waiting->join();
     shared_.io.restart();
     shared_.io.poll();  // replies that the pool still had
   }
@@ -156,6 +161,9 @@ void Server::listen() {
 }
 std::string Server::url() const {
   return core_->url();
+}
+bool Server::is_local() const {
+  return core_->is_local();
 }
 uint32_t Server::connections() const {
   return core_->connections();

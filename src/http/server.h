@@ -1,4 +1,4 @@
-// HTTP/1.1 on a socket, plain or under TLS: one thread moves all bytes, a few others have the service answer.
+// HTTP/1.1 on a socket, plain or under TLS: one thread moves all bytes, others have the service answer.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +19,9 @@ struct Options {
   size_t body_memory_bytes = size_t{1} << 30;        // of all bodies together that are read or waited for
   uint32_t header_bytes_max = 16 << 10;
   uint32_t connections_max = 1024;  // further ones wait
-  uint32_t answering_threads = 2;
-  uint32_t idle_s = 75;    // between requests
+  uint32_t working_threads = 2;     // that work out answers
+  uint32_t waiting_threads = 4;     // that wait for a disk or a database
+  uint32_t idle_s = 75;             // between requests
   uint32_t header_s = 10;  // from a request's first byte to the end of its header; also for TLS to begin
   uint32_t body_s = 60;    // and a second more for each 256 KiB that came
   uint32_t write_s = 30;   // to take one piece of a reply
@@ -38,6 +39,8 @@ class Server {
   // From here on clients can connect.
   void listen();
   std::string url() const;  // "http://127.0.0.1:8080"
+  // Only this machine reaches it.
+  bool is_local() const;
   // How many are open. THREAD: any.
   uint32_t connections() const;
 

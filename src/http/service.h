@@ -43,30 +43,36 @@ struct Piece {
   bool last = false;
 };
 
+// How long a call may take, which decides who makes it: the thread that moves all bytes, those that work out
+// answers, or those that may wait for a disk or a database.
+enum class Pace { Quick, Works, Waits };
+
 // A reply as it grows. Destroyed early when the client has gone, which ends the work for it.
 class Reply {
  public:
   virtual ~Reply() = default;
-  // Never waits. Called again after the reply's Wake, and after a piece was written.
+  // Called again after the reply's Wake, and after a piece was written.
   virtual Piece next() = 0;
+  // Of the next call of next(). Quick itself.
+  virtual Pace pace() { return Pace::Quick; }
 };
 
 // Tells that next() has something. THREAD: any; neither waits nor throws.
 using Wake = std::function<void()>;
 
-// Whether a body is read, and how much of it.
+// What a request's head decides.
 struct Admission {
   size_t body_bytes_max = 0;
-  std::unique_ptr<Reply> refusal;  // nothing: it is
+  Pace pace = Pace::Works;                   // of answer(): Works or Waits
+  std::unique_ptr<Reply> refusal = nullptr;  // this is the answer, and no body is read
 };
 
 // What answers requests. THREAD: called by several threads at once.
 class Service {
  public:
   virtual ~Service() = default;
-  // Asked about a request that has a body, before a byte of it is read. `usual_bytes` is the server's option.
-  // Never waits.
-  virtual Admission admit_body(const Request& /*head*/, size_t usual_bytes) { return {usual_bytes, nullptr}; }
+  // Asked before a byte of the body is read. `usual_bytes` is the server's option. Quick.
+  virtual Admission admit(const Request& /*head*/, size_t usual_bytes) { return {usual_bytes}; }
   // The server is to stop: requests that come from now on come on new connections, one on each.
   virtual void drain() {}
   virtual std::unique_ptr<Reply> answer(const Request& request, Wake wake) = 0;

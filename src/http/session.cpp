@@ -1,5 +1,6 @@
 #include "http/session.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <atomic>
@@ -22,7 +23,8 @@ namespace {
 
 constexpr std::chrono::seconds kLinger{2};  // for a refused client to read why
 constexpr size_t kReadBytes = 4096;
-constexpr int kSendBytes = 64 << 10;  // that the system holds for a client that does not read
+constexpr int kSendBytes = 64 << 10;              // that the system holds for a client that does not read
+constexpr size_t kWriteBytes = size_t{64} << 10;  // for which a client has Options::write_s
 constexpr size_t kBufferBytes = size_t{64} << 10;
 constexpr size_t kBodyBytesPerSecond = size_t{256} << 10;
 
@@ -43,6 +45,20 @@ bool is_encoding_known(const protocol::request_parser<protocol::string_body>& pa
   if (begin == end) return true;
   return message.version() >= 11 && std::next(begin) == end &&
          boost::beast::iequals(begin->value(), "chunked");
+}
+
+// As RFC 9110, section 5.6.7 wants it.
+std::string date_now() {
+  return fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(std::time(nullptr)));
+}
+
+// Nothing: out of memory, and nothing can be said any more.
+std::optional<Piece> next_of(Reply& reply) {
+  try {
+    return reply.next();
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
 }
 
 std::string too_large(size_t limit) {
@@ -70,7 +86,7 @@ void Session::start() {
   stream_.socket().set_option(tcp::socket::send_buffer_size(kSendBytes), ignored);
   if (!stream_.is_tls()) return wait_for_request();
   deadline_ = in(shared_.options.header_s);
-  stream_.async_handshake([self = shared_from_this()](error_code error) {
+  stream_.async_handshake(Stream::Side::server, [self = shared_from_this()](error_code error) {
     if (self->state_ == State::Closed) return;
     if (error) return self->close();
     self->wait_for_request();
@@ -150,19 +166,20 @@ void Session::read_body() {
   if (!is_encoding_known(*parser_)) {
     return say_no(400, "the header transfer-encoding may say 'chunked' in HTTP/1.1, and nothing else");
   }
+  Admission admission = shared_.service->admit(request_, shared_.options.body_bytes_max);
   const uint64_t length = parser_->content_length().value_or(0);
-  Admission admission;
-  if (parser_->chunked() || length > 0) {
-    admission = shared_.service->admit_body(request_, shared_.options.body_bytes_max);
+  if (admission.refusal) {
+    if (parser_->chunked() || length > 0) return say_no(std::move(admission.refusal));
+    state_ = State::Answering;
+    return set_reply(std::move(admission.refusal));
   }
-  if (admission.refusal) return say_no(std::move(admission.refusal));
+  pace_ = admission.pace;
   const size_t limit = admission.body_bytes_max;
   if (length > limit) return say_no(413, too_large(limit));
   parser_->body_limit(limit);
-  if (!take_body_room(parser_->chunked() ? limit : length)) {
-    return say_no(503,
-                  "the server is reading as many large requests as it has memory for; send this one again");
-  }
+  // Room for large bodies is taken at once, for others as they come.
+  const size_t announced = parser_->chunked() ? limit : length;
+  if (announced > shared_.options.body_bytes_max && !take_body_room(announced)) return say_no_room();
   body_limit_ = limit;
   body_began_ = Clock::now();
   const auto expect = parser_->get().find(protocol::field::expect);
@@ -192,13 +209,20 @@ void Session::take_head() {
   }
 }
 
-// Large bodies leave room for those of the usual size.
+// Makes the room that is taken for the body so large, if there is any. Large bodies leave some to those of
+// the usual size.
 bool Session::take_body_room(size_t bytes) {
+  if (bytes <= body_room_bytes_) return true;
+  const size_t more = bytes - body_room_bytes_;
   const size_t kept = bytes > shared_.options.body_bytes_max ? shared_.options.body_memory_bytes / 4 : 0;
-  if (bytes + kept > shared_.body_room_bytes) return false;
-  shared_.body_room_bytes -= bytes;
+  if (more + kept > shared_.body_room_bytes) return false;
+  shared_.body_room_bytes -= more;
   body_room_bytes_ = bytes;
   return true;
+}
+
+void Session::say_no_room() {
+  say_no(503, "the server is reading as many large requests as it has memory for; send this one again");
 }
 
 void Session::give_back_body_room() {
@@ -206,6 +230,7 @@ void Session::give_back_body_room() {
 }
 
 void Session::read_rest() {
+  if (!take_body_room(parser_->get().body().size())) return say_no_room();
   if (parser_->is_done()) return answer();
   // A larger body may take longer, as far as it comes.
   const auto earned = std::chrono::seconds(parser_->get().body().size() / kBodyBytesPerSecond);
@@ -258,14 +283,15 @@ void Session::answer() {
       if (const auto session = weak.lock()) session->write_next();
     });
   };
-  asio::post(*shared_.pool, [self = shared_from_this(), &shared = shared_, wake = std::move(wake)]() mutable {
-    std::shared_ptr<Reply> reply = shared.service->answer(self->request_, std::move(wake));
-    self->request_.body = {};  // nobody needs it while the answer grows
-    asio::post(shared.io, [self = std::move(self), reply = std::move(reply)]() mutable {
-      self->give_back_body_room();
-      if (self->state_ == State::Answering) self->set_reply(std::move(reply));
-    });
-  });
+  asio::post(shared_.pool_of(pace_),
+             [self = shared_from_this(), &shared = shared_, wake = std::move(wake)]() mutable {
+               std::shared_ptr<Reply> reply = shared.service->answer(self->request_, std::move(wake));
+               self->request_.body = {};  // nobody needs it while the answer grows
+               asio::post(shared.io, [self = std::move(self), reply = std::move(reply)]() mutable {
+                 self->give_back_body_room();
+                 if (self->state_ == State::Answering) self->set_reply(std::move(reply));
+               });
+             });
 }
 
 void Session::set_reply(std::shared_ptr<Reply> reply) {
@@ -276,21 +302,41 @@ void Session::set_reply(std::shared_ptr<Reply> reply) {
 
 // Writes the reply's next piece, if there is one and the one before it is written.
 void Session::write_next() {
-  if (writing_ || reply_ == nullptr) return;
-  Piece piece;
-  try {
-    piece = reply_->next();
-  } catch (const std::exception&) {
-    return close();  // out of memory: nothing can be said any more
-  }
-  if (!piece.head && piece.body.empty() && !piece.last) return;
-  out_.clear();
-  if (!head_sent_) append_head(piece);
-  if (!head_only_) append_body(piece);
+  if (reply_ == nullptr) return;
+  woken_ = writing_;
+  if (writing_) return;
   writing_ = true;
+  const Pace pace = reply_->pace();
+  if (pace == Pace::Quick) return take_piece(next_of(*reply_));
+  asio::post(shared_.pool_of(pace), [self = shared_from_this(), &io = shared_.io, reply = reply_] {
+    std::optional<Piece> piece = next_of(*reply);
+    asio::post(io, [self, reply, piece = std::move(piece)]() mutable {
+      if (self->reply_ == reply) self->take_piece(std::move(piece));
+    });
+  });
+}
+
+void Session::take_piece(std::optional<Piece> piece) {
+  if (!piece) return close();
+  if (!piece->head && piece->body.empty() && !piece->last) {
+    writing_ = false;
+    return woken_ ? write_next() : void();
+  }
+  out_.clear();
+  if (!head_sent_) append_head(*piece);
+  if (!head_only_) append_body(*piece);
+  written_bytes_ = 0;
+  write_out(piece->last);
+}
+
+// A client has its time for each part of a large piece.
+void Session::write_out(bool last) {
   deadline_ = in(shared_.options.write_s);
-  asio::async_write(stream_, asio::buffer(out_),
-                    [self = shared_from_this(), last = piece.last](error_code error, size_t) {
+  const asio::const_buffer left = asio::buffer(out_) + written_bytes_;
+  asio::async_write(stream_, asio::buffer(left, kWriteBytes),
+                    [self = shared_from_this(), last](error_code error, size_t count) {
+                      self->written_bytes_ += count;
+                      if (!error && self->written_bytes_ < self->out_.size()) return self->write_out(last);
                       self->writing_ = false;
                       self->take_written(error, last);
                     });
@@ -327,7 +373,11 @@ void Session::append_head(const Piece& piece) {
   whole_ = piece.last;
   if (shared_.draining || (!whole_ && !chunks_)) keep_alive_ = false;
   const Head head = piece.head.value_or(Head{});
-  protocol::response<protocol::empty_body> response(protocol::int_to_status(head.status), chunks_ ? 11 : 10);
+  protocol::response<protocol::empty_body> response;
+  response.version(chunks_ ? 11 : 10);
+  response.result(head.status);
+  if (head.status == 498) response.reason("Capacity Exceeded");  // GroqCloud's; no standard has it
+  response.set(protocol::field::date, date_now());
   response.set(protocol::field::content_type, head.content_type);
   response.set(protocol::field::cache_control, "no-store");
   response.set("x-request-id", request_.id);

@@ -33,12 +33,13 @@ struct Shared {
   const Options options;
   size_t body_room_bytes;  // for further bodies
   boost::asio::io_context io{1};
-  std::optional<boost::asio::ssl::context> tls;  // none: plain HTTP
-  std::optional<boost::asio::thread_pool> pool;
+  std::optional<boost::asio::ssl::context> tls;              // none: plain HTTP
+  std::optional<boost::asio::thread_pool> working, waiting;  // by the pace of what they do
   Service* service = nullptr;
   std::unordered_map<const Session*, std::shared_ptr<Session>> sessions;
   std::atomic<uint32_t> connections{0};  // how many sessions there are, for other threads
   std::function<void()> session_ended;
+  boost::asio::thread_pool& pool_of(Pace pace) { return pace == Pace::Waits ? *waiting : *working; }
   bool draining = false;
   size_t late = 0;  // sessions that came while draining; nobody waits for their end
 };
@@ -71,6 +72,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void read_body();
   void take_head();
   bool take_body_room(size_t bytes);
+  void say_no_room();
   void give_back_body_room();
   void read_rest();
   void refuse(error_code error);
@@ -79,6 +81,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void answer();
   void set_reply(std::shared_ptr<Reply> reply);
   void write_next();
+  void take_piece(std::optional<Piece> piece);
+  void write_out(bool last);
   void take_written(error_code error, bool last);
   void say_goodbye();
   void append_head(const Piece& piece);
@@ -93,12 +97,15 @@ class Session : public std::enable_shared_from_this<Session> {
   Request request_;
   std::string client_;
   std::shared_ptr<Reply> reply_;
-  std::string out_;  // the piece that is being written
+  std::string out_;           // the piece that is being written
+  size_t written_bytes_ = 0;  // of it
   size_t body_limit_ = 0, body_room_bytes_ = 0;
   Clock::time_point body_began_;
   Clock::time_point deadline_ = kNever;
   State state_ = State::Idle;
-  bool reading_ = false, writing_ = false;
+  Pace pace_ = Pace::Works;                 // of the answer
+  bool reading_ = false, writing_ = false;  // writing: a piece, or waiting for it
+  bool woken_ = false;                      // while writing
   bool keep_alive_ = false, chunks_ = true, head_only_ = false, lingers_ = false;
   bool head_sent_ = false, whole_ = false;
   const bool late_;

@@ -36,10 +36,14 @@ class Stream {
     socket_.async_write_some(buffers, std::forward<Handler>(handler));
   }
 
+  // OpenSSL's side of it; null: plain.
+  SSL* tls() { return tls_ ? tls_->native_handle() : nullptr; }
+
   // Before the first byte, and after the last. Only where is_tls().
+  using Side = boost::asio::ssl::stream_base::handshake_type;
   template <class Handler>
-  void async_handshake(Handler&& handler) {
-    tls_->async_handshake(boost::asio::ssl::stream_base::server, std::forward<Handler>(handler));
+  void async_handshake(Side side, Handler&& handler) {
+    tls_->async_handshake(side, std::forward<Handler>(handler));
   }
   template <class Handler>
   void async_shutdown(Handler&& handler) {

@@ -21,18 +21,24 @@ bool is_mismatch(const error_code& error) {
   return ERR_GET_LIB(value) == ERR_LIB_X509 && ERR_GET_REASON(value) == X509_R_KEY_VALUES_MISMATCH;
 }
 
+// Versions and options that both sides want.
+ssl::context make_context(ssl::context::method side) {
+  ssl::context context(side);
+  context.set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 | ssl::context::no_sslv3 |
+                      ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1 | ssl::context::no_compression |
+                      SSL_OP_NO_RENEGOTIATION);
+  LOCKSTEP_CHECK(SSL_CTX_set_cipher_list(context.native_handle(), kCiphers) == 1);
+  return context;
+}
+
 }  // namespace
 
 ssl::context make_tls_context(const std::string& certificate_file, const std::string& key_file) {
   if (certificate_file.empty() || key_file.empty()) {
     user_error("--cert and --key belong together: TLS needs a certificate and its key");
   }
-  ssl::context context(ssl::context::tls_server);
-  context.set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 | ssl::context::no_sslv3 |
-                      ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1 | ssl::context::no_compression |
-                      SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-  LOCKSTEP_CHECK(SSL_CTX_set_cipher_list(context.native_handle(), kCiphers) == 1);
-
+  ssl::context context = make_context(ssl::context::tls_server);
+  context.set_options(SSL_OP_CIPHER_SERVER_PREFERENCE);
   error_code error;
   context.use_certificate_chain(boost::asio::buffer(read_text_file(certificate_file)), error);
   if (error) {
@@ -45,6 +51,26 @@ ssl::context make_tls_context(const std::string& certificate_file, const std::st
   if (is_mismatch(error))
     user_error("--key {}: this is not the key of --cert {}", key_file, certificate_file);
   if (error) user_error("--key {}: this is no private key in PEM without a password", key_file);
+  return context;
+}
+
+ssl::context make_client_tls_context(const std::string& ca_file) {
+  ssl::context context = make_context(ssl::context::tls_client);
+  context.set_verify_mode(ssl::verify_peer);
+  error_code error;
+  if (ca_file.empty()) {
+    context.set_default_verify_paths(error);
+    if (error) user_error("the system's certificates of authorities cannot be read: {}", error.message());
+    return context;
+  }
+  context.load_verify_file(ca_file, error);
+  if (error) {
+    user_error(
+        "--ca-file {}: a file that can be read is wanted, with certificates in PEM, which begin with "
+        "-----BEGIN "
+        "CERTIFICATE-----",
+        ca_file);
+  }
   return context;
 }
 

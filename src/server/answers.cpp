@@ -21,6 +21,10 @@ Answers::Answers(std::vector<std::shared_ptr<engine::Ticket>> tickets, AnswersOr
 
 Answers::~Answers() {
   for (const Answer& answer : answers_) answer.ticket->cancel();
+  try {  // what was computed and not told counts too
+    for (size_t i = 0; i < answers_.size(); ++i) take_news_of(answers_[i], texts_[i]);
+  } catch (const ApiError&) {  // as the cancelled ones end
+  }
   settle(499, "client_closed_request");
 }
 
@@ -44,6 +48,8 @@ void Answers::take_news_of(Answer& answer, std::string& kept) {
     answer.text += event->text;
     if (origin_.keep_texts) kept += event->text;
     answer.tokens = event->answer_tokens_done;
+    answer.prompt_tokens = std::max(answer.prompt_tokens, event->prompt_tokens_done);
+    answer.prompt_tokens_cached = event->prompt_tokens_reused;
     if (answer.tokens != 0 && !first_token_s_) first_token_s_ = http::clock_s() - origin_.received_s;
     std::move(event->logprobs.begin(), event->logprobs.end(), std::back_inserter(answer.logprobs));
     if (!event->finished) continue;
@@ -76,9 +82,21 @@ Usage Answers::usage() const {
     usage.completion_s = std::max(usage.completion_s, timing.decode_s);
   }
   for (size_t i = 0; i < answers_.size(); i += origin_.choices) {
-    if (const auto& first = answers_[i].last) usage.cached_tokens += first->prompt_tokens_reused;
+    if (answers_[i].last) usage.cached_tokens += answers_[i].prompt_tokens_cached;
   }
   return usage;
+}
+
+// A request that ended early costs the part of its prompts that was computed, each once.
+Usage Answers::computed() const {
+  Usage computed = usage();
+  if (ended()) return computed;
+  computed.prompt_tokens = computed.cached_tokens = 0;
+  for (size_t i = 0; i < answers_.size(); i += origin_.choices) {
+    computed.prompt_tokens += answers_[i].prompt_tokens;
+    computed.cached_tokens += std::min(answers_[i].prompt_tokens_cached, answers_[i].prompt_tokens);
+  }
+  return computed;
 }
 
 void Answers::settle(unsigned status, const std::string& error_code) {
@@ -90,7 +108,7 @@ void Answers::settle(unsigned status, const std::string& error_code) {
     const std::vector<double>& times = answer.last->timing.token_s;
     token_s.insert(token_s.end(), times.begin(), times.end());
   }
-  settle({status, error_code, usage(), first_token_s_, texts_, std::move(token_s)},
+  settle({status, error_code, computed(), first_token_s_, texts_, std::move(token_s)},
          [recording = recording_](bool recorded) {
            recording->state = recorded ? Record::Kept : Record::Lost;
            recording->wake();

@@ -20,6 +20,8 @@ struct Answer {
   std::string text;                            // new; the reply takes it out
   std::vector<engine::TokenLogprob> logprobs;  // likewise
   uint32_t tokens = 0;                         // so far
+  uint32_t prompt_tokens = 0;                  // likewise: computed or there before
+  uint32_t prompt_tokens_cached = 0;           // there before
   std::optional<engine::Event> last;           // once it has ended
 };
 
@@ -35,9 +37,9 @@ struct Usage {
 
 // How a request ended.
 struct Outcome {
-  unsigned status = 200;   // 499: the client went before the end
-  std::string error_code;  // empty where all is well
-  Usage usage;
+  unsigned status = 200;                // 499: the client went before the end
+  std::string error_code;               // empty where all is well
+  Usage usage;                          // of what was computed
   std::optional<double> first_token_s;  // since the request came
   std::vector<std::string> texts;       // of the answers, if they were to be kept
   std::vector<double> token_s;          // of each token but the first of each answer that has ended
@@ -80,6 +82,7 @@ class Answers {
  private:
   void take_news_of(Answer& answer, std::string& kept);
   void settle(unsigned status, const std::string& error_code);
+  Usage computed() const;
 
   enum class Record : uint8_t { Open, Kept, Lost };
   // Outlives the answers: whoever records may be slower than a client that goes.

@@ -11,15 +11,25 @@ http::Piece AnswersReply::next() {
     piece.last = answers_->finished();
     append_news(piece.last, piece.body);
   } catch (const ApiError& error) {
-    if (!begun_) return refusal(error)->next();
-    append_error(error, piece.body);
-    piece.last = true;
+    end_with(error, piece);
+  } catch (const std::exception&) {
+    end_with(ApiError(500, "", "", "the server failed to write the answer; send the request again"), piece);
   }
   if (!begun_ && !piece.body.empty()) {
     begun_ = true;
     piece.head = std::move(head_);
   }
   return piece;
+}
+
+void AnswersReply::end_with(const ApiError& error, http::Piece& piece) {
+  if (begun_) {
+    append_error(error, piece.body);
+    piece.last = true;
+  } else {
+    piece = refusal(error)->next();
+    begun_ = true;
+  }
 }
 
 }  // namespace lockstep::server

@@ -28,6 +28,8 @@ class AnswersReply : public http::Reply {
   Answers& answers() { return *answers_; }
 
  private:
+  void end_with(const ApiError& error, http::Piece& piece);
+
   const std::unique_ptr<Answers> answers_;
   http::Head head_;
   bool begun_ = false;
@@ -38,6 +40,8 @@ class WholeAnswersReply : public AnswersReply {
  public:
   explicit WholeAnswersReply(std::unique_ptr<Answers> answers)
       : AnswersReply(std::move(answers), http::Head{}) {}
+
+  http::Pace pace() final { return answers().finished() ? http::Pace::Works : http::Pace::Quick; }
 
  protected:
   // The object; answers() have ended.

@@ -3,6 +3,8 @@
 #include <chrono>
 
 #include "accounts/calendar.h"
+#include "base/printable.h"
+#include "http/local_name.h"
 #include "server/api_error.h"
 #include "server/batches/batch_endpoints.h"
 #include "server/chat/chat_endpoint.h"
@@ -25,6 +27,12 @@ namespace {
 
 constexpr std::chrono::minutes kHousekeepingPeriod{10};
 constexpr size_t kIdleBodyBytes = 1024;  // of what needs no key and reads no body
+
+// What is no inference reads the database or files.
+http::Pace pace_of(const Route& route) {
+  const bool waits = route.needed.action && *route.needed.action != accounts::Action::Infer;
+  return waits ? http::Pace::Waits : http::Pace::Works;
+}
 
 }  // namespace
 
@@ -64,18 +72,18 @@ void ApiService::add_files_and_batches(database::Database& database, accounts::J
 
 void ApiService::start_housekeeping(database::Database& database) {
   const auto purge_log = [&database] {
-    const auto some = [](database::Transaction& transaction) {
+    return database.write([](database::Transaction& transaction) {
       return accounts::usage_tables::purge(transaction, accounts::now_ms());
-    };
-    while (database.write(some) != 0) {
-    }
+    }) != 0;
   };
   const auto purge_files = [this, &database] {
     const int64_t now_ms = accounts::now_ms();
     database.write([&](database::Transaction& transaction) { batch_tables::purge(transaction, now_ms); });
     files_->purge(now_ms);
+    return false;
   };
-  housekeeping_.emplace(std::vector<Housekeeping::Task>{purge_log, purge_files}, kHousekeepingPeriod);
+  housekeeping_.emplace(std::vector<Housekeeping::Task>{purge_log, purge_files}, kHousekeepingPeriod,
+                        [this](const char* what) { log_failure("housekeeping", what); });
 }
 
 void ApiService::add_health_endpoints() {
@@ -100,20 +108,26 @@ void ApiService::add_metrics_endpoint() {
   });
 }
 
-http::Admission ApiService::admit_body(const http::Request& head, size_t usual_bytes) {
+http::Admission ApiService::admit(const http::Request& head, size_t usual_bytes) {
   Call call{.request = head, .target = http::Target(head.target)};
   const Route* route = nullptr;
   try {
+    if (options_.local_names_only && !http::is_local_name(head.header("host"))) {
+      throw ApiError(
+          403, "host_not_allowed", "",
+          fmt::format("A server without keys answers to localhost and addresses alone, not to '{}'.",
+                      printable(head.header("host"))));
+    }
     route = &router_.find(call);
-    if (!route->needed.key) return {kIdleBodyBytes, nullptr};
+    if (!route->needed.key) return {kIdleBodyBytes};
     gate_.require_key(head);
     const bool upload = route->method == "POST" && route->pattern == "/v1/files";
-    return {upload ? options_.upload_bytes_max : usual_bytes, nullptr};
+    return {upload ? options_.upload_bytes_max : usual_bytes, pace_of(*route)};
   } catch (const ApiError& error) {
     const auto trace = std::make_shared<RequestTrace>(observers_, head);
     if (route != nullptr) trace->set_endpoint(route->pattern);
     trace->refuse(error.status(), error.code());
-    return {0, traced(error.reply(), trace)};
+    return {0, http::Pace::Works, traced(error.reply(), trace)};
   }
 }
 
@@ -138,12 +152,23 @@ std::unique_ptr<http::Reply> ApiService::answer_call(Call& call) {
     reply = refuse_call(call, error);
   } catch (const accounts::AccessError& error) {
     reply = refuse_call(call, ApiError(error));
-  } catch (const Error& error) {
-    reply = refuse_call(call, ApiError(error));
   } catch (const std::bad_alloc&) {
     reply = refuse_call(call, ApiError(503, "", "", "the server is out of memory"));
   } catch (const std::exception& error) {
-    reply = refuse_call(call, ApiError(500, "", "", error.what()));
+    const auto* ours = dynamic_cast<const Error*>(&error);
+    if (ours != nullptr && ours->kind() == ErrorKind::User) {
+      reply = refuse_call(call, ApiError(*ours));
+    } else {
+      // What is wrong with the machine or the server is for those who run it.
+      log_failure(call.request.id, error.what());
+      reply =
+          refuse_call(call, ApiError(ours != nullptr && ours->kind() == ErrorKind::Machine ? 503 : 500, "",
+                                     "", "the server failed, and its log says why; send the request again"));
+    }
+  }
+  if (call.action == accounts::Action::Infer && !call.batch_id) {
+    const std::string& model = call.counted.model;
+    accounting_.add_headers(call, model.empty() ? inference_.model().ids.front() : model);
   }
   return traced(with_headers(std::move(reply), std::move(call.reply_headers)), call.trace);
 }
@@ -158,6 +183,11 @@ std::unique_ptr<http::Reply> ApiService::handle(Call& call) {
   call.action = route.needed.action;
   call.trace->set_key(call.caller.key_id);
   return route.handler(call);
+}
+
+void ApiService::log_failure(const std::string& where, const char* what) {
+  if (options_.log == nullptr) return;
+  options_.log->write(Log::Level::Warn, "failure", {{"at", where}, {"message", what}});
 }
 
 // What a known caller asked a model and was refused is in the request log too.

@@ -29,7 +29,10 @@ namespace lockstep::server {
 struct ApiOptions {
   InferenceLimits inference = {};
   accounts::PriceList prices = {};
-  bool open = false;                            // no keys are asked for
+  bool open = false;  // no keys are asked for
+  // Refuses requests to a host of another name: a page whose name was made to mean this machine (DNS
+  // rebinding) could read everything of a server that asks for no keys.
+  bool local_names_only = false;
   size_t upload_bytes_max = size_t{200} << 20;  // of the body of POST /v1/files
   std::filesystem::path data_folder = {};       // of files and batches
   FileLimits files = {};
@@ -49,7 +52,7 @@ class ApiService : public http::Service {
   ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal, ApiOptions options);
 
   // Who needs a key and has none, or asks for what is not there, is told so at once.
-  http::Admission admit_body(const http::Request& head, size_t usual_bytes) override;
+  http::Admission admit(const http::Request& head, size_t usual_bytes) override;
   // From now on /readyz says so, and only what reads is answered.
   void drain() override;
   std::unique_ptr<http::Reply> answer(const http::Request& request, http::Wake wake) override;
@@ -64,6 +67,7 @@ class ApiService : public http::Service {
   static constexpr double kNotDrained = std::numeric_limits<double>::infinity();
   std::unique_ptr<http::Reply> handle(Call& call);
   std::unique_ptr<http::Reply> refuse_call(const Call& call, const ApiError& error);
+  void log_failure(const std::string& where, const char* what);
   void add_health_endpoints();
   void add_files_and_batches(database::Database& database, accounts::Journal& journal);
   void start_housekeeping(database::Database& database);

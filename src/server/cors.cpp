@@ -14,7 +14,7 @@ namespace {
 constexpr const char* kMethods = "GET, POST, PUT, PATCH, DELETE";
 constexpr const char* kPreflightSeconds = "600";  // that a browser may remember the answer
 constexpr const char* kExposed =
-    "x-request-id, retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
+    "x-request-id, retry-after, retry-after-ms, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
     "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, "
     "x-ratelimit-reset-tokens";
 
@@ -43,16 +43,19 @@ bool Cors::allowed(std::string_view origin) const {
   return any_ || std::find(origins_.begin(), origins_.end(), origin) != origins_.end();
 }
 
-std::unique_ptr<http::Reply> Cors::answer(const http::Request& request, http::Wake wake) {
-  const bool asks_first =
-      request.method == "OPTIONS" && !request.header("access-control-request-method").empty();
-  return share(request, asks_first ? preflight(request) : service_.answer(request, std::move(wake)));
+bool Cors::asks_first(const http::Request& request) {
+  return request.method == "OPTIONS" && !request.header("access-control-request-method").empty();
 }
 
-http::Admission Cors::admit_body(const http::Request& head, size_t usual_bytes) {
-  http::Admission admission = service_.admit_body(head, usual_bytes);
+http::Admission Cors::admit(const http::Request& head, size_t usual_bytes) {
+  if (asks_first(head)) return {usual_bytes, http::Pace::Works, share(head, preflight(head))};
+  http::Admission admission = service_.admit(head, usual_bytes);
   if (admission.refusal) admission.refusal = share(head, std::move(admission.refusal));
   return admission;
+}
+
+std::unique_ptr<http::Reply> Cors::answer(const http::Request& request, http::Wake wake) {
+  return share(request, service_.answer(request, std::move(wake)));
 }
 
 std::unique_ptr<http::Reply> Cors::refuse(const http::Request& request, unsigned status,

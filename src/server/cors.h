@@ -17,13 +17,14 @@ class Cors : public http::Service {
   // is no origin. `service` must outlive this.
   Cors(http::Service& service, std::vector<std::string> origins);
 
-  http::Admission admit_body(const http::Request& head, size_t usual_bytes) override;
+  http::Admission admit(const http::Request& head, size_t usual_bytes) override;
   void drain() override { service_.drain(); }
   std::unique_ptr<http::Reply> answer(const http::Request& request, http::Wake wake) override;
   std::unique_ptr<http::Reply> refuse(const http::Request& request, unsigned status,
                                       std::string message) override;
 
  private:
+  static bool asks_first(const http::Request& request);
   bool allowed(std::string_view origin) const;
   std::unique_ptr<http::Reply> preflight(const http::Request& request) const;
   std::unique_ptr<http::Reply> share(const http::Request& request, std::unique_ptr<http::Reply> reply) const;

@@ -1,11 +1,19 @@
 #include "server/housekeeping.h"
 
-#include "base/error.h"
+#include <exception>
+#include <utility>
 
 namespace lockstep::server {
 
-Housekeeping::Housekeeping(std::vector<Task> tasks, std::chrono::milliseconds period)
-    : tasks_(std::move(tasks)), period_(period), thread_([this] { main(); }) {}
+namespace {
+
+constexpr std::chrono::milliseconds kPause{20};  // between parts, for others who want the database
+
+}  // namespace
+
+Housekeeping::Housekeeping(std::vector<Task> tasks, std::chrono::milliseconds period,
+                           std::function<void(const char* what)> failed)
+    : tasks_(std::move(tasks)), period_(period), failed_(std::move(failed)), thread_([this] { main(); }) {}
 
 Housekeeping::~Housekeeping() {
   {
@@ -15,19 +23,28 @@ Housekeeping::~Housekeeping() {
   stopped_.notify_one();
 }
 
-void Housekeeping::main() {
+bool Housekeeping::more(const Task& task) const {
+  try {
+    return task();
+  } catch (const std::exception& error) {  // the database cannot be reached, most likely
+    failed_(error.what());
+    return false;
+  }
+}
+
+bool Housekeeping::wait(std::chrono::milliseconds time) {
   std::unique_lock lock(mutex_);
-  while (!stop_) {
-    lock.unlock();
+  return stopped_.wait_for(lock, time, [this] { return stop_; });
+}
+
+void Housekeeping::main() {
+  do {
     for (const Task& task : tasks_) {
-      try {
-        task();
-      } catch (const Error&) {  // the database cannot be reached, most likely
+      while (more(task)) {
+        if (wait(kPause)) return;
       }
     }
-    lock.lock();
-    stopped_.wait_for(lock, period_, [this] { return stop_; });
-  }
+  } while (!wait(period_));
 }
 
 }  // namespace lockstep::server

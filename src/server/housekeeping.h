@@ -10,21 +10,28 @@
 
 namespace lockstep::server {
 
-// A thread that does its tasks one after another, at once and then after every period. One that throws an
-// Error is done again next time.
+// A thread that does its tasks one after another, at once and then after every period.
 class Housekeeping {
  public:
-  using Task = std::function<void()>;
+  // Does a part of what is to be done, a short one; true: there is more. One that throws is done again after
+  // the period.
+  using Task = std::function<bool()>;
 
-  Housekeeping(std::vector<Task> tasks, std::chrono::milliseconds period);
-  // Waits for the task that runs.
+  // `failed` is told what a task threw, by the thread that does them.
+  Housekeeping(std::vector<Task> tasks, std::chrono::milliseconds period,
+               std::function<void(const char* what)> failed);
+  // Waits for the part that runs.
   ~Housekeeping();
 
  private:
   void main();
+  bool more(const Task& task) const;
+  // Until the time has passed or the end has come, which it tells.
+  bool wait(std::chrono::milliseconds time);
 
   const std::vector<Task> tasks_;
   const std::chrono::milliseconds period_;
+  const std::function<void(const char* what)> failed_;
   std::mutex mutex_;
   std::condition_variable stopped_;
   bool stop_ = false;

@@ -17,6 +17,9 @@ const constrain::CallFormat& format_of(const ServedModel& model) {
   return format == nullptr ? constrain::hermes_format() : *format;
 }
 
+// Tokens that an answer is thought to have where the request says no length: more counts when it has ended.
+constexpr int64_t kAnswerTokensGuessed = 512;
+
 engine::ServiceClass service_class(accounts::Tier tier) {
   switch (tier) {
     case accounts::Tier::Performance:
@@ -46,6 +49,11 @@ const ServedModel& Inference::model(const std::string& id) const {
                  fmt::format("The model `{}` does not exist or you do not have access to it.", id));
 }
 
+const std::string& Inference::own_name(const std::string& id) const {
+  const bool ours = std::find(model_.ids.begin(), model_.ids.end(), id) != model_.ids.end();
+  return ours ? model_.ids.front() : id;
+}
+
 void Inference::check_length(const InferenceRequest& request, size_t tokens) const {
   if (tokens <= model_.context) return;
   throw ApiError(
@@ -70,15 +78,16 @@ void Inference::require_free_capacity(const std::string& model) const {
                   model));
 }
 
-// Tokens that the request may cost at the most.
-int64_t Inference::tokens_max(const InferenceRequest& request) const {
-  int64_t tokens = 0;
+accounts::TokensWanted Inference::tokens_wanted(const InferenceRequest& request) const {
+  accounts::TokensWanted tokens(0);
+  const int64_t length = request.generation.tokens_max;
   for (const std::vector<int32_t>& prompt : request.prompts) {
     const auto size = static_cast<int64_t>(prompt.size());
     const int64_t room = model_.context - size;
-    const int64_t wanted = request.generation.tokens_max;
-    const int64_t answer = request.generation.embed ? 0 : wanted == 0 ? room : std::min(wanted, room);
-    tokens += size + request.choices * answer;
+    tokens.asked += size;
+    if (request.generation.embed) continue;
+    tokens.asked += request.choices * std::min(length, room);
+    if (length == 0) tokens.guessed += request.choices * std::min(kAnswerTokensGuessed, room);
   }
   return tokens;
 }
@@ -97,9 +106,17 @@ void Inference::take_places(const InferenceRequest& request, uint32_t answers) {
 }
 
 std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) {
-  if (call.trace) call.trace->set_model(request.model);
+  call.counted.model = own_name(request.model);
+  if (call.trace) call.trace->set_model(call.counted.model);
   engine::Request& generation = request.generation;
   const accounts::Tier tier = call.batch_id ? accounts::Tier::Batch : tier_named(request.service_tier);
+  call.counted.tier = tier;
+  if (tier == accounts::Tier::Performance && !call.caller.performance) {
+    throw ApiError(
+        403, "permission_denied", "service_tier",
+        "'service_tier' : this project may not use 'performance'; an owner of the organization can "
+        "allow it, and every other tier is open");
+  }
   generation.chunk = model_.chunk;
   generation.service = service_class(tier);
   if (request.prompts.empty()) request.prompts.push_back(std::move(generation.prompt));
@@ -120,8 +137,8 @@ std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) 
   };
   std::vector<std::shared_ptr<engine::Ticket>> tickets;
   try {
-    origin.settle = [record = accounting_.admit(call, {request.model, tier, tokens_max(request)}),
-                     trace = call.trace](Outcome outcome, Recorded recorded) mutable {
+    origin.settle = [record = accounting_.admit(call, tokens_wanted(request)), trace = call.trace](
+                        Outcome outcome, Recorded recorded) mutable {
       if (trace) trace->settle(outcome);
       record(std::move(outcome), std::move(recorded));
     };

@@ -40,6 +40,9 @@ class Inference {
   const ServedModel& model(const std::string& id) const;
   const ServedModel& model() const { return model_; }
 
+  // The name by which a model counts in limits, prices and the log: its first. Any other name as it is.
+  const std::string& own_name(const std::string& id) const;
+
   // Counts the request and hands it to the engine: an answer a choice, those of the first prompt first.
   // Throws an ApiError where a prompt is too long, the server has no room, or the accounting refuses.
   std::unique_ptr<Answers> start(Call& call, InferenceRequest request);
@@ -53,7 +56,7 @@ class Inference {
  private:
   void check_length(const InferenceRequest& request, size_t tokens) const;
   void require_free_capacity(const std::string& model) const;
-  int64_t tokens_max(const InferenceRequest& request) const;
+  accounts::TokensWanted tokens_wanted(const InferenceRequest& request) const;
   void take_places(const InferenceRequest& request, uint32_t answers);
 
   const ServedModel model_;

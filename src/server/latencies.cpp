@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cmath>
+#include <numeric>
+#include <vector>
 
 namespace lockstep::server {
 
@@ -42,8 +44,9 @@ void Latencies::note(const Outcome& outcome, int64_t now_s) {
   };
   const Usage& usage = outcome.usage;
   if (outcome.first_token_s) add(Latency::FirstToken, *outcome.first_token_s);
-  if (usage.completion_tokens > 1) {
-    add(Latency::Token, usage.completion_s / (usage.completion_tokens - 1));
+  const std::vector<double>& times = outcome.token_s;
+  if (!times.empty()) {
+    add(Latency::Token, std::accumulate(times.begin(), times.end(), 0.0) / static_cast<double>(times.size()));
   }
   add(Latency::Whole, usage.queue_s + usage.prompt_s + usage.completion_s);
 }

@@ -27,7 +27,8 @@ class Latencies {
  public:
   static constexpr int64_t kWindow_s = 60;
 
-  // A request that was answered: the time to its first token, the time of each further one, all of it.
+  // A request that was answered: the time to its first token, the mean of each further one of every answer,
+  // all of it.
   void note(const Outcome& outcome) { note(outcome, seconds_now()); }
   // Of the last kWindow_s seconds, by bucket.
   LatencyCounts counts() const { return counts(seconds_now()); }

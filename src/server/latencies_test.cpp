@@ -12,6 +12,7 @@ Outcome answered(double first_token_s, double completion_s, uint32_t tokens) {
   outcome.first_token_s = first_token_s;
   outcome.usage.completion_s = completion_s;
   outcome.usage.completion_tokens = tokens;
+  if (tokens > 1) outcome.token_s.assign(tokens - 1, completion_s / (tokens - 1));
   return outcome;
 }
 
@@ -35,6 +36,20 @@ TEST(Latencies, AreCountedInTheirBucketsAndForgottenAfterTheWindow) {
   }
   EXPECT_EQ(total(latencies.counts(100 + Latencies::kWindow_s), Latency::Whole), 1);
   EXPECT_EQ(total(latencies.counts(101 + Latencies::kWindow_s), Latency::Whole), 0);
+}
+
+// Answers beside each other take the time of one.
+TEST(Latencies, TokensOfSeveralAnswersAreNotFaster) {
+  Latencies latencies;
+  Outcome outcome = answered(0.05, 1, 11);
+  outcome.token_s.assign(30, 0.1);
+  outcome.usage.completion_tokens = 33;
+  latencies.note(outcome, 100);
+  const auto counts = latencies.counts(100).at(static_cast<size_t>(Latency::Token));
+  for (size_t bucket = 1; bucket < kLatencyBuckets; ++bucket) {
+    EXPECT_EQ(counts.at(bucket), bucket_end_s(bucket - 1) <= 0.1 && 0.1 < bucket_end_s(bucket) ? 1 : 0)
+        << bucket;
+  }
 }
 
 TEST(Latencies, ASecondOfTheRingIsUsedAgain) {

@@ -17,6 +17,7 @@ class ReplyWithHeaders : public http::Reply {
     if (piece.head) std::move(headers_.begin(), headers_.end(), std::back_inserter(piece.head->headers));
     return piece;
   }
+  http::Pace pace() override { return reply_->pace(); }
 
  private:
   const std::unique_ptr<http::Reply> reply_;

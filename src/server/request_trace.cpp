@@ -51,6 +51,7 @@ class TracedReply : public http::Reply {
     if (piece.last) trace_->completed();
     return piece;
   }
+  http::Pace pace() override { return reply_->pace(); }
 
  private:
   const std::shared_ptr<RequestTrace> trace_;

@@ -18,6 +18,13 @@ namespace lockstep::server {
 
 class RequestTrace;
 
+// What a request counts as, in limits, prices and the log.
+struct Counted {
+  std::string model = {};  // by its own name, whatever the client calls it; empty: none was found
+  accounts::Tier tier = accounts::Tier::OnDemand;
+  bool admitted = false;  // it counts against the limits
+};
+
 // A request on its way to its reply.
 struct Call {
   const http::Request& request;
@@ -27,7 +34,8 @@ struct Call {
   std::shared_ptr<RequestTrace> trace = {};     // made where there is none
   accounts::Caller caller = {};                 // of nobody where the route needs no key
   std::optional<accounts::Action> action = {};  // that the route needs
-  http::Headers reply_headers = {};             // what handlers add to whatever reply there will be
+  Counted counted = {};
+  http::Headers reply_headers = {};  // what handlers add to whatever reply there will be
   Mode mode = Mode::Lenient;
   std::optional<std::string> batch_id = {};  // the request is a line of this batch
   // Takes the usage record of a line instead of the request log, for whoever commits the record and the

@@ -229,7 +229,7 @@ class Access(Test):
             return self.assertEqual(403, status, reply)
         if route in ("POST /v1/files", "POST /v1/batches"):  # their own tests send good ones
             return self.assertEqual(400, status, reply)
-        if route == f"POST {BASE}/keys" and "admin" not in caller.scopes:
+        if route == f"POST {BASE}/keys" and caller.project == self.other_project and caller.role != "owner":
             return self.assertEqual(403, status, reply)
         self.assertEqual(200, status, reply)
         if caller.project == self.other_project and path.startswith((f"{BASE}/requests", f"{BASE}/usage")):
@@ -267,6 +267,7 @@ class Access(Test):
             self.assertEqual(403, self.ask(caller, "POST", f"{BASE}/keys", {"name": "more", **body})[0], body)
         good = {"name": "less", "scopes": ["admin"], "expires_at": int(time.time()) + 10}
         self.assertEqual(200, self.ask(caller, "POST", f"{BASE}/keys", good)[0])
+        self.assertEqual(403, self.ask(caller, "POST", f"{BASE}/keys", {**good, "project_id": self.other_project})[0])
 
     def test_no_key_is_ever_told_twice(self):
         made = self.made("keys", name="told once", scopes=["read"])

@@ -6,7 +6,6 @@ and the program openssl.
 """
 
 import contextlib
-import functools
 import http.client
 import json
 import os
@@ -16,18 +15,8 @@ import ssl
 import subprocess
 import time
 
-from support import (Place, Server, Test, create, finish, main, read_to_end, read_until, start, text_of_stream,
+from support import (Place, Server, Test, certificate, create, finish, main, read_to_end, read_until, start, text_of_stream,
                      write)
-
-
-@functools.cache
-def certificate(name="server"):
-    """The files of a new certificate for 127.0.0.1 and its key."""
-    files = Place.path(name + ".crt"), Place.path(name + ".key")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-days", "2", "-subj", "/CN=lockstep", "-addext", "subjectAltName=IP:127.0.0.1",
-                    "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
-    return files
 
 
 class Tls(Test):
@@ -128,7 +117,7 @@ class Origins(Test):
                 self.assertEqual((200, None), (status, headers["access-control-allow-origin"]))
             # A request that is refused before it is read says so to a page, too.
             with server.connect() as connection:
-                connection.sendall(b"POST /v1/models HTTP/1.1\r\nOrigin: https://app.example\r\n"
+                connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nOrigin: https://app.example\r\n"
                                    b"Content-Length: 99999999\r\n\r\n")
                 reply = read_to_end(connection)
                 self.assertIn(b" 413 ", reply)
@@ -208,17 +197,17 @@ class Attacks(Test):
             ("chunks in HTTP/1.0", None, chunked),
         ):
             with self.subTest(name):
-                head = b"POST /v1/models HTTP/1.1\r\n" + (fields or b"")
+                head = b"POST /v1/tokenize HTTP/1.1\r\n" + (fields or b"")
                 if fields is None:
-                    head = b"POST /v1/models HTTP/1.0\r\nTransfer-Encoding: chunked"
+                    head = b"POST /v1/tokenize HTTP/1.0\r\nTransfer-Encoding: chunked"
                 statuses = self.statuses(head + b"\r\n\r\n" + body + hidden)
                 # One reply, after which the connection ends: nothing that follows is taken for a request.
                 self.assertEqual(["400"], statuses)
 
     def test_chunks(self):
-        head = b"POST /v1/models HTTP/1.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        head = b"POST /v1/tokenize HTTP/1.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
         for name, body, wanted in (
-            ("good ones", b"3;a=b\r\nabc\r\n0\r\n\r\n", ["405"]),
+            ("good ones", b"3;a=b\r\nabc\r\n0\r\n\r\n", ["400"]),
             ("an endless extension", b"3;a=" + b"b" * 10000000, ["400"]),
             ("a size of 2^64", b"10000000000000000\r\n", ["400"]),
             ("no size", b"x\r\n", ["400"]),
@@ -264,7 +253,41 @@ class Attacks(Test):
         self.settle()
         self.assertEqual(["400"] * 2, self.statuses(kept % (3 << 20) + b"a" * (3 << 20) + head % 3 + b"abc"))
         self.assertEqual(["413"], self.statuses(head % ((3 << 20) + 1)))
-        self.assertEqual(["413"], self.statuses(head.replace(b"files", b"models") % 100001))
+        self.assertEqual(["413"], self.statuses(head.replace(b"files", b"tokenize") % 100001))
+
+    def test_a_stranger_is_told_before_the_body(self):
+        with Server(keys=True) as server:
+            for head, wanted in {
+                b"POST /v1/files HTTP/1.1\r\nContent-Length: 3000000": b"401",
+                b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 10\r\nExpect: 100-continue": b"401",
+                b"POST /v1/nothing HTTP/1.1\r\nTransfer-Encoding: chunked": b"404",
+                b"GET /healthz HTTP/1.1\r\nContent-Length: 1025": b"413",
+            }.items():
+                with self.subTest(head), server.connect() as connection:
+                    connection.sendall(head + b"\r\n\r\n")
+                    self.assertEqual(wanted, read_to_end(connection)[9:12])
+            with server.connect() as connection:  # without a body the connection stays
+                connection.sendall(b"GET /v1/models HTTP/1.1\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n")
+                self.assertIn(b" 401 ", read_until(connection, b" 200 OK"))
+
+    def test_names_that_others_could_give_this_machine(self):
+        with Server() as server, Server(keys=True) as with_keys:
+            for name, wanted in {"evil.example": 403, "evil.example:80": 403, "127.0.0.1.evil.example": 403,
+                                 "localhost:1": 200, "[::1]:80": 200, "10.0.0.1": 200}.items():
+                with self.subTest(name):
+                    self.assertEqual(wanted, server.send("GET", "/", headers={"Host": name})[0])
+                    self.assertEqual(200, with_keys.send("GET", "/", headers={"Host": name})[0])
+
+    def test_a_status_that_no_standard_has(self):
+        with self.server.connect() as busy, self.server.connect() as also_busy, self.server.connect() as connection:
+            for other in (busy, also_busy):
+                other.sendall(self.server.post(n=128, max_tokens=500, ignore_eos=True))
+            self.server.wait_until_running(256, 10)
+            connection.sendall(self.server.post(service_tier="flex"))
+            read = read_until(connection, b"capacity_exceeded")
+            self.assertTrue(read.startswith(b"HTTP/1.1 498 Capacity Exceeded\r\n"), read)
+            self.assertRegex(read, rb"(?i)\r\ndate: \w{3}, \d\d \w{3} 20\d\d \d\d:\d\d:\d\d GMT\r\n")
+        self.server.wait_until_running(0, 10)
 
     def settle(self):
         time.sleep(0.1)

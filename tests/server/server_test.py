@@ -161,7 +161,7 @@ class Wire(WithServer):
     def events(self, **fields):
         with self.server.connect() as connection:
             connection.sendall(self.server.post(stream=True, temperature=0, max_tokens=5, **fields)
-                               .replace(b"Host: x", b"Connection: close\r\nHost: x").replace(b"HTTP/1.1", b"HTTP/1.0"))
+                               .replace(b"Host: ", b"Connection: close\r\nHost: ").replace(b"HTTP/1.1", b"HTTP/1.0"))
             head, body = read_to_end(connection).split(b"\r\n\r\n", 1)
         self.assertIn(b"text/event-stream", head)
         events = body.decode().split("\n\n")

@@ -1,12 +1,14 @@
 """What the tests of the server share: a started server, its clients, and bare sockets."""
 
 import contextlib
+import functools
 import http.client
 import json
 import os
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,9 +19,19 @@ import httpx
 import openai
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from cli.support import Place, Test, finish, long_talker, main, read, start, tiny, write  # noqa: F401: for those who share this
+from cli.support import Place, Terminal, Test, finish, lockstep, long_talker, main, read, start, tiny, write  # noqa: F401: for those who share this
 
 QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
+
+
+@functools.cache
+def certificate(name="server"):
+    """The files of a new certificate for 127.0.0.1 and its key."""
+    files = Place.path(name + ".crt"), Place.path(name + ".key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "2", "-subj", "/CN=lockstep", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
+    return files
 
 
 class Server:
@@ -104,7 +116,7 @@ class Server:
     def post(self, **fields):
         """A request for a chat completion as bytes, to be sent on a bare socket."""
         body = self.body(**fields)
-        return b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        return b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
     def running(self):
         return self.get("/readyz")[2]["answers_running"]

@@ -43,7 +43,7 @@ class ChatFormat {
     return json;
   }
 
-  ReplyJson groq() const { return {{"id", head_.request_id}, {"seed", head_.seed}}; }
+  ReplyJson groq() const { return {{"id", head_.request_id}, {"seed", static_cast<int64_t>(head_.seed)}}; }
 
   // Null where they were not asked for.
   ReplyJson logprobs(const std::vector<engine::TokenLogprob>& logprobs) const {

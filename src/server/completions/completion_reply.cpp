@@ -1,5 +1,6 @@
 #include "server/completions/completion_reply.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/identifiers.h"
@@ -33,7 +34,7 @@ class CompletionFormat {
     return json;
   }
 
-  ReplyJson groq() const { return {{"id", head_.request_id}, {"seed", head_.seed}}; }
+  ReplyJson groq() const { return {{"id", head_.request_id}, {"seed", static_cast<int64_t>(head_.seed)}}; }
 
   // A choice with what is new of its answer, which it takes; the first time the echo is before it.
   ReplyJson choice(size_t index, Answer& answer) {
@@ -78,7 +79,7 @@ class WholeCompletionReply : public WholeAnswersReply {
 };
 
 // A chunk for all that is new of a choice, the last one with its finish_reason; then the usage where it is
-// asked for, and "[DONE]".
+// asked for, and "[DONE]". The end of the last choice waits until the request is recorded.
 class StreamedCompletionReply : public EventStreamReply {
  public:
   StreamedCompletionReply(CompletionFormat format, std::unique_ptr<Answers> answers,
@@ -93,9 +94,13 @@ class StreamedCompletionReply : public EventStreamReply {
     std::vector<Answer>& list = answers().list();
     for (size_t i = 0; i < list.size(); ++i) {
       if (ended_[i] || (list[i].text.empty() && list[i].logprobs.empty() && !list[i].last)) continue;
-      ended_[i] = list[i].last.has_value();
+      const bool ends = list[i].last.has_value();
+      const bool is_last = ends && std::count(ended_.begin(), ended_.end(), false) == 1;
+      if (is_last && !finished) continue;
+      ended_[i] = ends;
       ReplyJson json = format_.object();
       json["choices"].push_back(format_.choice(i, list[i]));
+      if (is_last) json["x_groq"] = format_.groq();
       if (wanted_.usage_always) json["usage"] = token_usage_json(answers().usage());
       append_event(to_text(json), body);
     }

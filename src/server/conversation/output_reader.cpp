@@ -1,6 +1,8 @@
 #include "server/conversation/output_reader.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "server/api_error.h"
@@ -31,13 +33,17 @@ void check_strict(const Json& schema, const std::string& param, const std::strin
       bad_field(param, "with 'strict' the schema at '{}' must have \"additionalProperties\": false", place);
     }
   }
-  const Json required = schema.value("required", Json::array());
-  for (const char* list : {"properties", "$defs", "definitions", "anyOf", "allOf"}) {
+  std::set<std::string_view> required;
+  if (const auto names = schema.find("required"); names != schema.end() && names->is_array()) {
+    for (const Json& name : *names) {
+      if (name.is_string()) required.insert(name.get_ref<const std::string&>());
+    }
+  }
+  for (const char* list : {"properties", "$defs", "definitions", "anyOf", "oneOf", "allOf", "prefixItems"}) {
     const auto members = schema.find(list);
     if (members == schema.end() || !members->is_structured()) continue;
     for (const auto& item : members->items()) {
-      const bool missing = std::string_view(list) == "properties" &&
-                           std::find(required.begin(), required.end(), Json(item.key())) == required.end();
+      const bool missing = std::string_view(list) == "properties" && !required.contains(item.key());
       if (missing) {
         bad_field(param, "with 'strict' the schema at '{}' must have '{}' in \"required\"", place,
                   item.key());

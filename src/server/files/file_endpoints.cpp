@@ -35,6 +35,8 @@ class ContentReply : public http::Reply {
     }
   }
 
+  http::Pace pace() override { return http::Pace::Waits; }
+
   http::Piece next() override {
     http::Piece piece;
     if (!begun_) piece.head = http::Head{200, "application/octet-stream", {disposition()}};

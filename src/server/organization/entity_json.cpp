@@ -45,12 +45,6 @@ std::string_view permission_name(accounts::Action action) {
   return kNames.at(static_cast<size_t>(action));
 }
 
-std::string_view subject_wire_name(accounts::Subject subject) {
-  constexpr std::array<std::string_view, accounts::kSubjects.size()> kNames = {"organization", "project",
-                                                                               "key"};
-  return kNames.at(static_cast<size_t>(subject));
-}
-
 ReplyJson scopes_json(accounts::Scopes scopes) {
   ReplyJson list = ReplyJson::array();
   for (const accounts::Scope scope : accounts::kScopes) {
@@ -68,7 +62,8 @@ ReplyJson project_json(const accounts::Project& project) {
           {"archived_at", time_json(project.archived_at_ms)},
           {"store_bodies", project.settings.store_bodies},
           {"body_days", project.settings.body_days},
-          {"log_days", project.settings.log_days}};
+          {"log_days", project.settings.log_days},
+          {"performance", project.settings.performance}};
 }
 
 ReplyJson member_json(const accounts::Member& member) {
@@ -96,7 +91,7 @@ ReplyJson key_json(const accounts::Key& key) {
 ReplyJson limit_json(const accounts::Limit& limit) {
   ReplyJson json = {{"id", limit.subject_id + ":" + limit.model},
                     {"object", "organization.limit"},
-                    {"subject", subject_wire_name(limit.subject)},
+                    {"subject", accounts::subject_name(limit.subject)},
                     {"subject_id", limit.subject_id},
                     {"model", limit.model}};
   add_limit_values(limit.values, json);

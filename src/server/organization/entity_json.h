@@ -22,9 +22,6 @@ ReplyJson time_json(std::optional<int64_t> time_ms);
 std::string_view permission_name(accounts::Action action);
 ReplyJson scopes_json(accounts::Scopes scopes);
 
-// "organization", "project", "key".
-std::string_view subject_wire_name(accounts::Subject subject);
-
 ReplyJson project_json(const accounts::Project& project);
 ReplyJson member_json(const accounts::Member& member);
 ReplyJson key_json(const accounts::Key& key);

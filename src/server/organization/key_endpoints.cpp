@@ -45,7 +45,7 @@ std::vector<std::pair<std::string, accounts::LimitValues>> read_limits(JsonField
   return limits;
 }
 
-accounts::KeyRequest read_key_request(std::string_view body) {
+accounts::KeyRequest read_key_request(std::string_view body, const Inference& inference) {
   const RequestJson json = parse_object(body);
   JsonFields fields(json, "");
   accounts::KeyRequest request;
@@ -53,10 +53,11 @@ accounts::KeyRequest read_key_request(std::string_view body) {
   request.scopes = read_scopes(fields);
   request.project_id = fields.text("project_id");
   request.member_id = fields.text("member_id");
-  if (const auto time_s = fields.integer("expires_at", 0, INT64_MAX / accounts::kSecond_ms)) {
+  if (const auto time_s = fields.integer("expires_at", 0, accounts::kTime_s_max)) {
     request.expires_at_ms = *time_s * accounts::kSecond_ms;
   }
   request.limits = read_limits(fields);
+  for (auto& [model, values] : request.limits) model = inference.own_name(model);
   fields.finish();
   return request;
 }
@@ -73,12 +74,13 @@ std::unique_ptr<http::Reply> list_keys(const Access& access, QueryFields query) 
 
 }  // namespace
 
-void add_key_endpoints(Router& router, accounts::Accounts& accounts) {
+void add_key_endpoints(Router& router, accounts::Accounts& accounts, const Inference& inference) {
   const std::string list = "/v1/organization/keys", one = list + "/{key_id}";
   router.add("GET", list, Action::ReadOrganisation,
              [&](Call& call) { return list_keys(Access(accounts, call.caller), QueryFields(call.target)); });
   router.add("POST", list, Action::ManageKeys, [&](Call& call) {
-    const accounts::NewKey made = Access(accounts, call.caller).make_key(read_key_request(call.request.body));
+    const accounts::NewKey made =
+        Access(accounts, call.caller).make_key(read_key_request(call.request.body, inference));
     ReplyJson json = key_json(made.key);
     json["value"] = made.secret;
     return json_reply(json);

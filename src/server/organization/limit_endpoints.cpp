@@ -25,7 +25,7 @@ struct SubjectFields {
 SubjectFields read_subject(JsonFields& fields, const accounts::Caller& caller) {
   const std::string name = fields.required_text("subject");
   const auto found = std::find_if(accounts::kSubjects.begin(), accounts::kSubjects.end(),
-                                  [&](Subject one) { return subject_wire_name(one) == name; });
+                                  [&](Subject one) { return subject_name(one) == name; });
   if (found == accounts::kSubjects.end()) {
     bad_field("subject", "value must be one of organization, project, key");
   }
@@ -44,12 +44,12 @@ SubjectFields read_subject(JsonFields& fields, const accounts::Caller& caller) {
   return {*found, given ? *given : own_id()};
 }
 
-std::unique_ptr<http::Reply> set_limit(Access access, std::string_view body) {
+std::unique_ptr<http::Reply> set_limit(Access access, const Inference& inference, std::string_view body) {
   const RequestJson json = parse_object(body);
   JsonFields fields(json, "");
   const SubjectFields subject = read_subject(fields, access.caller());
   accounts::Limit limit{subject.subject, subject.id,
-                        fields.text("model").value_or(std::string(accounts::kAllModels)),
+                        inference.own_name(fields.text("model").value_or(std::string(accounts::kAllModels))),
                         read_limit_values(fields)};
   fields.finish();
   access.set_limit(limit);
@@ -62,7 +62,7 @@ ReplyJson cap_json(const accounts::Spending& spending, Subject subject, const st
   const int64_t now_ms = accounts::now_ms();
   return {{"id", id},
           {"object", "organization.spend_cap"},
-          {"subject", subject_wire_name(subject)},
+          {"subject", subject_name(subject)},
           {"subject_id", id},
           {"usd_per_month", month_cap ? ReplyJson(accounts::format_usd(*month_cap)) : ReplyJson(nullptr)},
           {"usd_spent", accounts::format_usd(spending.spent(id, now_ms))},
@@ -77,21 +77,26 @@ std::unique_ptr<http::Reply> set_spend_cap(accounts::Accounts& accounts, Access 
   const std::optional<std::string> text = fields.text("usd_per_month");
   fields.finish();
   std::optional<accounts::NanoUsd> cap;
-  if (text) cap = accounts::parse_usd(*text, "usd_per_month");
+  try {
+    if (text) cap = accounts::parse_usd(*text, "'usd_per_month' : the cap");
+  } catch (const Error& error) {
+    throw ApiError(400, "", "usd_per_month", error.what());
+  }
   access.set_spend_cap(subject.subject, subject.id, cap);
   return json_reply(cap_json(accounts.spending(), subject.subject, subject.id, cap));
 }
 
 }  // namespace
 
-void add_limit_endpoints(Router& router, accounts::Accounts& accounts) {
+void add_limit_endpoints(Router& router, accounts::Accounts& accounts, const Inference& inference) {
   const std::string limits = "/v1/organization/limits", caps = "/v1/organization/spend_caps";
   router.add("GET", limits, Action::ReadOrganisation, [&](Call& call) {
     QueryFields query(call.target);
     return list_reply(query, Access(accounts, call.caller).limits(), limit_json);
   });
-  router.add("POST", limits, Action::ManageLimits,
-             [&](Call& call) { return set_limit(Access(accounts, call.caller), call.request.body); });
+  router.add("POST", limits, Action::ManageLimits, [&](Call& call) {
+    return set_limit(Access(accounts, call.caller), inference, call.request.body);
+  });
   router.add("GET", caps, Action::ReadOrganisation, [&](Call& call) {
     QueryFields query(call.target);
     return list_reply(query, Access(accounts, call.caller).spend_caps(), [&](const accounts::SpendCap& cap) {

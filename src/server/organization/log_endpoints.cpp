@@ -1,8 +1,8 @@
 // The request log.
 #include "accounts/access.h"
-#include "accounts/calendar.h"
 #include "server/organization/entity_json.h"
 #include "server/organization/log_export.h"
+#include "server/organization/log_query.h"
 #include "server/organization/organization_endpoints.h"
 #include "server/paging.h"
 #include "server/query_fields.h"
@@ -15,14 +15,10 @@ using accounts::Access;
 using accounts::Action;
 using accounts::UsageFilter;
 
-constexpr int64_t kTime_s_max = INT64_MAX / accounts::kSecond_ms;
-
 UsageFilter read_filter(QueryFields& query) {
   UsageFilter filter;
-  if (const auto from_s = query.integer("from", 0, kTime_s_max))
-    filter.from_ms = *from_s * accounts::kSecond_ms;
-  if (const auto until_s = query.integer("until", 0, kTime_s_max))
-    filter.until_ms = *until_s * accounts::kSecond_ms;
+  filter.from_ms = read_time_ms(query, "from");
+  filter.until_ms = read_time_ms(query, "until");
   filter.key_id = query.text("key_id");
   filter.model = query.text("model");
   filter.batch_id = query.text("batch_id");
@@ -42,17 +38,16 @@ std::unique_ptr<http::Reply> page_reply(const accounts::UsagePage& page) {
   return json_reply(json);
 }
 
-std::unique_ptr<http::Reply> search(accounts::Accounts& accounts, LogExporter& exporter, Call& call) {
+std::unique_ptr<http::Reply> search(accounts::Accounts& accounts, const Inference& inference, Call& call) {
   QueryFields query(call.target);
-  const UsageFilter filter = read_filter(query);
-  const auto reach = query.choice("reach", {"project", "organization"}, 0) == 0 ? Access::Reach::Project
-                                                                                : Access::Reach::Organisation;
+  UsageFilter filter = read_filter(query);
+  if (filter.model) filter.model = inference.own_name(*filter.model);
+  const Access::Reach reach = read_reach(query);
   const size_t format = query.choice("format", {"json", "jsonl", "csv"}, 0);
   query.finish();
   const Access access(accounts, call.caller);
   if (format == 0) return page_reply(access.search_log(filter, reach));
-  return exporter.start(access, filter, reach, format == 1 ? LogFormat::JsonLines : LogFormat::Csv,
-                        call.wake);
+  return export_log(access, filter, reach, format == 1 ? LogFormat::JsonLines : LogFormat::Csv);
 }
 
 ReplyJson body_json(const std::optional<std::string>& body) {
@@ -61,10 +56,9 @@ ReplyJson body_json(const std::optional<std::string>& body) {
 
 }  // namespace
 
-void add_log_endpoints(Router& router, accounts::Accounts& accounts) {
-  const auto exporter = std::make_shared<LogExporter>();
+void add_log_endpoints(Router& router, accounts::Accounts& accounts, const Inference& inference) {
   router.add("GET", "/v1/organization/requests", Action::ReadUsage,
-             [&accounts, exporter](Call& call) { return search(accounts, *exporter, call); });
+             [&accounts, &inference](Call& call) { return search(accounts, inference, call); });
   router.add("GET", "/v1/organization/requests/{request_id}", Action::ReadUsage, [&accounts](Call& call) {
     const accounts::UsageRecord record = Access(accounts, call.caller).log_record(call.parameters[0]);
     ReplyJson json = record_json(record);

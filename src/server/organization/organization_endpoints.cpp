@@ -47,10 +47,10 @@ void add_organization_endpoints(Router& router, accounts::Accounts& accounts, co
   router.add("GET", "/v1/organization", kAnyKey, [&](Call& call) { return who_asks(accounts, call); });
   add_project_endpoints(router, accounts);
   add_member_endpoints(router, accounts);
-  add_key_endpoints(router, accounts);
-  add_limit_endpoints(router, accounts);
+  add_key_endpoints(router, accounts, inference);
+  add_limit_endpoints(router, accounts, inference);
   add_usage_endpoint(router, accounts);
-  add_log_endpoints(router, accounts);
+  add_log_endpoints(router, accounts, inference);
   add_live_endpoint(router, inference, latencies);
 }
 

@@ -16,10 +16,10 @@ void add_organization_endpoints(Router& router, accounts::Accounts& accounts, co
 // Its parts.
 void add_project_endpoints(Router& router, accounts::Accounts& accounts);
 void add_member_endpoints(Router& router, accounts::Accounts& accounts);
-void add_key_endpoints(Router& router, accounts::Accounts& accounts);
-void add_limit_endpoints(Router& router, accounts::Accounts& accounts);
+void add_key_endpoints(Router& router, accounts::Accounts& accounts, const Inference& inference);
+void add_limit_endpoints(Router& router, accounts::Accounts& accounts, const Inference& inference);
 void add_usage_endpoint(Router& router, accounts::Accounts& accounts);
-void add_log_endpoints(Router& router, accounts::Accounts& accounts);
+void add_log_endpoints(Router& router, accounts::Accounts& accounts, const Inference& inference);
 void add_live_endpoint(Router& router, const Inference& inference, const Latencies& latencies);
 
 }  // namespace lockstep::server

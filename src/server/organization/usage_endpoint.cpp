@@ -2,6 +2,7 @@
 #include "accounts/calendar.h"
 #include "server/api_error.h"
 #include "server/organization/entity_json.h"
+#include "server/organization/log_query.h"
 #include "server/organization/organization_endpoints.h"
 #include "server/query_fields.h"
 
@@ -12,8 +13,6 @@ namespace {
 using accounts::Access;
 using accounts::GroupBy;
 using accounts::Period;
-
-constexpr int64_t kTime_s_max = INT64_MAX / accounts::kSecond_ms;
 
 struct UsageQuery {
   Period period;
@@ -26,16 +25,10 @@ UsageQuery read_query(QueryFields query) {
   UsageQuery wanted;
   wanted.period = query.choice("period", {"hour", "day"}, 0) == 0 ? Period::Hour : Period::Day;
   wanted.group = static_cast<GroupBy>(query.choice("group_by", {"none", "model", "key", "project"}, 0));
-  wanted.reach = query.choice("reach", {"project", "organization"}, 0) == 0 ? Access::Reach::Project
-                                                                            : Access::Reach::Organisation;
-  const auto time_ms = [&](std::string_view name) -> std::optional<int64_t> {
-    const auto time_s = query.integer(name, 0, kTime_s_max);
-    if (!time_s) return std::nullopt;
-    return *time_s * accounts::kSecond_ms;
-  };
+  wanted.reach = read_reach(query);
   const int64_t usual_ms = wanted.period == Period::Hour ? accounts::kDay_ms : 30 * accounts::kDay_ms;
-  wanted.until_ms = time_ms("until").value_or(accounts::now_ms());
-  wanted.from_ms = time_ms("from").value_or(std::max<int64_t>(0, wanted.until_ms - usual_ms));
+  wanted.until_ms = read_time_ms(query, "until").value_or(accounts::now_ms());
+  wanted.from_ms = read_time_ms(query, "from").value_or(std::max<int64_t>(0, wanted.until_ms - usual_ms));
   query.finish();
   return wanted;
 }
