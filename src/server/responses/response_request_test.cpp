@@ -190,10 +190,12 @@ TEST(ResponseRequest, HistoriesHaveAResultForEachCall) {
   EXPECT_EQ("'input.0.call_id' : 'c1' is no call of the assistant's before it that has no result yet",
             said(result));
   EXPECT_EQ(
-      "'input.0.call_id' : the call of 'f' (c1) needs its result: an item of type 'function_call_output' with that "
+      "'input.0.call_id' : the call of 'f' (c1) needs its result: an item of type 'function_call_output' "
+      "with that "
       "'call_id' right after",
       said(call));
-  EXPECT_TRUE(said(call + R"(,{"role":"user","content":"a"})").starts_with("'input.0.call_id' : the call of"));
+  EXPECT_TRUE(
+      said(call + R"(,{"role":"user","content":"a"})").starts_with("'input.0.call_id' : the call of"));
   EXPECT_EQ("'input.1.call_id' : two calls have the id 'c1'", said(call + "," + call));
   EXPECT_EQ("'input.0.arguments' : value must be the text of a JSON object, such as \"{}\"",
             said(R"({"type":"function_call","call_id":"c1","name":"f","arguments":"["})"));
