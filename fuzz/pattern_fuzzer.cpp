@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "grammar/pattern.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -15,6 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   const size_t line = std::min(input.find('\n'), input.size());
   const std::string pattern(input.substr(0, line));
+  if (!lockstep::is_utf8(pattern)) return 0;
   std::string text(input.substr(std::min(line + 1, size)));
   for (char& byte : text) byte = static_cast<char>(' ' + static_cast<uint8_t>(byte) % 95);
   Automaton automaton;
