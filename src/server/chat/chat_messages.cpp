@@ -91,7 +91,7 @@ text::ChatMessage read_message(const RequestJson& json, size_t index, Mode mode)
     bad_field(fields.path("role"),
               "value must be 'system', 'developer', 'user', 'assistant', 'tool' or 'function'");
   }
-  if (mode == Mode::Lenient) {
+  if (mode == Mode::Lenient && message.role != "tool") {
     fields.refuse("name", "the chat template has no place for a name; leave it out");
   }
   fields.finish();

@@ -129,6 +129,21 @@ TEST(ChatRequest, WhatTheEngineGoesThroughIsBounded) {
             refusal_of_field(fmt::format(R"("logit_bias":{{{}}})", biases)));
 }
 
+TEST(ChatRequest, ResultsOfCallsMayTellTheirName) {
+  const ChatRequest request = parse_chat_request(
+      R"({"model":"m","messages":[{"role":"user","content":"hi"},)"
+      R"({"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{}"}},)"
+      R"({"role":"function","name":"f","content":"1"},)"
+      R"({"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"g","arguments":"{}"}}]},)"
+      R"({"role":"tool","tool_call_id":"a","name":"g","content":"2"}]})");
+  ASSERT_EQ(5u, request.messages.size());
+  EXPECT_EQ("tool", request.messages[2].role);
+  EXPECT_EQ("f", request.messages[2].name);
+  EXPECT_EQ("2", request.messages[4].content);
+  EXPECT_EQ("'messages.0.name' : the chat template has no place for a name; leave it out",
+            refusal_of_message(R"({"role":"user","content":"a","name":"b"})"));
+}
+
 TEST(ChatRequest, ErrorsOfMessagesNameTheirPlace) {
   EXPECT_EQ("'messages.0.role' : property 'role' is missing", refusal_of_message(R"({"content":"a"})"));
   EXPECT_EQ("'messages.0.content' : property 'content' is missing", refusal_of_message(R"({"role":"user"})"));
