@@ -92,7 +92,7 @@ class Completions(WithServer):
         client = self.server.openai()
         for fields, says in (({"prompt": ""}, "'prompt' : it has no tokens"),
                              ({"prompt": [99999999]}, "token 99999999 is not in the vocabulary"),
-                             ({"prompt": ["a"] * 33, "n": 128}, "4224 answers at once; up to 4096"),
+                             ({"prompt": ["a"] * 33, "n": 128}, "4224 answers at once; up to 2048"),
                              ({"best_of": 3}, "'best_of'"), ({"suffix": "x"}, "'suffix'")):
             with self.subTest(says), self.assertRaises(openai.BadRequestError) as caught:
                 complete(client, **fields)
