@@ -28,9 +28,9 @@ export function forgetKey() {
   localStorage.removeItem(place);
 }
 
-async function send(path, {method = "GET", body, signal} = {}) {
+async function send(path, {method = "GET", body, signal, as = key()} = {}) {
   const headers = {};
-  if (key()) headers.authorization = `Bearer ${key()}`;
+  if (as) headers.authorization = `Bearer ${as}`;
   if (body !== undefined) headers["content-type"] = "application/json";
   try {
     return await fetch(path, {method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal,
@@ -59,12 +59,12 @@ export function askForKey(reason = "") {
     const said = make("p.error", {role: "alert"}, reason);
     return make("form", {method: "dialog", async submit(event) {
       event.preventDefault();
-      const before = key();
-      keepKey(input.value.trim(), keep.checked);
-      const response = await send("/v1/models").catch(error => ({ok: false, status: 0, error}));
-      if (response.ok || response.status === 403) return close(true);
-      forgetKey();
-      if (before) keepKey(before, false);
+      const given = input.value.trim();
+      const response = await send("/v1/models", {as: given}).catch(error => ({ok: false, status: 0, error}));
+      if (response.ok || response.status === 403) {
+        keepKey(given, keep.checked);
+        return close(true);
+      }
       said.textContent = response.error?.message ?? "The server does not know this key, or it is revoked or expired.";
       input.select();
     }},
@@ -76,6 +76,11 @@ export function askForKey(reason = "") {
            make("button.main", {type: "submit"}, "Continue")));
   }).finally(() => { asking = null; });
   return asking;
+}
+
+// Asks for another key at the user's wish.
+export async function changeKey() {
+  if (await askForKey()) window.dispatchEvent(new Event("key-changed"));
 }
 
 // The response, if it is a good one. A server that wants a key gets one asked for.
@@ -93,6 +98,14 @@ export async function ask(path, options = {}) {
 
 export async function read(path, options) {
   return (await ask(path, options)).json();
+}
+
+// Saves what stands at a path as a file of that name.
+export async function download(path, name) {
+  const blob = await (await ask(path)).blob();
+  const link = make("a", {href: URL.createObjectURL(blob), download: name});
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
 // A path with further values in its query: those that are set.

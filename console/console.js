@@ -1,21 +1,22 @@
 // The console: one page, whose sections are chosen by the address's part after '#'.
 
-import {askForKey, forgetKey, key, Refusal} from "./api.js";
-import {byId, make, notice, problem} from "./dom.js";
+import {changeKey, forgetKey, key} from "./api.js";
+import {byId, make, quiet} from "./dom.js";
 import {account} from "./account.js";
 import * as batches from "./batches.js";
 import * as keys from "./keys.js";
 import * as limits from "./limits.js";
 import * as live from "./live.js";
+import * as organisation from "./organisation.js";
 import * as playground from "./playground.js";
 import * as requests from "./requests.js";
 import * as usage from "./usage.js";
 
-const sections = {playground, live, usage, requests, batches, keys, limits};
+const sections = {playground, live, usage, requests, batches, keys, limits, organisation};
 let shown = null;
 
 async function showSection() {
-  const name = sections[location.hash.slice(1)] ? location.hash.slice(1) : "playground";
+  const wanted = location.hash.slice(1), name = Object.hasOwn(sections, wanted) ? wanted : "playground";
   if (shown === name) return;
   if (shown) sections[shown].hide?.();
   const first = shown === null;
@@ -30,25 +31,7 @@ async function showSection() {
   openMenu(false);
   if (!first) title.focus({preventScroll: true});
   window.scrollTo(0, 0);
-  await fill(name);
-}
-
-async function fill(name) {
-  try {
-    await sections[name].show();
-  } catch (error) {
-    failed(name, error);
-  }
-}
-
-function failed(name, error) {
-  const place = byId(name).querySelector(".content, .messages");
-  if (error instanceof Refusal && error.status === 401) {
-    place.replaceChildren(notice("A key is needed", "This server answers those who have one of its keys.",
-      make("button.main", {type: "button", click: changeKey}, "Enter a key")));
-  } else {
-    place.replaceChildren(problem(error));
-  }
+  await sections[name].show();
 }
 
 function openMenu(open) {
@@ -56,18 +39,13 @@ function openMenu(open) {
   document.body.classList.toggle("menu-open", open);
 }
 
-async function changeKey() {
-  if (await askForKey()) window.dispatchEvent(new Event("key-changed"));
-}
-
 // Who the key belongs to, under the navigation.
 async function showWho() {
   const who = byId("who");
-  const self = await account().catch(() => null);
+  const self = await account({quiet: true}).catch(() => null);
   who.replaceChildren(...[
     self && make("div", {}, make("strong", {}, self.project?.name ?? self.project_id), make("span", {}, self.role)),
-    key() && make("div.actions", {}, make("button.quiet", {type: "button", click: changeKey}, "Other key"),
-                 make("button.quiet", {type: "button", click() { forgetKey(); location.reload(); }}, "Forget it")),
+    key() && make("div.actions", {}, quiet("Other key", changeKey), quiet("Forget it", () => { forgetKey(); location.reload(); })),
   ].filter(part => part));
 }
 
@@ -81,8 +59,9 @@ window.addEventListener("hashchange", showSection);
 window.addEventListener("key-changed", () => {
   playground.modelsChanged();
   showWho();
-  fill(shown);
+  sections[shown].show();
 });
+window.addEventListener("account-changed", showWho);
 await showSection();
 showWho();
 document.body.dataset.ready = "true";

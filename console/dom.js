@@ -21,6 +21,16 @@ export function make(kind, attributes = {}, ...children) {
 
 export const byId = id => document.getElementById(id);
 
+// Sets a text where it is another one: a reader of screens keeps its place.
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+// A button without a border. `label`: what it says where its text alone is not clear.
+export function quiet(text, click, {label = null, danger = false} = {}) {
+  return make(danger ? "button.quiet.danger" : "button.quiet", {type: "button", "aria-label": label, click}, text);
+}
+
 // Told to readers of screens.
 export function say(text) {
   byId("status").textContent = text;
@@ -28,7 +38,7 @@ export function say(text) {
 
 // A button that copies a text and says so.
 export function copyButton(text, label = "Copy") {
-  const button = make("button.quiet", {type: "button", async click() {
+  const button = quiet(label, async () => {
     try {
       await navigator.clipboard.writeText(typeof text === "function" ? text() : text);
       button.textContent = "Copied";
@@ -37,14 +47,15 @@ export function copyButton(text, label = "Copy") {
       button.textContent = "Could not copy";
     }
     setTimeout(() => { button.textContent = label; }, 1500);
-  }}, label);
+  });
   return button;
 }
 
-// A dialog that goes when it is closed. `fill(close)` gives its children; the promise is what close() was given.
+// A dialog that goes when it is closed. `fill(close)` gives its children; the promise is what close() was given,
+// null where it was left otherwise.
 export function dialog(title, fill) {
   return new Promise(done => {
-    let answer;
+    let answer = null;
     const heading = make("h2", {id: "dialog-title"}, title);
     const box = make("dialog", {"aria-labelledby": "dialog-title", close() {
       box.remove();
@@ -66,6 +77,26 @@ export function confirmed(title, text, action) {
   ]);
 }
 
+// A form that is sent until the server takes it: gives what `send` gave, or null if it was left.
+export function formDialog(title, fields, send, action = "Save") {
+  return dialog(title, close => {
+    const said = make("p.error", {role: "alert"});
+    let sending = false;
+    return make("form", {async submit(event) {
+      event.preventDefault();
+      if (sending) return;
+      sending = true;
+      try {
+        close(await send());
+      } catch (error) {
+        said.textContent = error.message;
+      }
+      sending = false;
+    }}, fields, said, make("div.actions", {}, make("button", {type: "button", click: () => close(null)}, "Cancel"),
+                           make("button.main", {type: "submit"}, action)));
+  });
+}
+
 // A labelled field of a form; `input` gets the id.
 export function field(id, label, input, hint) {
   input.id = id;
@@ -77,10 +108,16 @@ export function choice(options, chosen) {
   return make("select", {}, options.map(([value, text]) => make("option", {value, selected: value === chosen}, text)));
 }
 
-// A table that becomes a list of cards where there is no room. `columns`: {name, number}; `rows`: lists of cells.
-export function table(caption, columns, rows) {
-  const cell = (content, i) => make(columns[i].number ? "td.number" : "td", {role: "cell", "data-name": columns[i].name}, content);
-  return make("table.cards", {role: "table"},
+// A part of a section that has several: its heading, what it is, a button and the rest.
+export const part = (title, text, action, body) => make("div", {}, make("div.bar", {}, make("h2", {}, title), make("span.gap"), action),
+                                                        make("p.soft", {}, text), body);
+
+// A table that becomes a list of cards where there is no room, or one of another kind. `columns`: {name, number, head};
+// `rows`: lists of cells.
+export function table(caption, columns, rows, kind = "cards") {
+  const cell = (content, i) => columns[i].head ? make("th", {role: "rowheader", scope: "row"}, content) :
+    make(columns[i].number ? "td.number" : "td", {role: "cell", "data-name": columns[i].name}, content);
+  return make(`table.${kind}`, {role: "table"},
               make("caption.unseen", {}, caption),
               make("thead", {role: "rowgroup"}, make("tr", {role: "row"}, columns.map(column =>
                 make(column.number ? "th.number" : "th", {role: "columnheader", scope: "col"}, column.name)))),
@@ -90,8 +127,4 @@ export function table(caption, columns, rows) {
 // What a section says where it has nothing to show.
 export function notice(title, text, ...more) {
   return make("div.notice", {}, make("h2", {}, title), make("p", {}, text), more);
-}
-
-export function problem(error) {
-  return make("p.error", {role: "alert"}, error.message);
 }

@@ -2,7 +2,8 @@
 
 import {account, may, names} from "./account.js";
 import {read, readAll} from "./api.js";
-import {byId, choice, confirmed, dialog, field, make, notice, table} from "./dom.js";
+import {attempt, fill} from "./content.js";
+import {byId, choice, confirmed, field, formDialog, make, notice, part, quiet, say, table} from "./dom.js";
 import {date, dollars, number} from "./format.js";
 
 const kinds = [["requests_per_minute", "Requests a minute"], ["requests_per_day", "Requests a day"], ["tokens_per_minute", "Tokens a minute"],
@@ -15,24 +16,19 @@ export function start() {
   byId("limits").append(make("header.bar", {}, make("h1", {id: "limits-title", tabindex: "-1"}, "Limits")), content);
 }
 
-export async function show() {
-  if (!await may("read_organization")) {
-    return content.replaceChildren(notice("Not with this key", "Limits are shown to keys with the scope “admin”."));
-  }
+export const show = () => fill(content, async () => {
+  if (!await may("read_organization")) return notice("Not with this key", "Limits are shown to keys with the scope “admin”.");
   const [limits, caps, known, self, change] = await Promise.all([
     readAll("/v1/organization/limits"), readAll("/v1/organization/spend_caps"), names(), account(), may("manage_limits")]);
   const place = {known, self, change};
-  content.replaceChildren(
+  return [
     part("Rates", "A request must fit into every limit above it: its key's, its project's, the organisation's.",
          change && make("button", {type: "button", click: () => setLimit(place)}, "Set a limit"),
          limits.length ? limitTable(limits, place) : make("p.soft", {}, "Nothing is limited.")),
     part("Spending", "In a month of UTC. What runs when a cap is reached is finished; further requests are refused.",
          change && make("button", {type: "button", click: () => setCap(place)}, "Set a cap"),
-         caps.length ? capTable(caps, place) : make("p.soft", {}, "There is no cap.")));
-}
-
-const part = (title, text, action, body) => make("div", {}, make("div.bar", {}, make("h2", {}, title), make("span.gap"), action),
-                                                 make("p.soft", {}, text), body);
+         caps.length ? capTable(caps, place) : make("p.soft", {}, "There is no cap."))];
+});
 
 const subjectName = ({known, self}, subject, id) =>
   subject === "organization" ? `${self.name} (organisation)` : `${known.label(id)} (${subject})`;
@@ -42,8 +38,8 @@ function limitTable(limits, place) {
     make("strong", {}, subjectName(place, limit.subject, limit.subject_id)), limit.model === "*" ? "all together" : limit.model,
     ...kinds.map(([id]) => limit[id] === null ? "–" : number(limit[id])),
     place.change ? make("span.actions", {},
-      make("button.quiet", {type: "button", "aria-label": `Change the limit of ${subjectName(place, limit.subject, limit.subject_id)}`, click: () => setLimit(place, limit)}, "Change"),
-      make("button.quiet.danger", {type: "button", "aria-label": `Remove the limit of ${subjectName(place, limit.subject, limit.subject_id)}`, click: () => removeLimit(limit)}, "Remove")) : ""]));
+      quiet("Change", () => setLimit(place, limit), {label: `Change the limit of ${subjectName(place, limit.subject, limit.subject_id)}`}),
+      quiet("Remove", () => removeLimit(limit), {label: `Remove the limit of ${subjectName(place, limit.subject, limit.subject_id)}`, danger: true})) : ""]));
 }
 
 function capTable(caps, place) {
@@ -52,11 +48,14 @@ function capTable(caps, place) {
       const share = Number(cap.usd_spent) / Math.max(1e-9, Number(cap.usd_per_month));
       return [make("strong", {}, subjectName(place, cap.subject, cap.subject_id)), dollars(cap.usd_per_month), dollars(cap.usd_spent),
               make("meter", {min: 0, max: 1, high: 0.8, low: 0.6, optimum: 0, value: Math.min(1, share), "aria-label": "Share that is spent"}), date(cap.resets_at),
-              place.change ? make("button.quiet", {type: "button", click: () => setCap(place, cap)}, "Change") : ""];
+              place.change ? quiet("Change", () => setCap(place, cap), {label: `Change the cap of ${subjectName(place, cap.subject, cap.subject_id)}`}) : ""];
     }));
 }
 
-function subjectChoice({known, self}, chosen, withKeys) {
+// The subjects that a limit may be set for, or the one `of` which a limit or cap is to be changed.
+function subjectChoice(place, of, withKeys) {
+  if (of) return make("select", {disabled: true}, make("option", {value: `${of.subject} ${of.subject_id}`}, subjectName(place, of.subject, of.subject_id)));
+  const {known, self} = place, chosen = `project ${self.project_id}`;
   const group = (name, list) => make("optgroup", {label: name}, list.map(([value, text]) => make("option", {value, selected: value === chosen}, text)));
   return make("select", {}, group("Organisation", [[`organization ${self.id}`, self.name]]),
     group("Projects", [...known.projects].map(([id, name]) => [`project ${id}`, name])),
@@ -65,33 +64,21 @@ function subjectChoice({known, self}, chosen, withKeys) {
 
 const post = (path, body) => read(`/v1/organization/${path}`, {method: "POST", body});
 
-// A form that is sent until the server takes it.
-async function form(title, fields, send) {
-  const done = await dialog(title, close => {
-    const said = make("p.error", {role: "alert"});
-    return make("form", {async submit(event) {
-      event.preventDefault();
-      try {
-        await send();
-        close(true);
-      } catch (error) {
-        said.textContent = error.message;
-      }
-    }}, fields, said, make("div.actions", {}, make("button", {type: "button", click: () => close(false)}, "Cancel"),
-                           make("button.main", {type: "submit"}, "Save")));
-  });
-  if (done) await show();
+async function changed(text) {
+  say(text);
+  await show();
+  byId("limits-title").focus();
 }
 
 async function setLimit(place, limit) {
-  const subject = subjectChoice(place, limit ? `${limit.subject} ${limit.subject_id}` : `project ${place.self.project_id}`, true);
+  const subject = subjectChoice(place, limit, true);
   const models = (await read("/v1/models").catch(() => ({data: []}))).data;
   const model = choice([["*", "All together"], ...models.map(one => [one.id, one.id])], limit?.model ?? "*");
   if (limit && limit.model !== "*" && !models.some(one => one.id === limit.model)) model.append(make("option", {selected: true}, limit.model));
-  subject.disabled = model.disabled = Boolean(limit);
+  model.disabled = Boolean(limit);
   const inputs = kinds.map(([id, name]) => [id, name, make("input", {type: "number", min: 0, step: 1, inputmode: "numeric",
                                                                     placeholder: "unlimited", value: limit?.[id] ?? ""})]);
-  await form(limit ? "Change a limit" : "Set a limit",
+  const done = await formDialog(limit ? "Change a limit" : "Set a limit",
     [field("limit-subject", "Of", subject), field("limit-model", "Model", model),
      make("div.pair", {}, inputs.map(([id, name, input]) => field(`limit-${id}`, name, input)))],
     () => {
@@ -99,21 +86,22 @@ async function setLimit(place, limit) {
       return post("limits", {subject: kind, subject_id: id, model: model.value,
                              ...Object.fromEntries(inputs.map(([name,, input]) => [name, input.value === "" ? null : Number(input.value)]))});
     });
+  if (done) await changed("The limit is set");
 }
 
 async function removeLimit(limit) {
   if (!await confirmed("Remove this limit?", "What it holds back may run at once.", "Remove")) return;
-  await post("limits", {subject: limit.subject, subject_id: limit.subject_id, model: limit.model});
-  await show();
-  byId("limits-title").focus();
+  if (await attempt(content, () => post("limits", {subject: limit.subject, subject_id: limit.subject_id, model: limit.model}))) {
+    await changed("The limit is removed");
+  }
 }
 
 async function setCap(place, cap) {
-  const subject = subjectChoice(place, cap ? `${cap.subject} ${cap.subject_id}` : `project ${place.self.project_id}`, false);
-  subject.disabled = Boolean(cap);
+  const subject = subjectChoice(place, cap, false);
   const amount = make("input", {type: "text", inputmode: "decimal", pattern: "[0-9]+(\\.[0-9]{1,9})?", value: cap?.usd_per_month ?? "", placeholder: "no cap"});
-  await form("Spend cap", [field("cap-subject", "Of", subject), field("cap-amount", "USD a month", amount, "Such as 25 or 0.5; empty: no cap")], () => {
+  const done = await formDialog("Spend cap", [field("cap-subject", "Of", subject), field("cap-amount", "USD a month", amount, "Such as 25 or 0.5; empty: no cap")], () => {
     const [kind, id] = subject.value.split(" ");
     return post("spend_caps", {subject: kind, subject_id: id, usd_per_month: amount.value.trim() || null});
   });
+  if (done) await changed("The cap is set");
 }

@@ -2,7 +2,8 @@
 
 import {ask, events, read} from "./api.js";
 import {asCurl, asPython} from "./code.js";
-import {byId, copyButton, dialog, make, say} from "./dom.js";
+import {fill} from "./content.js";
+import {byId, copyButton, dialog, make, quiet, say} from "./dom.js";
 import {duration, number} from "./format.js";
 import {TokenText} from "./tokens.js";
 
@@ -30,7 +31,11 @@ export function start() {
   byId("settings").addEventListener("submit", event => event.preventDefault());
   byId("show-settings").addEventListener("click", () => openSettings(true));
   byId("hide-settings").addEventListener("click", () => openSettings(false));
-  byId("settings").addEventListener("keydown", event => { if (event.key === "Escape") openSettings(false); });
+  byId("settings").addEventListener("keydown", event => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    if (byId("settings").classList.contains("open")) openSettings(false);
+  });
   byId("ask").addEventListener("submit", event => { event.preventDefault(); submit(); });
   byId("question").addEventListener("keydown", event => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -45,11 +50,11 @@ export function start() {
   welcome();
 }
 
-export async function show() {
+export const show = () => fill(byId("playground-problem"), async () => {
   if (byId("model").options.length) return;
   const models = (await read("/v1/models")).data;
   byId("model").replaceChildren(...models.map(model => make("option", {value: model.id}, model.id)));
-}
+});
 
 export const modelsChanged = () => byId("model").replaceChildren();
 
@@ -107,7 +112,7 @@ function parsed(id) {
     said.textContent = `This is no valid JSON: ${error.message}`;
     box.setAttribute("aria-invalid", "true");
     box.closest("details")?.setAttribute("open", "");
-    byId("settings").classList.add("open");
+    if (byId("show-settings").checkVisibility()) openSettings(true);
     box.focus();
     throw error;
   }
@@ -132,6 +137,11 @@ function body() {
 function submit() {
   const text = byId("question").value.trim();
   if (!text || running) return;
+  const wanted = turns.at(-1)?.view.results;
+  if (wanted) {  // nothing can be said before the results of its calls
+    wanted.querySelector("textarea").focus();
+    return say("The model waits for the results of its calls");
+  }
   try {
     body();
   } catch {
@@ -140,15 +150,24 @@ function submit() {
   const index = turns.length;
   add({role: "user", content: text}, {element: make("article.message.user", {"aria-label": "You"},
     make("div.said", {}, text),
-    make("div.facts", {}, make("button.quiet", {type: "button", click() {
+    make("div.facts", {}, quiet("Edit", () => {
       byId("question").value = text;
       forget(index);
       fit();
       byId("question").focus();
-    }}, "Edit")))});
+    })))});
   byId("question").value = "";
   fit();
   answer();
+}
+
+// Arguments that were cut off are no JSON yet.
+function isWhole(call) {
+  try {
+    return Boolean(JSON.parse(call.function.arguments));
+  } catch {
+    return false;
+  }
 }
 
 // What the model says, as it comes.
@@ -213,10 +232,11 @@ class AnswerView {
       make("strong", {}, one.function.name), make("pre", {}, one.function.arguments))));
   }
 
+  // What the conversation goes on with, or null if nothing was said: of the calls those that were not cut off.
   message() {
-    const message = {role: "assistant", content: this.content};
-    if (this.toolCalls.length) Object.assign(message, {content: this.content || null, tool_calls: this.toolCalls});
-    return message;
+    const whole = this.toolCalls.filter(isWhole);
+    if (whole.length) return {role: "assistant", content: this.content || null, tool_calls: whole};
+    return this.content ? {role: "assistant", content: this.content} : null;
   }
 
   end(startedAt, error) {
@@ -226,6 +246,7 @@ class AnswerView {
     const facts = [];
     const fact = (text, title) => facts.push(make("span", {title}, text));
     if (stopped) fact("stopped");
+    if (!this.toolCalls.every(isWhole)) fact("a call is not whole", "The conversation goes on without it");
     if (this.finish === "length") fact("cut off by the limit of tokens");
     if (this.firstAt) fact(`first token after ${duration((this.firstAt - startedAt) / 1000)}`, "As this page saw it");
     if (this.usage) {
@@ -243,7 +264,7 @@ class AnswerView {
     if (this.fingerprint) facts.push(make("code", {title: "It changes when the bits of an answer may change"}, this.fingerprint));
     this.facts.replaceChildren(make("div.figures", {}, facts),
       make("div.actions", {}, this.content && copyButton(() => this.content),
-           make("button.quiet", {type: "button", click: this.again}, "Try again")));
+           quiet("Try again", this.again)));
   }
 }
 
@@ -276,24 +297,25 @@ async function answer() {
   view.end(startedAt, error);
   const turn = turns.find(one => one.view === view);
   if (!turn) return;
-  if (view.content || view.toolCalls.length) turn.message = view.message();
-  if (!error && view.toolCalls.length) view.calls.append(resultsForm(view));
+  turn.message = view.message();
+  if (turn.message?.tool_calls) view.calls.append(view.results = resultsForm(view, turn.message.tool_calls));
   toEnd();
   say(error ? error.name === "AbortError" ? "Stopped" : error.message : `The answer: ${view.content}`);
 }
 
 // What the tools gave back, for the model to go on with.
-function resultsForm(view) {
-  const boxes = view.toolCalls.map(call => make("textarea.code", {rows: 2, "aria-label": `Result of ${call.function.name}`,
+function resultsForm(view, calls) {
+  const boxes = calls.map(call => make("textarea.code", {rows: 2, "aria-label": `Result of ${call.function.name}`,
                                                                  placeholder: `What ${call.function.name} gives back`}));
   return make("form.results", {submit(event) {
     event.preventDefault();
     if (running || turns.at(-1).view !== view) return;
-    view.toolCalls.forEach((call, i) => add({role: "tool", tool_call_id: call.id, content: boxes[i].value},
+    calls.forEach((call, i) => add({role: "tool", tool_call_id: call.id, content: boxes[i].value},
       {element: make("article.message.tool", {"aria-label": `Result of ${call.function.name}`}, make("div.said", {}, boxes[i].value))}));
     event.target.remove();
+    view.results = null;
     answer();
-  }}, boxes, make("button", {type: "submit"}, "Send the results"));
+  }}, boxes, make("p.hint", {}, "The model goes on when it has them."), make("button", {type: "submit"}, "Send the results"));
 }
 
 function showCode() {

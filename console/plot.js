@@ -1,7 +1,7 @@
 // Small plots in SVG. A plot is as wide as its place, can be walked through with the arrow keys, and says in words what
 // stands under the pointer.
 
-import {make, say} from "./dom.js";
+import {make, say, write} from "./dom.js";
 import {compact} from "./format.js";
 
 const height = 150, left = 46, bottom = 20, top = 6;
@@ -15,19 +15,26 @@ function roundUp(value) {
 
 class Plot {
   // `count` things beside each other; `draw(svg, x, y, width)` draws them; `words(i)` tells one.
-  constructor(title, count, most, draw, words, {marks, unit = compact, tick = () => true}) {
+  constructor(title, count, draw, words, {marks, unit = compact, tick = () => true}) {
     this.svg = make("svg", {"aria-hidden": "true", height});
     this.said = make("p.reading");
     this.place = make("div.plot-place", {tabindex: "0", role: "application", "aria-label": `${title}; the arrow keys go through the values`,
       pointermove: event => this.point(event), pointerleave: () => this.choose(-1),
       keydown: event => this.key(event), blur: () => this.choose(-1)}, this.svg);
     this.element = make("figure.plot", {}, make("figcaption", {}, title), this.place, this.said);
-    Object.assign(this, {count, words, draw, marks, tick, unit, most: roundUp(most), chosen: -1, resting: ""});
+    Object.assign(this, {count, words, draw, marks, tick, unit, most: 1, chosen: -1, resting: ""});
     new ResizeObserver(() => this.render()).observe(this.place);
   }
 
   x(i) { return left + (this.svg.clientWidth - left) * i / this.count; }
   y(value) { return top + (height - top - bottom) * (1 - value / this.most); }
+
+  // The values are others now: the highest is `most`, and `resting` is said while nothing is chosen.
+  update(most, resting) {
+    Object.assign(this, {most: roundUp(most), resting});
+    if (this.chosen < 0) write(this.said, resting);
+    this.render();
+  }
 
   render() {
     const width = this.svg.clientWidth;
@@ -66,7 +73,7 @@ class Plot {
 
   choose(i, aloud = true) {
     this.chosen = i;
-    this.said.textContent = i < 0 ? this.resting : this.words(i);
+    write(this.said, i < 0 ? this.resting : this.words(i));
     if (!this.band) return;
     this.band.setAttribute("x", i < 0 ? 0 : this.x(i));
     this.band.setAttribute("width", i < 0 ? 0 : this.x(i + 1) - this.x(i));
@@ -75,10 +82,11 @@ class Plot {
 }
 
 // Stacked bars. `series`: {name, values}, in the order of their colours; `marks(i)`: what stands under the bar, where
-// `tick(i)` says so and there is room; `resting`: what is said while nothing is chosen.
+// `tick(i)` says so and there is room; `resting`: what is said while nothing is chosen. `change(series, resting)` shows
+// others, as many.
 export function bars(title, series, marks, unit, resting = "", tick = undefined) {
   const count = series[0].values.length;
-  const sums = Array.from({length: count}, (_, i) => series.reduce((sum, one) => sum + one.values[i], 0));
+  let sums;
   const draw = plot => sums.flatMap((_, i) => {
     const wide = plot.x(1) - plot.x(0), gap = Math.min(3, wide * 0.2);
     let below = 0;
@@ -96,9 +104,14 @@ export function bars(title, series, marks, unit, resting = "", tick = undefined)
     const parts = series.filter(one => one.values[i] && one.name).map(one => `${one.name} ${unit(one.values[i])}`);
     return `${marks(i, true)}: ${unit(sums[i])}${parts.length > 1 ? ` (${parts.join(", ")})` : parts.length ? `, ${parts[0]}` : ""}`;
   };
-  const plot = new Plot(title, count, Math.max(...sums, 0), draw, words, {marks, unit, tick});
-  plot.said.textContent = plot.resting = resting;
-  return plot.element;
+  const plot = new Plot(title, count, draw, words, {marks, unit, tick});
+  const change = (now, said) => {
+    series = now;
+    sums = Array.from({length: count}, (_, i) => series.reduce((sum, one) => sum + one.values[i], 0));
+    plot.update(Math.max(...sums, 0), said);
+  };
+  change(series, resting);
+  return {element: plot.element, change};
 }
 
 // A line of the last values, which grows: `push(value)` adds one. The axis reaches to `least` at least.
@@ -113,12 +126,10 @@ export function line(title, length, marks, unit, tick, least = 1) {
             make("path.curve", {d: `M${points.join(" L")}`})];
   };
   const at = i => values[i - (length - values.length)];
-  const plot = new Plot(title, length, least, draw, i => `${marks(i, true)}: ${at(i) === undefined ? "not seen" : unit(at(i))}`, {marks, unit, tick});
+  const plot = new Plot(title, length, draw, i => `${marks(i, true)}: ${at(i) === undefined ? "not seen" : unit(at(i))}`, {marks, unit, tick});
   return {element: plot.element, push(value) {
     values = [...values, value].slice(-length);
-    plot.most = roundUp(Math.max(...values, least));
-    plot.resting = unit(value);
-    plot.render();
+    plot.update(Math.max(...values, least), unit(value));
   }};
 }
 

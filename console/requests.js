@@ -1,14 +1,16 @@
 // The request log: search, pages, one request in full, export.
 
 import {may, names} from "./account.js";
-import {address, ask, read} from "./api.js";
-import {byId, choice, copyButton, dialog, field, make, notice, problem, table} from "./dom.js";
+import {address, download, read} from "./api.js";
+import {attempt, fill, Pages} from "./content.js";
+import {byId, choice, copyButton, dialog, field, make, notice, quiet, table} from "./dom.js";
 import {dollars, duration, moment, number} from "./format.js";
 
 const times = [["3600", "Last hour"], ["86400", "Last 24 hours"], ["604800", "Last 7 days"], ["", "All that is kept"]];
 const states = {"": {}, good: {status_to: 399}, refused: {status_from: 400, status_to: 499}, failed: {status_from: 500}};
 
-let content, form, reachField, keyField, cursors = [];
+let content, form, reachField, keyField;
+const pages = new Pages(turn);
 
 export function start() {
   const text = () => make("input", {type: "text", autocomplete: "off", spellcheck: "false"});
@@ -23,11 +25,10 @@ export function start() {
   content = make("div.content");
   byId("requests").append(
     make("header.bar", {}, make("h1", {id: "requests-title", tabindex: "-1"}, "Requests"), make("span.gap"),
-         make("button.quiet", {type: "button", click: () => exportAs("jsonl")}, "Export JSONL"),
-         make("button.quiet", {type: "button", click: () => exportAs("csv")}, "Export CSV")), form, content);
+         make("div.actions", {}, quiet("Export JSONL", () => exportAs("jsonl")), quiet("Export CSV", () => exportAs("csv")))), form, content);
 }
 
-export async function show() {
+export const show = () => fill(content, async () => {
   const wide = await may("read_organization");
   reachField.hidden = keyField.hidden = !wide;
   if (wide) {
@@ -35,11 +36,14 @@ export async function show() {
     byId("log-key").replaceChildren(...choice([["", "Any"], ...(await names()).keys]).children);
     byId("log-key").value = chosen;
   }
-  cursors = [];
-  await load();
-}
+  pages.first();
+  return load();
+});
 
-const first = () => { cursors = []; load().catch(error => content.replaceChildren(problem(error))); };
+function first() {
+  pages.first();
+  return fill(content, load);
+}
 
 function filter() {
   const value = id => byId(id).value.trim();
@@ -53,11 +57,10 @@ function stateTag(status) {
   return make(`span.tag${kind}`, {}, status === 499 ? "499 left" : status);
 }
 
+// The elements of the page that is to be shown.
 async function load() {
-  const page = await read(address("/v1/organization/requests", {...filter(), cursor: cursors.at(-1), limit: 25}));
-  if (!page.data.length) {
-    return content.replaceChildren(notice("No requests", "None that the filters let through are in the log."));
-  }
+  const page = await read(address("/v1/organization/requests", {...filter(), cursor: pages.cursor, limit: 25}));
+  if (!page.data.length) return notice("No requests", "None that the filters let through are in the log.");
   const time = one => one.queue_time + one.prompt_time + one.completion_time;
   const columns = [{name: "Time"}, {name: "Request"}, {name: "Status"}, {name: "Endpoint"}, {name: "Model"}, {name: "Tokens", number: true},
                    {name: "First token", number: true}, {name: "In all", number: true}, {name: "Cost", number: true}];
@@ -67,13 +70,11 @@ async function load() {
     make("span", {}, stateTag(one.status), one.error_code ? make("span.soft", {}, ` ${one.error_code}`) : ""),
     one.endpoint.replace("/v1/", ""), one.model ?? "", `${number(one.input_tokens)} + ${number(one.output_tokens)}`,
     duration(one.first_token_time), duration(time(one)), dollars(one.usd)]);
-  content.replaceChildren(table("Requests", columns, rows), make("div.actions.pager", {},
-    make("button", {type: "button", disabled: !cursors.length, click() { cursors.pop(); turn(); }}, "Newer"),
-    make("button", {type: "button", disabled: !page.has_more, click() { cursors.push(page.next_cursor); turn(); }}, "Older")));
+  return [table("Requests", columns, rows), pages.buttons(page.has_more ? page.next_cursor : null)];
 }
 
 async function turn() {
-  await load().catch(error => content.replaceChildren(problem(error)));
+  await fill(content, load);
   byId("requests-title").focus();
 }
 
@@ -93,8 +94,9 @@ async function details(one) {
     bodies = [["Request", full.request_body], ["Answer", full.response_body]].map(([name, text]) => text === null ? null :
       make("details", {open: true}, make("summary", {}, name), make("pre.code", {tabindex: "0"}, pretty(text))));
     if (bodies.every(body => !body)) bodies = [make("p.soft", {}, "The texts of this request were not kept: the project does not store them.")];
-  } catch {
-    bodies = [make("p.soft", {}, "The texts of another project's requests are shown to its own keys alone.")];
+  } catch (error) {
+    bodies = [error.status === 404 ? make("p.soft", {}, "The texts of another project's requests are shown to its own keys alone.")
+                                   : make("p.error", {role: "alert"}, error.message)];
   }
   const rows = Object.entries(full).filter(([name, value]) => !["object", "request_body", "response_body"].includes(name) && value !== null)
     .map(([name, value]) => [make("dt", {}, name.replaceAll("_", " ")),
@@ -104,13 +106,6 @@ async function details(one) {
     make("div.actions", {}, copyButton(full.id, "Copy id"), make("button.main", {type: "button", autofocus: true, click: () => close()}, "Close"))]);
 }
 
-async function exportAs(format) {
-  try {
-    const blob = await (await ask(address("/v1/organization/requests", {...filter(), format}))).blob();
-    const link = make("a", {href: URL.createObjectURL(blob), download: `requests.${format}`});
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  } catch (error) {
-    content.prepend(problem(error));
-  }
+function exportAs(format) {
+  return attempt(content, () => download(address("/v1/organization/requests", {...filter(), format}), `requests.${format}`));
 }

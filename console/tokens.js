@@ -16,12 +16,14 @@ function visible(text) {
 export class TokenText {
   constructor() {
     this.card = make("div.token-card", {hidden: true});
-    this.text = make("div.said.tokens", {tabindex: "0", role: "application",
-      "aria-label": "Answer with token probabilities; the arrow keys go from token to token",
-      click: event => this.choose(this.spans.indexOf(event.target)),
-      keydown: event => this.key(event),
-      blur: () => this.choose(-1)});
+    // The text can be read like any other; one of its tokens can have the focus.
+    this.text = make("div.said.tokens", {role: "group", "aria-label": "Answer; the arrow keys go from token to token",
+      click: event => this.focus(this.spans.indexOf(event.target)),
+      focusin: event => this.choose(this.spans.indexOf(event.target)),
+      focusout: () => this.choose(-1),
+      keydown: event => this.key(event)});
     this.element = make("div.token-text", {}, this.text, this.card);
+    new ResizeObserver(() => this.place()).observe(this.element);
     this.spans = [];
     this.tokens = [];  // beside spans: those whose bytes the span shows
     this.part = [];    // tokens that end inside a character
@@ -29,6 +31,7 @@ export class TokenText {
     this.count = 0;
     this.sum = 0;
     this.chosen = -1;
+    this.reached = 0;  // the token that has the focus, or gets it when the text does
   }
 
   add(tokens) {
@@ -42,6 +45,7 @@ export class TokenText {
       const least = Math.min(...this.part.map(one => one.logprob));
       span.style.setProperty("--doubt", doubt(least).toFixed(3));
       if (least < Math.log(0.1)) span.classList.add("unlikely");
+      if (!this.spans.length) span.tabIndex = 0;
       this.spans.push(span);
       this.tokens.push(this.part);
       this.part = [];
@@ -55,21 +59,31 @@ export class TokenText {
 
   key(event) {
     const last = this.spans.length - 1;
-    const to = {ArrowRight: Math.min(this.chosen + 1, last), ArrowLeft: Math.max(this.chosen - 1, 0), Home: 0, End: last,
+    const to = {ArrowRight: Math.min(this.reached + 1, last), ArrowLeft: Math.max(this.reached - 1, 0), Home: 0, End: last,
                 ArrowDown: this.below(1), ArrowUp: this.below(-1), Escape: -1}[event.key];
     if (to === undefined) return;
     if (event.key === "Escape" && this.chosen < 0) return;
     event.preventDefault();
     event.stopPropagation();
-    this.choose(to);
+    if (to < 0) this.choose(-1);
+    else this.focus(to);
   }
 
-  // The token in the next line (or the one before) that stands nearest to the chosen one.
+  // Gives the focus to a token and so chooses it.
+  focus(index) {
+    if (index < 0) return;
+    this.spans[this.reached].removeAttribute("tabindex");
+    this.reached = index;
+    this.spans[index].tabIndex = 0;
+    this.spans[index].focus();
+    this.choose(index);
+  }
+
+  // The token in the next line (or the one before) that stands nearest to the one that was reached.
   below(step) {
-    if (this.chosen < 0) return 0;
     const places = this.spans.map(span => span.getClientRects()[0] ?? span.getBoundingClientRect());
-    const from = places[this.chosen];
-    let best = this.chosen, bestCost = Infinity;
+    const from = places[this.reached];
+    let best = this.reached, bestCost = Infinity;
     places.forEach((place, i) => {
       const down = (place.top - from.top) * step;
       const cost = down * 100 + Math.abs(place.left - from.left);
@@ -79,23 +93,28 @@ export class TokenText {
   }
 
   choose(index) {
+    if (index === this.chosen) return;
     this.spans[this.chosen]?.classList.remove("chosen");
     this.chosen = index;
     this.card.hidden = index < 0;
-    this.text.classList.toggle("choosing", index >= 0);
     if (index < 0) return;
     const span = this.spans[index];
     span.classList.add("chosen");
     this.card.replaceChildren(...this.tokens[index].map(token => this.describe(token)));
-    // Under the token, inside the text's width.
-    const box = this.element.getBoundingClientRect(), place = span.getClientRects()[0] ?? box;
-    const left = Math.max(0, Math.min(place.left - box.left - 12, box.width - this.card.offsetWidth));
-    this.card.style.left = `${left}px`;
-    this.card.style.top = `${place.bottom - box.top + 6}px`;
+    this.place();
     this.card.scrollIntoView({block: "nearest"});
     const token = this.tokens[index][0];
     say(`${visible(token.token)}: ${percent(Math.exp(token.logprob))}. ${this.others(token).map(other =>
       `${visible(other.token)} ${percent(Math.exp(other.logprob))}`).join(", ")}`);
+  }
+
+  // Puts the card under the chosen token, inside the text's width.
+  place() {
+    if (this.chosen < 0) return;
+    const box = this.element.getBoundingClientRect(), place = this.spans[this.chosen].getClientRects()[0] ?? box;
+    const left = Math.max(0, Math.min(place.left - box.left - 12, box.width - this.card.offsetWidth));
+    this.card.style.left = `${left}px`;
+    this.card.style.top = `${place.bottom - box.top + 6}px`;
   }
 
   others(token) {

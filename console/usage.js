@@ -2,6 +2,7 @@
 
 import {may, names} from "./account.js";
 import {address, read} from "./api.js";
+import {fill} from "./content.js";
 import {byId, choice, field, make, table} from "./dom.js";
 import {compact, number, someDollars} from "./format.js";
 import {bars, legend} from "./plot.js";
@@ -21,19 +22,19 @@ export function start() {
   content = make("div.content");
   byId("usage").append(
     make("header.bar", {}, make("h1", {id: "usage-title", tabindex: "-1"}, "Usage")),
-    make("form.filters", {change: () => show().catch(error => content.replaceChildren(make("p.error", {role: "alert"}, error.message)))},
+    make("form.filters", {change: show, submit: event => event.preventDefault()},
          field("usage-range", "Time", range), field("usage-group", "Divided by", group), reachField), content);
 }
 
-export async function show() {
+export const show = () => fill(content, async () => {
   reachField.hidden = !await may("read_organization");
   const [, length, period] = ranges[range.value];
   const width = period === "hour" ? hour : day;
   const until = (Math.floor(Date.now() / 1000 / width) + 1) * width;
   const [buckets, known] = await Promise.all([
     read(address("/v1/organization/usage", {period, from: until - length, until, group_by: group.value, reach: reach.value})), names()]);
-  draw(buckets.data, period, known);
-}
+  return draw(buckets.data, period, known);
+});
 
 // "0.0375" as a number, for heights of bars; what is written is the sum of exact nano-dollars.
 const nano = text => {
@@ -45,6 +46,7 @@ function dollars(value) {
   return `$${part ? `${text}.${part}` : text}`;
 }
 
+// The elements that show these buckets of time.
 function draw(buckets, period, known) {
   const groupOf = result => result.model ?? result.key_id ?? result.project_id ?? "";
   const totals = new Map();
@@ -77,16 +79,16 @@ function draw(buckets, period, known) {
                    ["Prompt tokens", compact(total("input_tokens"))], ["of them cached", compact(total("input_cached_tokens"))],
                    ["Answer tokens", compact(total("output_tokens"))], ["Cost", someDollars(Number(cost) / 1e9), dollars(cost)]];
   const requests = series(result => result.num_model_requests);
-  content.replaceChildren(
+  return [
     make("dl.tiles", {}, figures.map(([name, value, exact]) => make("div.tile", {title: exact}, make("dt", {}, name), make("dd", {}, make("b", {}, value))))),
-    requests.some(one => one.name) ? legend(requests) : "",
+    requests.some(one => one.name) ? legend(requests) : null,
     make("div.plots", {},
-         bars("Requests", requests, mark, compact, "", tick),
-         bars("Tokens, of prompts and answers", series(result => result.input_tokens + result.output_tokens), mark, compact, "", tick),
-         bars("Cost in USD", series(result => Number(nano(result.usd)) / 1e9), mark, someDollars, "", tick)),
+         bars("Requests", requests, mark, compact, "", tick).element,
+         bars("Tokens, of prompts and answers", series(result => result.input_tokens + result.output_tokens), mark, compact, "", tick).element,
+         bars("Cost in USD", series(result => Number(nano(result.usd)) / 1e9), mark, someDollars, "", tick).element),
     make("details", {}, make("summary", {}, "The same as a table"), table("Usage",
       [{name: "Time"}, {name: "Of"}, ...["Requests", "Refused", "Prompt", "Cached", "Answer", "Cost"].map(name => ({name, number: true}))],
       buckets.flatMap(bucket => bucket.results.map(result => [whole.format(bucket.start_time * 1000), label(groupOf(result)) || "all",
         number(result.num_model_requests), number(result.num_errors), number(result.input_tokens), number(result.input_cached_tokens),
-        number(result.output_tokens), `$${result.usd}`])))));
+        number(result.output_tokens), `$${result.usd}`]))))];
 }

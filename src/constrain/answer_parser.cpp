@@ -33,7 +33,8 @@ void AnswerParser::push(std::string_view text, std::vector<AnswerPart>& parts) {
 }
 
 void AnswerParser::finish(std::vector<AnswerPart>& parts) {
-  if (state_ == State::Start || state_ == State::Text) add(AnswerPart::Kind::Content, held_, parts);
+  const bool in_text = state_ == State::Start || state_ == State::Text;
+  if (in_text && content_ != ContentKind::Absent) add(AnswerPart::Kind::Content, held_, parts);
   held_.clear();
 }
 

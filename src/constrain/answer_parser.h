@@ -32,7 +32,8 @@ class AnswerParser {
 
   // Adds the parts that the text brings, neighbours of a kind in one.
   void push(std::string_view text, std::vector<AnswerPart>& parts);
-  // The answer is at its end, perhaps in the middle of a call.
+  // The answer is at its end, perhaps in the middle of a call. The beginning of a call's wrapping is content
+  // where there may be any.
   void finish(std::vector<AnswerPart>& parts);
 
   uint32_t calls() const { return calls_; }

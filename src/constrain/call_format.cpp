@@ -31,14 +31,19 @@ constexpr CallFormat kLlama = {.name = "llama",
                                .next = "",  // its templates take one call a message
                                .end = "",
                                .bare = true};
-constexpr CallFormat kMistral = {.name = "mistral",
-                                 .begin = "[TOOL_CALLS]",
-                                 .first = "[",
-                                 .open = "{\"name\": \"",
-                                 .middle = "\", \"arguments\": ",
-                                 .close = "}",
-                                 .next = ", ",
-                                 .end = "]"};
+// Calls as a JSON list after `begin`.
+constexpr CallFormat list_after(std::string_view name, std::string_view begin) {
+  return {.name = name,
+          .begin = begin,
+          .first = "[",
+          .open = "{\"name\": \"",
+          .middle = "\", \"arguments\": ",
+          .close = "}",
+          .next = ", ",
+          .end = "]"};
+}
+constexpr CallFormat kMistral = list_after("mistral", "[TOOL_CALLS]");
+constexpr CallFormat kGranite = list_after("granite", "<|tool_call|>");
 constexpr CallFormat kMistralArguments = {.name = "mistral-args",
                                           .begin = "[TOOL_CALLS]",
                                           .first = "",
@@ -47,15 +52,6 @@ constexpr CallFormat kMistralArguments = {.name = "mistral-args",
                                           .close = "",
                                           .next = "[TOOL_CALLS]",
                                           .end = ""};
-
-constexpr CallFormat kGranite = {.name = "granite",
-                                 .begin = "<|tool_call|>",
-                                 .first = "[",
-                                 .open = "{\"name\": \"",
-                                 .middle = "\", \"arguments\": ",
-                                 .close = "}",
-                                 .next = ", ",
-                                 .end = "]"};
 
 // The first whose signs are there.
 constexpr std::array kKnown = {Known{kMistralArguments, {"[TOOL_CALLS]", "[ARGS]"}},

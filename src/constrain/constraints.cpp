@@ -48,25 +48,27 @@ class GrammarConstraint final : public engine::TokenConstraint {
 
   void prepare(std::span<const int32_t> draft) override {
     if (job_ && !job_->has(accepted_, {})) return;  // still asked for
+    if (job_ && !mask_) mask_ = job_->mask(accepted_);
     drop_job();
-    if (draft.empty() && shared_->knows(readings_)) return;
-    job_ = std::make_shared<MaskJob>(shared_, readings_, draft);
-    accepted_ = 0;
-    worker_->add(job_);
+    if (!mask_) mask_ = shared_->known(readings_);
+    if (!mask_ || !draft.empty()) add_job(draft);
   }
 
   bool ready(std::chrono::microseconds patience) override {
     // Where the worker has not come to it, it may be done here as well.
-    if (job_ && shared_->quick() && job_->take()) drop_job();
-    if (!job_) return true;
-    return patience == std::chrono::microseconds::max() || job_->has(accepted_, patience);
+    if (job_ && !mask_ && shared_->quick() && job_->withdraw()) drop_job();
+    if (!job_ && !mask_) {
+      mask_ = shared_->quick_mask(readings_);
+      if (!mask_) add_job({});
+    }
+    return mask_ || job_->has(accepted_, patience);
   }
 
   std::span<const uint64_t> allowed() override {
-    if (job_ && job_->take()) drop_job();
-    if (job_) return job_->mask(accepted_);
-    shared_->mask(readings_, mask_);
-    return mask_;
+    while (!ready(std::chrono::seconds(1)))
+      ;
+    if (!mask_) mask_ = job_->mask(accepted_);
+    return *mask_;
   }
 
   void accept(int32_t token) override {
@@ -74,6 +76,7 @@ class GrammarConstraint final : public engine::TokenConstraint {
                          shared_->tokens().bytes[static_cast<size_t>(token)]);
     LOCKSTEP_CHECK(!readings_.empty());
     forced_.reset();
+    mask_.reset();
     if (!job_) return;
     const bool as_drafted = accepted_ < job_->draft().size() && job_->draft()[accepted_] == token;
     if (!as_drafted) return drop_job();
@@ -90,6 +93,12 @@ class GrammarConstraint final : public engine::TokenConstraint {
   }
 
  private:
+  void add_job(std::span<const int32_t> draft) {
+    job_ = std::make_shared<MaskJob>(shared_, readings_, draft, mask_);
+    accepted_ = 0;
+    worker_->add(job_);
+  }
+
   void drop_job() {
     if (job_) job_->abandon();
     job_.reset();
@@ -116,9 +125,9 @@ class GrammarConstraint final : public engine::TokenConstraint {
   const std::shared_ptr<MaskWorker> worker_;
   const text::Tokenizer& tokenizer_;
   grammar::Readings readings_;
-  std::shared_ptr<MaskJob> job_;  // none: masks are worked out where they are asked for
+  std::shared_ptr<MaskJob> job_;  // what the worker was asked for; none: nothing that is still needed
   size_t accepted_ = 0;           // tokens of the job's draft
-  std::vector<uint64_t> mask_;
+  Mask mask_;                     // what may come next; null: the job has it, or nobody yet
   std::optional<std::vector<int32_t>> forced_;  // none: not known
 };
 

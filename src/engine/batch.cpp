@@ -40,9 +40,31 @@ void insert(Sequences& sequences, std::shared_ptr<Sequence> sequence) {
   sequences.insert(place, std::move(sequence));
 }
 
-Batch::Batch(targets::Target& target, const BatchOptions& options)
+// Does what concerns one answer: what it throws ends that answer, with false.
+template <class Do>
+bool guarded(Sequence& sequence, Do act) {
+  try {
+    act();
+    return true;
+  } catch (const Error& error) {
+    sequence.generation.fail(error);
+  } catch (const std::exception& error) {
+    sequence.generation.fail(Error(ErrorKind::Internal, error.what()));
+  }
+  return false;
+}
+
+// Counts a sequence there and no longer where it was.
+void count_in(Sequence& sequence, uint32_t* counter) {
+  if (sequence.counted != nullptr) --*sequence.counted;
+  sequence.counted = counter;
+  if (counter != nullptr) ++*counter;
+}
+
+Batch::Batch(targets::Target& target, const BatchOptions& options, const std::atomic<bool>* news)
     : target_(target),
       options_(limited(options, target.rows_max())),
+      news_(news),
       pool_(target, options.prefix_keeper),
       step_cost_(target.rows_max()) {
   stepping_.reserve(options_.streams_max);
@@ -61,30 +83,31 @@ Batch::Batch(targets::Target& target, const BatchOptions& options)
 void Batch::add(std::shared_ptr<Sequence> sequence) {
   sequence->held.pages.reserve(pool_.pages_for(target_.context()));
   sequence->held.blocks.reserve(pool_.pages_for(target_.context()));
-  const Generation& generation = sequence->generation;
-  if (options_.drafts_max != 0 && !generation.request().embed) {
-    if (options_.draft_model != nullptr) {
-      const Request& request = generation.request();
-      sequence->drafter = std::make_unique<ModelDrafter>(*options_.draft_model, request.sampling,
-                                                         request.choice, generation.prompt_size());
-      sequence->draft_policy.emplace(step_cost_, Acceptance::kModel);
-    } else {
-      sequence->drafter = std::make_unique<SuffixDrafter>(target_.context() + 1);
-      sequence->draft_policy.emplace(step_cost_, Acceptance::kCopy);
-    }
-    sequence->draft.reserve(options_.drafts_max);
-  }
-  const ServiceClass service = generation.request().service;
-  sequence->rank = service;
+  sequence->rank = sequence->generation.request().service;
   sequence->number = ++added_;
   wait(std::move(sequence));
-  std::lock_guard lock(load_mutex_);
-  ++load_.waiting[static_cast<size_t>(service)];
+  publish_load();
 }
 
 void Batch::wait(std::shared_ptr<Sequence> sequence) {
   sequence->waits_since_s = options_.clock_s();
-  insert(waiting_, std::move(sequence));
+  insert(waiting_, sequence);
+  count_in(*sequence, &counted_.waiting[static_cast<size_t>(sequence->generation.request().service)]);
+}
+
+void Batch::make_drafter(Sequence& sequence) {
+  const Generation& generation = sequence.generation;
+  if (options_.drafts_max == 0 || generation.request().embed || sequence.drafter) return;
+  if (options_.draft_model != nullptr) {
+    const Request& request = generation.request();
+    sequence.drafter = std::make_unique<ModelDrafter>(*options_.draft_model, request.sampling, request.choice,
+                                                      generation.prompt_size());
+  } else {
+    sequence.drafter = std::make_unique<SuffixDrafter>(target_.context() + 1);
+  }
+  if (sequence.draft_policy) return;
+  sequence.draft_policy.emplace(step_cost_, options_.draft_model ? Acceptance::kModel : Acceptance::kCopy);
+  sequence.draft.reserve(options_.drafts_max);
 }
 
 void Batch::step(const std::function<void(Sequence&)>& changed) {
@@ -93,7 +116,12 @@ void Batch::step(const std::function<void(Sequence&)>& changed) {
   admit();
   plan();
   publish_load();
-  if (stepping_.empty()) return;
+  if (stepping_.empty()) {
+    if (in_turn().empty()) return;
+    Sequence& first = *in_turn().front();
+    guarded(first, [&] { wait_for_rules(first); });
+    return;
+  }
   inputs_.clear();
   uint32_t rows = 0;
   for (const Sequence* sequence : stepping_) {
@@ -102,7 +130,8 @@ void Batch::step(const std::function<void(Sequence&)>& changed) {
     rows += static_cast<uint32_t>(sequence->tokens.size());
   }
   for (Sequence* sequence : stepping_) {
-    if (!sequence->wanted.empty()) sequence->generation.prepare(sequence->draft);
+    if (sequence->wanted.empty() || sequence->generation.finished()) continue;
+    guarded(*sequence, [&] { sequence->generation.prepare(sequence->draft); });
   }
   const Stopwatch watch;
   target_.step(inputs_);
@@ -114,12 +143,15 @@ void Batch::step(const std::function<void(Sequence&)>& changed) {
   counted_.last_step = {rows, seconds};
   uint32_t logits = 0;
   for (uint32_t i = 0; i < stepping_.size(); ++i) {
-    take_rows(*stepping_[i], i, logits);
-    if (stepping_[i]->generation.finished()) {
-      let_go(*stepping_[i]);
+    Sequence& sequence = *stepping_[i];
+    const uint32_t first_logits = logits;
+    logits += static_cast<uint32_t>(sequence.wanted.size());
+    if (!sequence.generation.finished()) guarded(sequence, [&] { take_rows(sequence, i, first_logits); });
+    if (sequence.generation.finished()) {
+      let_go(sequence);
       publish_load();
     }
-    changed(*stepping_[i]);
+    changed(sequence);
   }
   publish_load();
   std::erase_if(running_, [](const auto& sequence) { return sequence->generation.finished(); });
@@ -147,7 +179,7 @@ void Batch::end_all(const std::function<void(Sequence&)>& end,
   ended.insert(ended.end(), waiting_.begin(), waiting_.end());
   waiting_.clear();
   for (const auto& sequence : ended) {
-    end(*sequence);
+    if (!sequence->generation.finished()) end(*sequence);
     let_go(*sequence);
   }
   publish_load();
@@ -160,18 +192,9 @@ Load Batch::load() const {
 }
 
 void Batch::publish_load() {
-  Load load = counted_;
-  auto count = [](const auto& sequences, auto& by_class) {
-    for (const auto& sequence : sequences) {
-      const Generation& generation = sequence->generation;
-      if (!generation.finished()) ++by_class[static_cast<size_t>(generation.request().service)];
-    }
-  };
-  count(running_, load.running);
-  count(waiting_, load.waiting);
-  load.pages_used = load.pages_total - pool_.available();
+  counted_.pages_used = counted_.pages_total - pool_.available();
   std::lock_guard lock(load_mutex_);
-  load_ = load;
+  load_ = counted_;
 }
 
 // Moves up a class what has had no rows for long.
@@ -217,7 +240,7 @@ void Batch::admit() {
     const size_t others = busy();
     if (idle ? others != 0 || running_.size() >= options_.idle_max : others >= options_.streams_max) return;
     const size_t beside = idle ? running_.size() : others;
-    if (beside != 0 && &next == turned_away_ && pool_.available() <= available_then_ &&
+    if (beside != 0 && next.number == turned_away_ && pool_.available() <= available_then_ &&
         beside >= beside_then_) {
       return;
     }
@@ -230,12 +253,12 @@ void Batch::admit() {
     if (!fits()) {
       pool_.release(next.held, tokens, next.computed);
       next.computed = 0;
-      turned_away_ = &next;
+      turned_away_ = next.number;
       available_then_ = pool_.available();
       beside_then_ = beside;
       return;
     }
-    turned_away_ = nullptr;
+    turned_away_ = 0;
     if (!next.started) {
       next.started = true;
       next.reused = next.computed;
@@ -243,7 +266,9 @@ void Batch::admit() {
       next.timing.queue_s = next.watch.seconds();
       next.watch = Stopwatch();
     }
+    make_drafter(next);
     next.last_turn = steps_;
+    count_in(next, &counted_.running[static_cast<size_t>(next.generation.request().service)]);
     pool_.prepare(next.held, tokens.size() + answer_expected(next.generation.request()));
     std::shared_ptr<Sequence> started = std::move(waiting_.front());
     waiting_.pop_front();
@@ -257,6 +282,7 @@ void Batch::give_way() {
   running_.pop_back();
   pool_.release(last->held, last->generation.tokens(), last->computed);
   last->computed = 0;
+  last->drafter.reset();
   ++counted_.gave_way;
   wait(std::move(last));
 }
@@ -289,27 +315,46 @@ void Batch::plan() {
   for (size_t i = 0; i < in_turn().size(); ++i) {
     if (!make_room(i, running_[i]->computed + std::min(running_[i]->pending(), chunk_rows))) break;
   }
+  prompts_.clear();
   for (const auto& sequence : in_turn()) {
-    // The first always goes on.
-    const bool goes = sequence == in_turn().front() || sequence->generation.ready({});
-    if (sequence->is_stream() && goes) plan_rows(*sequence, 1);
+    if (!sequence->is_stream()) {
+      prompts_.push_back(sequence.get());
+    } else if (must_wait(*sequence)) {
+      sequence->last_turn = steps_;  // which it can not use
+    } else {
+      plan_rows(*sequence, 1);
+    }
   }
-  if (streams == in_turn().size()) {
-    const auto rows = static_cast<uint32_t>(stepping_.size());
+  const auto rows = static_cast<uint32_t>(stepping_.size());
+  if (prompts_.empty()) {
     StepLoad load = {rows, static_cast<double>(rows)};
-    for (Sequence* sequence : stepping_) plan_draft(*sequence, load);
+    for (Sequence* sequence : stepping_) {
+      guarded(*sequence, [&] { plan_draft(*sequence, load); });
+    }
+  } else {
+    plan_chunks(std::min(chunk_rows, target_.rows_max() - rows));
   }
-  plan_chunks(chunk_rows);
   std::stable_partition(stepping_.begin(), stepping_.end(),
                         [](const Sequence* sequence) { return !sequence->generation.request().embed; });
 }
 
+// It is still not known what may follow the row that a stream has had.
+bool Batch::must_wait(Sequence& sequence) {
+  bool known = true;  // an answer that fails goes on to its end
+  if (sequence.rules_late) guarded(sequence, [&] { known = sequence.generation.ready({}); });
+  return !known;
+}
+
+// Waits a moment for what may follow; where nobody else has a turn, until the batch has something to do.
+bool Batch::wait_for_rules(Sequence& sequence) {
+  while (!sequence.generation.ready(kPatience)) {
+    if (in_turn().size() != 1 || news_ == nullptr || *news_ || sequence.cancelled) return false;
+  }
+  return true;
+}
+
 // Gives `rows` rows to the prompts by class, those first that have waited longest for their turn.
 void Batch::plan_chunks(uint32_t rows) {
-  prompts_.clear();
-  for (const auto& sequence : in_turn()) {
-    if (!sequence->is_stream()) prompts_.push_back(sequence.get());
-  }
   std::stable_sort(prompts_.begin(), prompts_.end(), [](const Sequence* a, const Sequence* b) {
     return std::tie(a->rank, a->last_turn) < std::tie(b->rank, b->last_turn);
   });
@@ -328,13 +373,14 @@ void Batch::plan_rows(Sequence& sequence, uint32_t rows) {
   sequence.wanted.clear();
   if (rows == sequence.pending()) sequence.wanted.push_back(static_cast<int32_t>(rows) - 1);
   sequence.draft.clear();
+  sequence.rules_late = false;
   sequence.last_turn = steps_;
   stepping_.push_back(&sequence);
 }
 
 // Adds the rows of a draft to a stream's row, as many as pay; `load` is what the step has so far.
 void Batch::plan_draft(Sequence& sequence, StepLoad& load) {
-  if (sequence.drafter == nullptr) return;
+  if (sequence.drafter == nullptr || sequence.generation.finished()) return;
   Generation& generation = sequence.generation;
   const std::span<const int32_t> tokens = generation.tokens();
   const auto size = static_cast<uint32_t>(tokens.size());
@@ -361,18 +407,16 @@ void Batch::plan_draft(Sequence& sequence, StepLoad& load) {
     return sequence.draft.clear();  // nobody makes room for a guess
   }
   for (int32_t token : sequence.draft) {
-    sequence.wanted.push_back(static_cast<int32_t>(sequence.tokens.size()));
     sequence.tokens.push_back(token);
+    sequence.wanted.push_back(static_cast<int32_t>(sequence.tokens.size()) - 1);
   }
   load.rows += static_cast<uint32_t>(sequence.draft.size());
   load.tokens += choice.accepted;
 }
 
-// Takes what the step gave to the sequence that was `index` in it; `logits` counts the wanted rows before.
-void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t& logits) {
+// Takes what the step gave to the sequence that was `index` in it, whose first wanted row is `first_logits`.
+void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t first_logits) {
   const uint32_t refused = target_.refused_row(index);
-  const uint32_t first_logits = logits;
-  logits += static_cast<uint32_t>(sequence.wanted.size());
   // A refused draft matters only where sampling gets to it.
   const auto rows = static_cast<uint32_t>(sequence.tokens.size() - sequence.draft.size());
   if (refused < rows) return sequence.generation.fail(target_.refusal(index));
@@ -384,7 +428,6 @@ void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t& logits) {
   if (sequence.generation.request().embed) return take_embedding(sequence, first_logits);
   const bool first = sequence.generation.answer().empty();
   const size_t before = sequence.generation.tokens().size();
-  const auto patience = in_turn().size() == 1 ? std::chrono::microseconds::max() : kPatience;
   size_t drafted = sequence.draft.size();
   size_t accepted = 0;
   for (size_t i = 0; i < sequence.wanted.size(); ++i) {
@@ -392,7 +435,8 @@ void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t& logits) {
       sequence.generation.fail(target_.refusal(index));
       break;
     }
-    if (!sequence.generation.ready(patience)) {
+    if (!wait_for_rules(sequence)) {
+      sequence.rules_late = true;
       --sequence.computed;
       drafted = i;
       break;
@@ -434,6 +478,7 @@ void Batch::take_embedding(Sequence& sequence, uint32_t wanted) {
 void Batch::let_go(Sequence& sequence) {
   pool_.release(sequence.held, sequence.generation.tokens(), sequence.computed);
   sequence.computed = 0;
+  count_in(sequence, nullptr);
   sequence.drafter.reset();  // here and not with the owner's last hold, who is on another thread
 }
 

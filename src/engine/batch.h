@@ -14,7 +14,10 @@
 // rows of prompts than one with streams, as whoever comes next waits for it.
 //
 // Where an answer must follow rules and it is not known in time what they allow, its row runs again, in a
-// step that it is known for: others do not wait for it.
+// step that it is known for: others do not wait for it. Where there are no others the batch waits, until
+// somebody comes or the answer is cancelled.
+//
+// What goes wrong with one answer ends that answer alone.
 //
 // Memory: a sequence takes pages as it grows. When none are left the last by class and coming gives its own
 // back and waits again; what it had is computed again later, to the same bits. The pool holds at least one
@@ -80,6 +83,8 @@ struct Sequence {
   Stopwatch watch;              // since it was added, then since its first step, then since its last token
   std::vector<int32_t> tokens;  // the rows of the step that runs; none: it sits this step out
   std::vector<int32_t> wanted;
+  bool rules_late = false;      // its row ran before it was known what may follow, and runs again
+  uint32_t* counted = nullptr;  // where the load counts it; null: it does not
 
   uint32_t pending() const { return static_cast<uint32_t>(generation.tokens().size()) - computed; }
   bool is_stream() const { return pending() == 1 && !generation.request().embed; }
@@ -88,8 +93,9 @@ struct Sequence {
 // THREAD: one thread at a time, but for Sequence::cancelled and load().
 class Batch {
  public:
-  // The target must outlive the batch.
-  Batch(targets::Target& target, const BatchOptions& options);
+  // The target must outlive the batch. `news`: set by any thread that has something for the batch's own, so
+  // that a step does not wait for rules any longer; null: nobody will.
+  Batch(targets::Target& target, const BatchOptions& options, const std::atomic<bool>* news = nullptr);
 
   // Takes a sequence whose request check_request let pass, as the last of its class.
   void add(std::shared_ptr<Sequence> sequence);
@@ -99,7 +105,7 @@ class Batch {
   // Throws what the target throws.
   void step(const std::function<void(Sequence&)>& changed);
 
-  // Ends every sequence as `end` says, which cancels or fails it.
+  // Ends every sequence that has not ended as `end` says, which cancels or fails it.
   void end_all(const std::function<void(Sequence&)>& end, const std::function<void(Sequence&)>& changed);
 
   // As it was when the last end of a sequence was told, or later.
@@ -110,6 +116,7 @@ class Batch {
 
   void end_cancelled(const std::function<void(Sequence&)>& changed);
   void wait(std::shared_ptr<Sequence> sequence);
+  void make_drafter(Sequence& sequence);
   void promote();
   void admit();
   size_t busy() const;
@@ -120,13 +127,16 @@ class Batch {
   void plan_chunks(uint32_t rows);
   void plan_rows(Sequence& sequence, uint32_t rows);
   void plan_draft(Sequence& sequence, StepLoad& load);
-  void take_rows(Sequence& sequence, uint32_t index, uint32_t& logits);
+  bool must_wait(Sequence& sequence);
+  bool wait_for_rules(Sequence& sequence);
+  void take_rows(Sequence& sequence, uint32_t index, uint32_t first_logits);
   void take_embedding(Sequence& sequence, uint32_t wanted);
   void let_go(Sequence& sequence);
   void publish_load();
 
   targets::Target& target_;
   const BatchOptions options_;
+  const std::atomic<bool>* const news_;
   KvPool pool_;
   // Both by rank, then in the order of coming.
   std::deque<std::shared_ptr<Sequence>> waiting_;
@@ -138,12 +148,12 @@ class Batch {
   StepCost step_cost_;
   // The waiting sequence for which there were too few pages, how many there were and beside how many others:
   // it is not looked at again before there are more or fewer.
-  const Sequence* turned_away_ = nullptr;
+  uint64_t turned_away_ = 0;  // its number; 0: none
   uint32_t available_then_ = 0;
   size_t beside_then_ = 0;
   uint64_t steps_ = 0;
   uint64_t added_ = 0;
-  Load counted_;  // the totals so far
+  Load counted_;  // the totals so far, and the numbers of those that run and wait
   mutable std::mutex load_mutex_;
   Load load_;
 };

@@ -10,6 +10,22 @@
 namespace lockstep::engine {
 namespace {
 
+// An allocator of one object, always in the same place.
+template <class T>
+struct OnePlace {
+  using value_type = T;
+  OnePlace() = default;
+  template <class Other>
+  OnePlace(const OnePlace<Other>&) {}
+  T* allocate(size_t count) {
+    alignas(64) static std::byte place[sizeof(Sequence) + 256];
+    LOCKSTEP_CHECK(count * sizeof(T) <= sizeof place);
+    return reinterpret_cast<T*>(place);
+  }
+  void deallocate(T*, size_t) {}
+  bool operator==(const OnePlace&) const = default;
+};
+
 using Rows = std::vector<TokenTarget::SequenceRows>;
 
 constexpr ServiceClass kAll[] = {ServiceClass::Performance, ServiceClass::OnDemand, ServiceClass::Flex,
@@ -19,19 +35,32 @@ constexpr ServiceClass kAll[] = {ServiceClass::Performance, ServiceClass::OnDema
 class Room {
  public:
   explicit Room(BatchOptions options = {}, uint32_t pages = 64)
-      : target(64, pages), batch(target, with_clock(options)) {}
+      : target(64, pages), batch(target, with_clock(without_drafts(options))) {}
+  static Room with_drafts(BatchOptions options, uint32_t pages) { return {options, pages, Drafts{}}; }
 
   // A request whose prompt is `prompt` times the token `name`.
   std::shared_ptr<Sequence> add(int32_t name, ServiceClass service, uint32_t prompt = 1,
                                 uint32_t answer = 4) {
+    return add(request(name, service, prompt, answer));
+  }
+  std::shared_ptr<Sequence> add(Request request) {
+    return add_at(std::allocator<Sequence>(), std::move(request));
+  }
+  // Made where the allocator puts it.
+  template <class Allocator>
+  std::shared_ptr<Sequence> add_at(const Allocator& allocator, Request request) {
+    auto sequence =
+        std::allocate_shared<Sequence>(allocator, tokenizer_, std::move(request), target.context());
+    batch.add(sequence);
+    return sequence;
+  }
+  static Request request(int32_t name, ServiceClass service, uint32_t prompt, uint32_t answer) {
     Request request;
     request.prompt.assign(prompt, name);
     request.tokens_max = answer;
     request.ignore_end = true;
     request.service = service;
-    auto sequence = std::make_shared<Sequence>(tokenizer_, std::move(request), target.context());
-    batch.add(sequence);
-    return sequence;
+    return request;
   }
 
   Rows step() {
@@ -49,8 +78,14 @@ class Room {
   Batch batch;
 
  private:
-  BatchOptions with_clock(BatchOptions options) {
+  struct Drafts {};
+  Room(BatchOptions options, uint32_t pages, Drafts)
+      : target(64, pages), batch(target, with_clock(std::move(options))) {}
+  static BatchOptions without_drafts(BatchOptions options) {
     options.drafts_max = 0;
+    return options;
+  }
+  BatchOptions with_clock(BatchOptions options) {
     options.clock_s = [this] { return now_s; };
     return options;
   }
@@ -275,6 +310,181 @@ TEST(Batch, CountsWhatItDoes) {
   cancelled->cancelled = true;
   room.step();
   EXPECT_EQ(room.batch.load().waiting[2], 0u);
+}
+
+TEST(Batch, ANewSequenceInThePlaceOfOneThatWasTurnedAwayIsLookedAt) {
+  Room room({}, 8);
+  room.add(1, ServiceClass::OnDemand, 30, 30);
+  room.step();
+  OnePlace<Sequence> place;
+  auto large = room.add_at(place, Room::request(2, ServiceClass::OnDemand, 60, 1));
+  const Sequence* const address = large.get();
+  room.step();
+  ASSERT_FALSE(large->started);
+  large->cancelled = true;
+  large.reset();
+  room.step();
+  const auto small = room.add_at(place, Room::request(3, ServiceClass::OnDemand, 2, 2));
+  ASSERT_EQ(small.get(), address);
+  room.step();
+  EXPECT_TRUE(small->started);
+}
+
+TEST(Batch, OnlyWhatHasStartedHasADrafter) {
+  Room room = Room::with_drafts({.streams_max = 1}, 64);
+  const auto first = room.add(1, ServiceClass::OnDemand);
+  const auto second = room.add(2, ServiceClass::OnDemand);
+  EXPECT_EQ(first->drafter, nullptr);
+  room.step();
+  EXPECT_NE(first->drafter, nullptr);
+  EXPECT_EQ(second->drafter, nullptr);
+  room.finish();
+  EXPECT_EQ(first->drafter, nullptr);
+}
+
+// The target checks what a step has. Answers that repeat themselves have long drafts.
+TEST(Batch, NoStepHasMoreRowsThanTheTargetTakes) {
+  std::mt19937 random(3);
+  uint64_t gave_way = 0, drafted = 0;
+  for (int round = 0; round < 300; ++round) {
+    const auto mixed_rows = static_cast<uint32_t>(1 + random() % 4);
+    Room room = Room::with_drafts({.prefill_rows = 16, .mixed_rows = mixed_rows, .drafts_fixed = 7},
+                                  8 + random() % 4);
+    for (int step = 0; step < 2000 && (step < 60 || !room.batch.idle()); ++step) {
+      if (step < 60 && random() % 6 == 0) {
+        const auto name = static_cast<int32_t>(random() % 5);
+        Request request = Room::request(name, kAll[random() % 4], 1 + random() % 30, 1 + random() % 30);
+        request.sampling.logit_bias = {{name, 100.0f}};
+        room.add(std::move(request));
+      }
+      room.step();
+      ASSERT_FALSE(testing::Test::HasFailure()) << round;
+    }
+    ASSERT_TRUE(room.batch.idle());
+    gave_way += room.batch.load().gave_way;
+    drafted += room.batch.load().drafts_tried;
+  }
+  EXPECT_GT(gave_way, 300u);
+  EXPECT_GT(drafted, 3000u);
+}
+
+// Rules that allow everything, and do as they are told.
+class Told : public TokenConstraint {
+ public:
+  struct Orders {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool known = true;               // what may come next
+    uint32_t fails_at = 1000;        // the token for which accept() throws
+    std::atomic<uint32_t> asked{0};  // times that ready() was
+  };
+  explicit Told(std::shared_ptr<Orders> orders) : orders_(std::move(orders)) {}
+
+  void prepare(std::span<const int32_t>) override {}
+  bool ready(std::chrono::microseconds patience) override {
+    ++orders_->asked;
+    std::unique_lock lock(orders_->mutex);
+    return orders_->changed.wait_for(lock, patience, [this] { return orders_->known; });
+  }
+  std::span<const uint64_t> allowed() override { return words_; }
+  void accept(int32_t) override {
+    if (++accepted_ == orders_->fails_at) throw std::bad_alloc();
+  }
+  std::span<const int32_t> forced() override { return {}; }
+  bool is_free() const override { return true; }
+
+ private:
+  const std::shared_ptr<Orders> orders_;
+  const std::vector<uint64_t> words_ = {~uint64_t{0}};
+  uint32_t accepted_ = 0;
+};
+
+class EngineOfTokens : public testing::Test {
+ protected:
+  std::shared_ptr<Ticket> submit(int32_t name, uint32_t answer, std::shared_ptr<Told::Orders> orders = {}) {
+    Request request = Room::request(name, ServiceClass::OnDemand, 3, answer);
+    if (orders) {
+      request.ignore_end = false;
+      request.constraint = [orders] { return std::make_unique<Told>(orders); };
+    }
+    return engine_->submit(std::move(request));
+  }
+  static Event last_event(Ticket& ticket) {
+    while (true) {
+      std::optional<Event> event = ticket.poll(std::chrono::seconds(10));
+      if (!event) {
+        ADD_FAILURE() << "the engine is silent";
+        return {};
+      }
+      if (event->finished) return *event;
+    }
+  }
+
+  TokenTarget target_{64, 64};
+  const text::Tokenizer tokenizer_{text::make_bpe_vocabulary("gpt-2", {})};
+  std::unique_ptr<Engine> engine_ = std::make_unique<Engine>(target_, tokenizer_, kTokenVocabulary);
+};
+
+TEST_F(EngineOfTokens, RulesThatAreNeverKnownStopNobodyElse) {
+  const auto never = std::make_shared<Told::Orders>();
+  never->known = false;
+  const auto first = submit(1, 5, never);
+  while (never->asked < 3) std::this_thread::yield();
+  // It is alone, and is waited for without rows.
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(engine_->load().steps, 0u) << "the step that waits is not over";
+  EXPECT_EQ(last_event(*submit(2, 5)).tokens.size(), 5u);
+  const uint64_t steps = engine_->load().steps;
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_LE(engine_->load().steps, steps + 1);
+  const auto second = submit(3, 5, never);
+  first->cancel();
+  EXPECT_EQ(last_event(*first).reason, FinishReason::Cancelled);
+  {
+    const std::lock_guard lock(never->mutex);
+    never->known = true;
+  }
+  never->changed.notify_all();
+  EXPECT_EQ(last_event(*second).tokens.size(), 5u);
+}
+
+TEST_F(EngineOfTokens, StopsWhileItWaitsForRules) {
+  const auto never = std::make_shared<Told::Orders>();
+  never->known = false;
+  const auto ticket = submit(1, 5, never);
+  while (never->asked < 3) std::this_thread::yield();
+  engine_.reset();
+  EXPECT_EQ(last_event(*ticket).reason, FinishReason::Cancelled);
+}
+
+TEST_F(EngineOfTokens, WhatGoesWrongWithOneAnswerEndsThatOne) {
+  const auto good = std::make_shared<Told::Orders>(), bad = std::make_shared<Told::Orders>();
+  bad->fails_at = 4;
+  for (int round = 0; round < 20; ++round) {
+    const auto ends = submit(1, 4, good), fails = submit(2, 9, bad), goes_on = submit(3, 9);
+    const Event failed = last_event(*fails);
+    EXPECT_EQ(failed.reason, FinishReason::Failed);
+    EXPECT_TRUE(failed.error);
+    EXPECT_EQ(last_event(*ends).tokens.size(), 4u);
+    EXPECT_EQ(last_event(*goes_on).tokens.size(), 9u);
+  }
+  EXPECT_EQ(engine_->load().pages_used, 0u);
+}
+
+// A step that fails in the middle of telling: what has ended is told once, everything else fails.
+TEST_F(EngineOfTokens, AStepThatFailsEndsNobodyTwice) {
+  for (uint32_t round = 0; round < 30; ++round) {
+    std::atomic<uint32_t> events{0}, last{0};
+    const auto ends = submit(1, 3 + round % 3);
+    const auto fails = engine_->submit(Room::request(2, ServiceClass::OnDemand, 3, 9), [&](bool finished) {
+      last += finished;
+      if (++events == 4) throw std::bad_alloc();
+    });
+    EXPECT_EQ(last_event(*fails).reason, FinishReason::Failed);
+    EXPECT_NE(last_event(*ends).reason, FinishReason::None);
+    EXPECT_EQ(last_event(*submit(3, 5)).tokens.size(), 5u);
+    EXPECT_EQ(last, 1u);
+  }
 }
 
 }  // namespace

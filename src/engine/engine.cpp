@@ -30,7 +30,7 @@ Engine::Engine(targets::Target& target, const text::Tokenizer& tokenizer, uint32
     : target_(target),
       tokenizer_(tokenizer),
       vocabulary_(vocabulary),
-      batch_(target, options),
+      batch_(target, options, &news_),
       thread_([this] { thread_main(); }) {}
 
 Engine::~Engine() {
@@ -69,13 +69,17 @@ Load Engine::load() {
 }
 
 void Engine::thread_main() {
-  while (take_submitted()) {
+  std::optional<Error> failure;
+  while (true) {
     try {
+      if (failure) fail_all(*failure);
+      failure.reset();
+      if (!take_submitted()) return;
       batch_.step([this](Sequence& sequence) { tell(sequence); });
     } catch (const Error& error) {
-      fail_all(error);
+      failure = error;
     } catch (const std::exception& error) {
-      fail_all(Error(ErrorKind::Internal, error.what()));
+      failure = Error(ErrorKind::Internal, error.what());
     }
   }
 }
@@ -86,23 +90,31 @@ bool Engine::take_submitted() {
   if (!news_ && !batch_.idle()) return true;
   std::unique_lock lock(mutex_);
   wake_.wait(lock, [this] { return news_ || !batch_.idle(); });
-  news_ = false;
-  for (std::shared_ptr<Ticket>& ticket : submitted_) {
-    const std::shared_ptr<Sequence> sequence = ticket->sequence_;
-    tickets_.emplace(sequence.get(), std::move(ticket));
-    batch_.add(sequence);
+  news_ = stop_;
+  while (!submitted_.empty()) {
+    const std::shared_ptr<Ticket> ticket = submitted_.front();
+    tickets_.emplace(ticket->sequence_.get(), ticket);
+    submitted_.pop_front();
+    batch_.add(ticket->sequence_);
   }
-  submitted_.clear();
   if (!stop_) return true;
   lock.unlock();
-  batch_.end_all([](Sequence& sequence) { sequence.generation.cancel(); },
-                 [this](Sequence& sequence) { tell(sequence); });
+  end_all([](Sequence& sequence) { sequence.generation.cancel(); });
   return false;
 }
 
 void Engine::fail_all(const Error& error) {
-  batch_.end_all([&](Sequence& sequence) { sequence.generation.fail(error); },
-                 [this](Sequence& sequence) { tell(sequence); });
+  end_all([&](Sequence& sequence) { sequence.generation.fail(error); });
+}
+
+// Ends and tells every sequence that has not been told of its end.
+void Engine::end_all(const std::function<void(Sequence&)>& end) {
+  batch_.end_all(end, [](Sequence&) {});
+  while (!tickets_.empty()) {
+    Sequence& sequence = *tickets_.begin()->second->sequence_;
+    if (!sequence.generation.finished()) end(sequence);
+    tell(sequence);
+  }
 }
 
 // Tells a sequence's owner how far it is.

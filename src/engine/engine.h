@@ -60,6 +60,7 @@ class Engine {
   bool take_submitted();
   void tell(Sequence& sequence);
   void fail_all(const Error& error);
+  void end_all(const std::function<void(Sequence&)>& end);
 
   targets::Target& target_;
   const text::Tokenizer& tokenizer_;
@@ -68,7 +69,7 @@ class Engine {
   std::unordered_map<const Sequence*, std::shared_ptr<Ticket>> tickets_;  // of the batch
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::vector<std::shared_ptr<Ticket>> submitted_;
+  std::deque<std::shared_ptr<Ticket>> submitted_;
   std::atomic<bool> news_{false};  // something was submitted, or the engine is to stop
   bool stop_ = false;
   std::jthread thread_;

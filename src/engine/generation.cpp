@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 #include "numerics/q16.h"
@@ -140,14 +139,17 @@ void Generation::note_logprob(std::span<const float> raw, int32_t token) {
   logits_.resize(raw.size());
   numerics::log_probabilities(raw, logits_);
   TokenLogprob of{token, logits_[static_cast<size_t>(token)], {}};
+  // The likeliest so far in order, one more than wanted for a moment.
   const uint32_t count = *request_.top_logprobs;
-  std::vector<int32_t> ids(raw.size());
-  std::iota(ids.begin(), ids.end(), 0);
-  std::partial_sort(ids.begin(), ids.begin() + count, ids.end(), [&](int32_t a, int32_t b) {
-    const float of_a = raw[static_cast<size_t>(a)], of_b = raw[static_cast<size_t>(b)];
-    return of_a != of_b ? of_a > of_b : a < b;
-  });
-  for (uint32_t i = 0; i < count; ++i) of.top.emplace_back(ids[i], logits_[static_cast<size_t>(ids[i])]);
+  of.top.reserve(count + size_t{1});
+  for (size_t id = 0; id < raw.size() && count != 0; ++id) {
+    if (of.top.size() == count && !(raw[id] > of.top.back().second)) continue;
+    const auto place = std::upper_bound(of.top.begin(), of.top.end(), raw[id],
+                                        [](float logit, const auto& other) { return logit > other.second; });
+    of.top.emplace(place, static_cast<int32_t>(id), raw[id]);
+    if (of.top.size() > count) of.top.pop_back();
+  }
+  for (auto& [id, value] : of.top) value = logits_[static_cast<size_t>(id)];
   held_logprobs_.push_back({decoded_bytes_, std::move(of)});
 }
 

@@ -18,12 +18,11 @@ class TokenConstraint {
   // allowed() will be asked for can be worked out by another thread while the step runs.
   virtual void prepare(std::span<const int32_t> draft) = 0;
 
-  // allowed() will not take longer than `patience`, as far as is known; waits no longer than that to learn
-  // it.
+  // allowed() knows its answer; waits up to `patience` for that, and works out only what is quick.
   virtual bool ready(std::chrono::microseconds patience) = 0;
 
   // Bit id % 64 of word id / 64 says that token `id` may come next; ids beyond the words may not. No bit at
-  // all: the answer can not go on. Valid until the next call.
+  // all: the answer can not go on. Waits where ready() was not true before. Valid until the next call.
   virtual std::span<const uint64_t> allowed() = 0;
 
   // The answer goes on with a token. REQUIRES: it is allowed and does not end the answer.

@@ -1,8 +1,11 @@
 #include "grammar/json_rules.h"
 
 #include <algorithm>
-#include <map>
-#include <utility>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "grammar/automaton.h"
 
 namespace lockstep::grammar {
 
@@ -11,6 +14,43 @@ namespace {
 constexpr int kIndentMax = 32;
 constexpr int kDigitsMax = 18;
 constexpr int kExponentDigitsMax = 2;
+
+using Characters = std::pair<uint32_t, uint32_t>;  // the first and the last
+// By the number of their bytes in UTF-8; surrogates are no characters.
+constexpr std::array<Characters, 5> kCharactersBySize = {
+    {{0, 0x7F}, {0x80, 0x7FF}, {0x800, 0xD7FF}, {0xE000, 0xFFFF}, {0x10000, 0x10FFFF}}};
+// In a string.
+constexpr std::array<Characters, 3> kUnescaped = {{{0x20, 0x21}, {0x23, 0x5B}, {0x5D, 0x10FFFF}}};
+constexpr std::array<Characters, 3> kEscaped = {{{0, 0x1F}, {'"', '"'}, {'\\', '\\'}}};
+
+std::string utf8(uint32_t character) {
+  auto tail = [&](int shift) { return static_cast<char>(0x80 | (character >> shift & 0x3F)); };
+  auto lead = [&](uint32_t mark, int shift) { return static_cast<char>(mark | character >> shift); };
+  if (character < 0x80) return {lead(0, 0)};
+  if (character < 0x800) return {lead(0xC0, 6), tail(0)};
+  if (character < 0x10000) return {lead(0xE0, 12), tail(6), tail(0)};
+  return {lead(0xF0, 18), tail(12), tail(6), tail(0)};
+}
+
+// Splits the sequences from `low` to `high`, which are as long, where what may follow the first byte changes:
+// visit(first byte, last first byte, low rest, high rest).
+template <class Visit>
+void each_lead(std::string_view low, std::string_view high, Visit visit) {
+  const std::string least(low.size() - 1, '\x80');
+  const std::string most(low.size() - 1, '\xBF');
+  auto first = static_cast<uint8_t>(low[0]);
+  auto last = static_cast<uint8_t>(high[0]);
+  if (first == last) return visit(first, last, low.substr(1), high.substr(1));
+  if (low.substr(1) != least) {
+    visit(first, first, low.substr(1), most);
+    ++first;
+  }
+  const bool high_binds = high.substr(1) != most;
+  if (high_binds) --last;
+  if (first <= last) visit(first, last, least, most);
+  if (high_binds)
+    visit(static_cast<uint8_t>(last + 1), static_cast<uint8_t>(last + 1), least, high.substr(1));
+}
 
 }  // namespace
 
@@ -35,41 +75,61 @@ void JsonRules::close(StateId from, char byte, StateId to) {
   builder_.take(last, byte, to);
 }
 
-// What follows the first byte of a character that has several: the tails of UTF-8 (Unicode 3.9, table 3-7)
-// and of an escape.
-const JsonRules::CharacterRules& JsonRules::characters() {
-  if (characters_) return *characters_;
+StateId JsonRules::end() {
+  if (end_ == kNoState) end_ = builder_.add_final_state();
+  return end_;
+}
+
+// What follows the first byte of a character in UTF-8: all bytes from `low` to `high`, which are as long.
+StateId JsonRules::tail(std::string_view low, std::string_view high) {
+  if (low.empty()) return end();
+  const auto [known, is_new] = tails_.try_emplace({std::string(low), std::string(high)}, kNoState);
+  if (!is_new) return known->second;
+  const StateId state = builder_.add_state();
+  known->second = state;
+  each_lead(low, high,
+            [&](uint8_t first, uint8_t last, std::string_view rest_low, std::string_view rest_high) {
+              builder_.take(state, first, last, tail(rest_low, rest_high));
+            });
+  return state;
+}
+
+// The characters from `low` to `high` as they are, which JSON allows.
+void JsonRules::unescaped(StateId from, uint32_t low, uint32_t high, StateId to) {
+  for (const auto& [first, last] : kCharactersBySize) {
+    if (low > last || high < first) continue;
+    const std::string least = utf8(std::max(low, first));
+    const std::string most = utf8(std::min(high, last));
+    each_lead(least, most,
+              [&](uint8_t lead, uint8_t last_lead, std::string_view rest_low, std::string_view rest_high) {
+                if (rest_low.empty()) {
+                  builder_.take(from, lead, last_lead, to);
+                } else {
+                  builder_.take_and_call(from, lead, last_lead, tail(rest_low, rest_high), to);
+                }
+              });
+  }
+}
+
+// What follows a backslash: any escape.
+StateId JsonRules::escape() {
+  if (escape_ != kNoState) return escape_;
   GrammarBuilder& b = builder_;
-  const StateId end = b.add_final_state();
-  auto tail = [&](uint8_t low, uint8_t high, StateId to) {
-    const StateId state = b.add_state();
-    b.take(state, low, high, to);
-    return state;
-  };
   auto hex = [&](StateId from, StateId to) {
     b.take(from, '0', '9', to);
     b.take(from, 'a', 'f', to);
     b.take(from, 'A', 'F', to);
   };
-  CharacterRules rules{};
-  rules.tail1 = tail(0x80, 0xBF, end);
-  rules.tail2 = tail(0x80, 0xBF, rules.tail1);
-  rules.tail2_low = tail(0xA0, 0xBF, rules.tail1);   // after E0: no overlong form
-  rules.tail2_high = tail(0x80, 0x9F, rules.tail1);  // after ED: no surrogate
-  rules.tail3 = tail(0x80, 0xBF, rules.tail2);
-  rules.tail3_low = tail(0x90, 0xBF, rules.tail2);   // after F0: no overlong form
-  rules.tail3_high = tail(0x80, 0x8F, rules.tail2);  // after F4: nothing above U+10FFFF
-
-  rules.escape = b.add_state();
-  for (const char letter : std::string_view("\"\\/bfnrt")) b.take(rules.escape, letter, end);
+  escape_ = b.add_state();
+  for (const char letter : std::string_view("\"\\/bfnrt")) b.take(escape_, letter, end());
   const StateId last1 = b.add_state();
   const StateId last2 = b.add_state();
   const StateId last3 = b.add_state();
-  hex(last1, end);
+  hex(last1, end());
   hex(last2, last1);
   hex(last3, last2);
   const StateId unicode = b.add_state();
-  b.take(rules.escape, 'u', unicode);
+  b.take(escape_, 'u', unicode);
   b.take(unicode, '0', '9', last3);
   for (const char letter : std::string_view("abcefABCEF")) b.take(unicode, letter, last3);
   // D800 to DBFF and then DC00 to DFFF; D000 to D7FF stand alone.
@@ -92,25 +152,42 @@ const JsonRules::CharacterRules& JsonRules::characters() {
   b.take(after_d, '8', '9', high2);
   b.take(after_d, 'a', 'b', high2);
   b.take(after_d, 'A', 'B', high2);
-  characters_ = rules;
-  return *characters_;
+  return escape_;
+}
+
+// What follows a backslash: the shortest escapes of some characters that need one.
+StateId JsonRules::escape_of(uint8_t low, uint8_t high) {
+  const auto [known, is_new] = escapes_.try_emplace({low, high}, kNoState);
+  if (!is_new) return known->second;
+  const StateId start = builder_.add_state();
+  known->second = start;
+  std::vector<std::string> texts;
+  for (int character = low; character <= high; ++character) {
+    const std::string text = nlohmann::json(std::string(1, static_cast<char>(character))).dump();
+    texts.push_back(text.substr(2, text.size() - 3));
+  }
+  one_of(start, texts, end());
+  return start;
+}
+
+// The characters from `low` to `high`, those escaped that need it.
+void JsonRules::written(StateId from, uint32_t low, uint32_t high, StateId to) {
+  for (const auto& [first, last] : kEscaped) {
+    if (low > last || high < first) continue;
+    const StateId rule = escape_of(std::max<uint8_t>(first, static_cast<uint8_t>(low)),
+                                   static_cast<uint8_t>(std::min<uint32_t>(last, high)));
+    builder_.take_and_call(from, '\\', '\\', rule, to);
+  }
+  for (const auto& [first, last] : kUnescaped) {
+    if (low > last || high < first) continue;
+    unescaped(from, std::max(low, first), std::min(high, last), to);
+  }
 }
 
 void JsonRules::string_rest(StateId from, Count characters, StateId to) {
-  const CharacterRules& rules = this->characters();
   auto character = [&](StateId at, StateId next) {
-    builder_.take(at, 0x20, 0x21, next);
-    builder_.take(at, 0x23, 0x5B, next);
-    builder_.take(at, 0x5D, 0x7F, next);
-    builder_.take_and_call(at, '\\', '\\', rules.escape, next);
-    builder_.take_and_call(at, 0xC2, 0xDF, rules.tail1, next);
-    builder_.take_and_call(at, 0xE0, 0xE0, rules.tail2_low, next);
-    builder_.take_and_call(at, 0xE1, 0xEC, rules.tail2, next);
-    builder_.take_and_call(at, 0xED, 0xED, rules.tail2_high, next);
-    builder_.take_and_call(at, 0xEE, 0xEF, rules.tail2, next);
-    builder_.take_and_call(at, 0xF0, 0xF0, rules.tail3_low, next);
-    builder_.take_and_call(at, 0xF1, 0xF3, rules.tail3, next);
-    builder_.take_and_call(at, 0xF4, 0xF4, rules.tail3_high, next);
+    for (const auto& [first, last] : kUnescaped) unescaped(at, first, last, next);
+    builder_.take_and_call(at, '\\', '\\', escape(), next);
   };
   for (uint32_t i = 0;; ++i) {
     if (i >= characters.least) builder_.take(from, '"', to);
@@ -122,12 +199,42 @@ void JsonRules::string_rest(StateId from, Count characters, StateId to) {
   }
 }
 
+// A state for each of the automaton's, the first reached from `from`.
+std::vector<StateId> JsonRules::states_of(StateId from, const Automaton& texts) {
+  std::vector<StateId> states(texts.states.size());
+  for (StateId& state : states) state = builder_.add_state();
+  builder_.skip(from, states[0]);
+  return states;
+}
+
+void JsonRules::plain(StateId from, const Automaton& texts, StateId to) {
+  const std::vector<StateId> states = states_of(from, texts);
+  for (size_t i = 0; i < states.size(); ++i) {
+    for (const Automaton::Edge& edge : texts.states[i].edges) {
+      LOCKSTEP_CHECK(edge.high < 0x80);
+      builder_.take(states[i], static_cast<uint8_t>(edge.low), static_cast<uint8_t>(edge.high),
+                    states[edge.target]);
+    }
+    if (texts.states[i].final) builder_.skip(states[i], to);
+  }
+}
+
+void JsonRules::string_rest(StateId from, const Automaton& texts, StateId to) {
+  const std::vector<StateId> states = states_of(from, texts);
+  for (size_t i = 0; i < states.size(); ++i) {
+    for (const Automaton::Edge& edge : texts.states[i].edges) {
+      written(states[i], edge.low, edge.high, states[edge.target]);
+    }
+    if (texts.states[i].final) builder_.take(states[i], '"', to);
+  }
+}
+
 StateId JsonRules::string() {
   if (string_ != kNoState) return string_;
   string_ = builder_.add_state();
   const StateId rest = builder_.add_state();
   builder_.take(string_, '"', rest);
-  string_rest(rest, {}, builder_.add_final_state());
+  string_rest(rest, Count{}, builder_.add_final_state());
   return string_;
 }
 
@@ -180,128 +287,80 @@ StateId JsonRules::number() {
   return number_;
 }
 
-StateId JsonRules::digits_rule(size_t count) {
-  if (digits_.empty()) digits_.push_back(builder_.add_final_state());
-  while (digits_.size() <= count) {
-    const StateId longer = builder_.add_state();
-    builder_.take(longer, '0', '9', digits_.back());
-    digits_.push_back(longer);
-  }
-  return digits_[count];
+void JsonRules::array(StateId from, std::span<const StateId> first_items, StateId item, Count items,
+                      StateId to) {
+  list(from, "[]", first_items, item, items, to);
 }
 
-void JsonRules::same_length_between(StateId from, std::string_view least, std::string_view most, StateId to) {
-  const size_t tail = least.size() - 1;
-  // A bound binds after its first digit, unless its tail leaves all digits free.
-  const bool least_binds = least.find_first_not_of('0', 1) != std::string_view::npos;
-  const bool most_binds = most.find_first_not_of('9', 1) != std::string_view::npos;
-  auto bound = [&](char digit, std::string_view tail_least, std::string_view tail_most) {
-    const StateId next = builder_.add_state();
-    builder_.take(from, digit, next);
-    same_length_between(next, tail_least, tail_most, to);
-  };
-  if (least[0] == most[0] && (least_binds || most_binds)) {
-    return bound(least[0], least.substr(1), most.substr(1));
-  }
-  if (least_binds) bound(least[0], least.substr(1), std::string(tail, '9'));
-  if (most_binds) bound(most[0], std::string(tail, '0'), most.substr(1));
-  const auto first = static_cast<uint8_t>(least[0] + (least_binds ? 1 : 0));
-  const auto last = static_cast<uint8_t>(most[0] - (most_binds ? 1 : 0));
-  if (first <= last) builder_.take_and_call(from, first, last, digits_rule(tail), to);
-}
-
-void JsonRules::magnitude_between(StateId from, uint64_t least, uint64_t most, StateId to) {
-  uint64_t shortest = 0;  // of so many digits
-  for (uint64_t longest = 9; shortest <= most; longest = longest * 10 + 9) {
-    const uint64_t low = std::max(least, shortest);
-    const uint64_t high = std::min(most, longest);
-    if (low <= high) same_length_between(from, std::to_string(low), std::to_string(high), to);
-    shortest = longest + 1;
-  }
-}
-
-void JsonRules::integer_between(StateId from, int64_t least, int64_t most, StateId to) {
-  if (most >= 0) {
-    magnitude_between(from, static_cast<uint64_t>(std::max<int64_t>(least, 0)), static_cast<uint64_t>(most),
-                      to);
-  }
-  if (least < 0) {
-    const StateId negative = builder_.add_state();
-    builder_.take(from, '-', negative);
-    magnitude_between(negative, static_cast<uint64_t>(std::max<int64_t>(-most, 1)),
-                      static_cast<uint64_t>(-least), to);
-  }
-}
-
-void JsonRules::array(StateId from, StateId item, Count items, StateId to) {
+StateId JsonRules::member(StateId name, StateId value) {
   GrammarBuilder& b = builder_;
-  const StateId opened = b.add_state();
-  b.take(from, '[', opened);
-  const StateId first = b.add_state();
-  b.call(opened, white_space(), first);
-  if (items.least == 0) b.take(first, ']', to);
-  if (items.most == 0u) return;
-  const StateId next = b.add_state();  // a rule: what follows a comma
-  const StateId spaced = b.add_state();
-  b.call(next, white_space(), spaced);
-  b.call(spaced, item, b.add_final_state());
-  const StateId closing = b.add_state();
-  close(closing, ']', to);
-  StateId after = b.add_state();
-  b.call(first, item, after);
-  for (uint32_t i = 1;; ++i) {  // at `after` there are i items
-    if (i >= items.least) b.skip(after, closing);
-    if (items.most && i >= *items.most) return;
-    const bool loops = !items.most && i >= items.least;
-    const StateId later = loops ? after : b.add_state();
-    b.take_and_call(after, ',', ',', next, later);
-    if (loops) return;
-    after = later;
-  }
-}
-
-void JsonRules::map(StateId from, StateId value, StateId to) {
-  GrammarBuilder& b = builder_;
-  const StateId member = b.add_state();  // a rule
+  const StateId start = b.add_state();
   const StateId named = b.add_state();
-  b.call(member, string(), named);
+  b.call(start, name, named);
   const StateId colon = b.add_state();
   b.take(named, ':', colon);
   const StateId spaced = b.add_state();
   b.call(colon, white_space(), spaced);
   b.call(spaced, value, b.add_final_state());
+  return start;
+}
 
+void JsonRules::map(StateId from, StateId member, Count members, StateId to) {
+  list(from, "{}", {}, member, members, to);
+}
+
+// What has commas between its items, and the two brackets around them.
+void JsonRules::list(StateId from, std::string_view brackets, std::span<const StateId> first_items,
+                     StateId item, Count items, StateId to) {
+  GrammarBuilder& b = builder_;
+  auto item_at = [&](size_t i) { return i < first_items.size() ? first_items[i] : item; };
   const StateId opened = b.add_state();
-  b.take(from, '{', opened);
+  b.take(from, brackets[0], opened);
   const StateId first = b.add_state();
   b.call(opened, white_space(), first);
-  b.take(first, '}', to);
-  const StateId after = b.add_state();
-  b.call(first, member, after);
-  close(after, '}', to);
-  const StateId comma = b.add_state();
-  b.take(after, ',', comma);
-  const StateId next = b.add_state();
-  b.call(comma, white_space(), next);
-  b.call(next, member, after);
+  if (items.least == 0) b.take(first, brackets[1], to);
+  if (items.most == 0u) return;
+  std::map<StateId, StateId> rules;  // by item: what follows a comma
+  auto next = [&](StateId rule) {
+    const auto [known, is_new] = rules.try_emplace(rule, kNoState);
+    if (!is_new) return known->second;
+    known->second = b.add_state();
+    const StateId spaced = b.add_state();
+    b.call(known->second, white_space(), spaced);
+    b.call(spaced, rule, b.add_final_state());
+    return known->second;
+  };
+  const StateId closing = b.add_state();
+  close(closing, brackets[1], to);
+  StateId after = b.add_state();
+  b.call(first, item_at(0), after);
+  for (uint32_t i = 1;; ++i) {  // at `after` there are i items
+    if (i >= items.least) b.skip(after, closing);
+    if (items.most && i >= *items.most) return;
+    const bool loops = !items.most && i >= items.least && i >= first_items.size();
+    const StateId later = loops ? after : b.add_state();
+    b.take_and_call(after, ',', ',', next(item_at(i)), later);
+    if (loops) return;
+    after = later;
+  }
 }
 
 StateId JsonRules::object() {
   if (object_ != kNoState) return object_;
   object_ = builder_.add_state();
-  map(object_, value(), builder_.add_final_state());
+  map(object_, member(string(), value()), {}, builder_.add_final_state());
   return object_;
 }
 
 StateId JsonRules::value() {
   if (value_ != kNoState) return value_;
   value_ = builder_.add_state();
-  const StateId end = builder_.add_final_state();
-  builder_.call(value_, string(), end);
-  builder_.call(value_, number(), end);
-  builder_.call(value_, object(), end);
-  array(value_, value_, {}, end);
-  one_of(value_, {"true", "false", "null"}, end);
+  const StateId last = builder_.add_final_state();
+  builder_.call(value_, string(), last);
+  builder_.call(value_, number(), last);
+  builder_.call(value_, object(), last);
+  array(value_, {}, value_, {}, last);
+  one_of(value_, {"true", "false", "null"}, last);
   return value_;
 }
 

@@ -2,22 +2,20 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "grammar/automaton.h"
 #include "grammar/grammar.h"
 
 namespace lockstep::grammar {
 
-// How often something may stand.
-struct Count {
-  uint32_t least = 0;
-  std::optional<uint32_t> most;  // none: without end
-};
-
-inline constexpr int64_t kIntegerMax = 999'999'999'999'999'999;  // 18 digits
+inline constexpr uint64_t kEffortMax = 4'000'000;  // for all automata of a grammar; a second at the most
 
 // What the rules leave out of RFC 8259, so that a text stays short and every reader takes it: white space is
 // one space, or one line break with up to 32 spaces or tabs, and stands after `{`, `[`, `,` and `:` and
@@ -36,14 +34,31 @@ class JsonRules {
   StateId value();   // any JSON value
   StateId object();  // any JSON object
 
+  // The rule that was made for this key, or else is now: make(first state, last state) writes it.
+  template <class Make>
+  StateId rule(const std::string& key, Make make) {
+    const auto known = rules_.find(key);
+    if (known != rules_.end()) return known->second;
+    const StateId start = builder_.add_state();
+    make(start, builder_.add_final_state());
+    return rules_[key] = start;
+  }
+  // For automata of the grammar.
+  Effort& effort() { return effort_; }
+
   // The part of a string after its opening quote, with so many characters (code points).
   void string_rest(StateId from, Count characters, StateId to);
-  // An integer from `least` to `most`, both of at most 18 digits and least <= most.
-  void integer_between(StateId from, int64_t least, int64_t most, StateId to);
-  // An array whose items are the texts of a rule.
-  void array(StateId from, StateId item, Count items, StateId to);
-  // An object of any names whose values are the texts of a rule.
-  void map(StateId from, StateId value, StateId to);
+  // The texts of an automaton of ASCII characters, as they are.
+  void plain(StateId from, const Automaton& texts, StateId to);
+  // A string with the texts of an automaton, each character in one writing: itself, or the shortest escape
+  // where JSON asks for one. From behind the opening quote.
+  void string_rest(StateId from, const Automaton& texts, StateId to);
+  // An array whose first items are the texts of a rule each, and all others those of `item`.
+  void array(StateId from, std::span<const StateId> first_items, StateId item, Count items, StateId to);
+  // A rule: a name, which is a string, and its value.
+  StateId member(StateId name, StateId value);
+  // An object whose members are the texts of a rule. A name may come twice.
+  void map(StateId from, StateId member, Count members, StateId to);
   // Where each of the texts leads; they share what they begin with, and equal ones their end.
   std::vector<StateId> each_of(StateId from, const std::vector<std::string>& texts);
   // One of the texts, none twice.
@@ -52,19 +67,25 @@ class JsonRules {
   void close(StateId from, char byte, StateId to);
 
  private:
-  struct CharacterRules {
-    StateId escape, tail1, tail2, tail2_low, tail2_high, tail3, tail3_low, tail3_high;
-  };
-  const CharacterRules& characters();
+  StateId end();  // of any rule
+  StateId escape();
+  StateId escape_of(uint8_t low, uint8_t high);
+  StateId tail(std::string_view low, std::string_view high);
+  void unescaped(StateId from, uint32_t low, uint32_t high, StateId to);
+  void written(StateId from, uint32_t low, uint32_t high, StateId to);
+  std::vector<StateId> states_of(StateId from, const Automaton& texts);
+  void list(StateId from, std::string_view brackets, std::span<const StateId> first_items, StateId item,
+            Count items, StateId to);
   void digits(StateId from, int count, StateId to);
   StateId number_rule(bool fraction);
-  StateId digits_rule(size_t count);  // exactly so many
-  void magnitude_between(StateId from, uint64_t least, uint64_t most, StateId to);
-  void same_length_between(StateId from, std::string_view least, std::string_view most, StateId to);
 
   GrammarBuilder& builder_;
-  std::optional<CharacterRules> characters_;
-  std::vector<StateId> digits_;  // by count
+  Effort effort_{kEffortMax};
+  std::map<std::string, StateId> rules_;                          // by key
+  std::map<std::pair<std::string, std::string>, StateId> tails_;  // by the bounds of their bytes
+  std::map<std::pair<uint8_t, uint8_t>, StateId> escapes_;        // by the bounds of the character
+  StateId end_ = kNoState;
+  StateId escape_ = kNoState;
   StateId white_space_ = kNoState;
   StateId string_ = kNoState;
   StateId integer_ = kNoState;

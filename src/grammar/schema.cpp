@@ -12,7 +12,11 @@
 
 #include "base/error.h"
 #include "base/printable.h"
+#include "grammar/decimals.h"
+#include "grammar/formats.h"
 #include "grammar/json_rules.h"
+#include "grammar/pattern.h"
+#include "grammar/schema_facts.h"
 
 namespace lockstep::grammar {
 
@@ -20,18 +24,24 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array kAnnotations = {"title",      "description", "default",   "examples",
-                                     "deprecated", "readOnly",    "writeOnly", "$schema",
-                                     "$id",        "$comment",    "$defs",     "definitions"};
-constexpr std::array kObjectKeywords = {"properties", "required", "additionalProperties"};
-constexpr std::array kArrayKeywords = {"items", "minItems", "maxItems"};
-constexpr std::array kStringKeywords = {"minLength", "maxLength"};
-constexpr std::array kNumberKeywords = {"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"};
+constexpr std::array kAnnotations = {
+    "title",   "description", "default", "examples", "example", "deprecated",  "readOnly",     "writeOnly",
+    "$schema", "$id",         "$anchor", "$comment", "$defs",   "definitions", "discriminator"};
+constexpr std::array kObjectKeywords = {"properties",    "required",          "additionalProperties",
+                                        "propertyNames", "patternProperties", "minProperties",
+                                        "maxProperties"};
+constexpr std::array kArrayKeywords = {"items", "prefixItems", "minItems", "maxItems"};
+constexpr std::array kStringKeywords = {"minLength", "maxLength", "pattern", "format"};
+constexpr std::array kNumberKeywords = {"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum",
+                                        "multipleOf"};
+// Of a string with a pattern or format and a maxLength that is larger still.
+constexpr uint32_t kPatternLengthMax = 512;
 constexpr std::array kTypes = {"object", "array", "string", "number", "integer", "boolean", "null"};
 constexpr const char* kTaken =
-    "type, properties, required, additionalProperties, items, minItems, maxItems, minLength, maxLength, "
-    "enum, "
-    "const, anyOf, $ref and $defs";
+    "type, properties, required, additionalProperties, propertyNames, patternProperties, minProperties, "
+    "maxProperties, items, "
+    "prefixItems, minItems, maxItems, minLength, maxLength, pattern, format, minimum, maximum, "
+    "exclusiveMinimum, exclusiveMaximum, multipleOf, enum, const, anyOf, oneOf, allOf, $ref and $defs";
 
 template <class List>
 bool has(const List& list, std::string_view word) {
@@ -64,15 +74,15 @@ std::string below(const std::string& place, const std::string& name) {
 class SchemaCompiler {
  public:
   SchemaCompiler(const Json& root, GrammarBuilder& builder, JsonRules& rules)
-      : root_(root), builder_(builder), rules_(rules) {}
+      : root_(root), builder_(builder), rules_(rules), facts_(root, rules.effort()) {}
 
   // The first state of the rule for the whole schema.
   StateId compile() {
-    const StateId start = referred("#", "#");
+    const StateId start = referred("#", "#", {});
     while (!pending_.empty()) {
       const Pending next = std::move(pending_.back());
       pending_.pop_back();
-      value(*next.schema, next.place, next.start, builder_.add_final_state());
+      value(*next.schema, next.place, next.start, builder_.add_final_state(), next.named);
     }
     return start;
   }
@@ -82,6 +92,7 @@ class SchemaCompiler {
     const Json* schema;
     std::string place;
     StateId start;
+    std::string named;
   };
 
   template <class... Args>
@@ -91,18 +102,11 @@ class SchemaCompiler {
   }
 
   // The first state of the rule for the schema that a $ref names; it is made later.
-  StateId referred(const std::string& reference, const std::string& place) {
-    const auto known = references_.find(reference);
+  StateId referred(const std::string& reference, const std::string& place, const std::string& named) {
+    const std::pair key(reference, named);
+    const auto known = references_.find(key);
     if (known != references_.end()) return known->second;
-    const Json* schema = nullptr;
-    try {
-      if (reference.starts_with("#")) {
-        const Json::json_pointer pointer(reference.substr(1));
-        if (root_.contains(pointer)) schema = &root_.at(pointer);
-      }
-    } catch (const Json::exception&) {
-      schema = nullptr;
-    }
+    const Json* schema = referred_schema(root_, reference);
     if (schema == nullptr) {
       refuse(
           place,
@@ -110,38 +114,45 @@ class SchemaCompiler {
           printable(reference));
     }
     const StateId start = builder_.add_state();
-    references_[reference] = start;
-    pending_.push_back({schema, reference, start});
+    references_[key] = start;
+    pending_.push_back({schema, reference, start, named});
     return start;
   }
 
-  // Writes the states from `from` to `to` for one schema.
-  void value(const Json& schema, const std::string& place, StateId from, StateId to) {
+  // Writes the states from `from` to `to` for one schema. An object that may have the property `named` has
+  // it.
+  void value(const Json& schema, const std::string& place, StateId from, StateId to,
+             const std::string& named = {}) {
     if (schema == Json(true)) return builder_.call(from, rules_.value(), to);
     if (!schema.is_object()) refuse(place, "must be an object with keywords");
     if (++nesting_ > kSchemaNestingMax) refuse(place, "is nested more than {} deep", kSchemaNestingMax);
     check_keywords(schema, place);
+    check_format(schema, place);
     if (const Json* reference = find(schema, "$ref")) {
       if (!reference->is_string()) refuse(place, "has a $ref that is no string");
-      builder_.call(from, referred(reference->get<std::string>(), place), to);
+      builder_.call(from, referred(reference->get<std::string>(), place, named), to);
     } else if (const Json* any = alternatives(schema, place, "anyOf")) {
-      each_alternative(*any, below(place, "anyOf"), from, to);
+      each_alternative(*any, below(place, "anyOf"), named, from, to);
+    } else if (const Json* one = alternatives(schema, place, "oneOf")) {
+      const std::string name = discriminating(schema);
+      check_disjoint(*one, place, name);
+      each_alternative(*one, below(place, "oneOf"), name, from, to);
     } else if (const Json* all = alternatives(schema, place, "allOf")) {
       if (all->size() > 1) refuse(place, "has an allOf of several schemas: only one is taken, merge them");
-      each_alternative(*all, below(place, "allOf"), from, to);
+      each_alternative(*all, below(place, "allOf"), named, from, to);
     } else if (schema.contains("enum") || schema.contains("const")) {
       constants(schema, place, from, to);
     } else {
       const std::vector<std::string> types = types_of(schema, place);
       if (types.empty()) builder_.call(from, rules_.value(), to);
-      for (const std::string& type : types) typed(type, schema, place, from, to);
+      for (const std::string& type : types) typed(type, schema, place, named, from, to);
     }
     --nesting_;
   }
 
   // Every keyword is one that is taken, and none stands beside one that does not allow it.
   void check_keywords(const Json& schema, const std::string& place) {
-    static constexpr std::array kAlone = {"$ref", "anyOf", "allOf", "enum", "const"};
+    static constexpr std::array kAlone = {"$ref", "anyOf", "oneOf", "allOf", "enum", "const"};
     const auto alone = std::find_if(kAlone.begin(), kAlone.end(),
                                     [&](const char* keyword) { return schema.contains(keyword); });
     for (const auto& item : schema.items()) {
@@ -160,6 +171,16 @@ class SchemaCompiler {
     }
   }
 
+  // Of a type that is no string's too, where `int32` would say more than the type.
+  static void check_format(const Json& schema, const std::string& place) {
+    const Json* format = find(schema, "format");
+    if (format == nullptr) return;
+    if (!format->is_string()) refuse(place, "has a format that is no string");
+    const auto name = format->get<std::string>();
+    if (format_pattern(name) != nullptr) return;
+    refuse(place, "has the format '{}', which is not supported: {} are", printable(name), format_names());
+  }
+
   static const Json* alternatives(const Json& schema, const std::string& place, const char* keyword) {
     const Json* list = find(schema, keyword);
     if (list != nullptr && (!list->is_array() || list->empty())) {
@@ -168,8 +189,56 @@ class SchemaCompiler {
     return list;
   }
 
-  void each_alternative(const Json& list, const std::string& place, StateId from, StateId to) {
-    for (size_t i = 0; i < list.size(); ++i) value(list[i], below(place, std::to_string(i)), from, to);
+  void each_alternative(const Json& list, const std::string& place, const std::string& named, StateId from,
+                        StateId to) {
+    for (size_t i = 0; i < list.size(); ++i) value(list[i], below(place, std::to_string(i)), from, to, named);
+  }
+
+  // Refuses alternatives of which a value might satisfy two: of all others oneOf is anyOf. They always have
+  // the property `named`, if they may.
+  void check_disjoint(const Json& list, const std::string& place, const std::string& named) {
+    for (size_t second = 0; second < list.size(); ++second) {
+      for (size_t first = 0; first < second; ++first) {
+        bool disjoint = false;
+        worked(place, "a oneOf", [&] { disjoint = facts_.disjoint(list[first], list[second], named); });
+        if (disjoint) continue;
+        refuse(
+            place,
+            "has a oneOf whose alternatives {} and {} a value could both satisfy, which is not supported: "
+            "give "
+            "them different types, or a required property with another const or enum in each, or write anyOf",
+            first, second);
+      }
+    }
+  }
+
+  // The property that tells oneOf's alternatives apart.
+  static std::string discriminating(const Json& schema) {
+    const Json* discriminator = find(schema, "discriminator");
+    if (discriminator == nullptr || !discriminator->is_object()) return {};
+    const Json* name = find(*discriminator, "propertyName");
+    return name != nullptr && name->is_string() ? name->get<std::string>() : std::string();
+  }
+
+  // Does what may take too much effort, or asks too much of `what`.
+  template <class Work>
+  static void worked(const std::string& place, const std::string& what, Work work) {
+    try {
+      work();
+    } catch (const Error& error) {
+      refuse(place, "has {}, {}", what, error.what());
+    }
+  }
+
+  // Of a schema, the keywords of a list alone: what a rule can be kept by.
+  template <class List>
+  static std::string key_of(std::string_view kind, const Json& schema, const List& keywords) {
+    Json key = Json::array({kind});
+    for (const char* keyword : keywords) {
+      const Json* value = find(schema, keyword);
+      key.push_back(value == nullptr ? Json() : *value);
+    }
+    return key.dump();
   }
 
   static std::vector<std::string> types_of(const Json& schema, const std::string& place) {
@@ -209,13 +278,12 @@ class SchemaCompiler {
     rules_.one_of(from, {texts.begin(), texts.end()}, to);
   }
 
-  void typed(const std::string& type, const Json& schema, const std::string& place, StateId from,
-             StateId to) {
-    if (type == "object") return object(schema, place, from, to);
+  void typed(const std::string& type, const Json& schema, const std::string& place, const std::string& named,
+             StateId from, StateId to) {
+    if (type == "object") return object(schema, place, named, from, to);
     if (type == "array") return array(schema, place, from, to);
     if (type == "string") return string(schema, place, from, to);
-    if (type == "number") return number(schema, place, from, to);
-    if (type == "integer") return integer(schema, place, from, to);
+    if (type == "number" || type == "integer") return number(schema, place, type == "integer", from, to);
     if (type == "boolean") return rules_.one_of(from, {"true", "false"}, to);
     rules_.one_of(from, {"null"}, to);
   }
@@ -236,66 +304,119 @@ class SchemaCompiler {
 
   void string(const Json& schema, const std::string& place, StateId from, StateId to) {
     if (!has_any(schema, kStringKeywords)) return builder_.call(from, rules_.string(), to);
+    const Count length = count(schema, place, "minLength", "maxLength");
+    if (!schema.contains("pattern") && !schema.contains("format")) {
+      return rules_.string_rest(quoted(from), length, to);
+    }
+    const StateId rule =
+        rules_.rule(key_of("string", schema, kStringKeywords), [&](StateId start, StateId end) {
+          rules_.string_rest(quoted(start), texts(schema, place, length), end);
+        });
+    builder_.call(from, rule, to);
+  }
+
+  // Behind a quote.
+  StateId quoted(StateId from) {
     const StateId rest = builder_.add_state();
     builder_.take(from, '"', rest);
-    rules_.string_rest(rest, count(schema, place, "minLength", "maxLength"), to);
+    return rest;
   }
 
-  void number(const Json& schema, const std::string& place, StateId from, StateId to) {
-    for (const char* keyword : kNumberKeywords) {
-      if (schema.contains(keyword))
-        refuse(place, "has a {}, which is supported for type integer alone", keyword);
+  // The strings that satisfy pattern, format and lengths.
+  Automaton texts(const Json& schema, const std::string& place, const Count& length) {
+    Effort& effort = rules_.effort();
+    std::optional<Automaton> texts;
+    auto also = [&](const std::string& what, const std::string& pattern) {
+      worked(place, what, [&] {
+        Automaton more = pattern_automaton(pattern, effort);
+        texts = texts ? intersection(*texts, more, effort) : std::move(more);
+      });
+    };
+    if (const Json* pattern = find(schema, "pattern")) {
+      if (!pattern->is_string()) refuse(place, "has a pattern that is no string");
+      also(fmt::format("the pattern '{}'", printable(pattern->get<std::string>())),
+           pattern->get<std::string>());
     }
-    builder_.call(from, rules_.number(), to);
-  }
-
-  // The last integer within the bound, at most kIntegerMax + 1 away from 0.
-  static std::optional<int64_t> integer_bound(const Json& schema, const std::string& place,
-                                              const char* keyword, bool upper, bool exclusive) {
-    const Json* bound = find(schema, keyword);
-    if (bound == nullptr) return std::nullopt;
-    if (!bound->is_number()) refuse(place, "has a {} that is no number", keyword);
-    constexpr int64_t kFar = kIntegerMax + 1;
-    const auto number = bound->get<double>();
-    if (number >= static_cast<double>(kFar)) {
-      const bool exact = bound->is_number_integer() && bound->get<uint64_t>() < static_cast<uint64_t>(kFar);
-      if (!exact) return kFar;
+    if (const Json* format = find(schema, "format")) {
+      also("the format '" + format->get<std::string>() + "'", *format_pattern(format->get<std::string>()));
     }
-    if (number <= -static_cast<double>(kFar)) {
-      const bool exact = bound->is_number_integer() && bound->get<int64_t>() > -kFar;
-      if (!exact) return -kFar;
+    // The lengths, where they are not those of the texts anyway.
+    const Count own = texts->empty() ? Count{} : lengths(*texts);
+    const bool binds = own.least < length.least || (length.most && (!own.most || *own.most > *length.most));
+    if (binds) {
+      Count kept = length;
+      if (kept.most) kept.most = std::min(*kept.most, std::max(kept.least, kPatternLengthMax));
+      worked(place, "a pattern or format with lengths",
+             [&] { texts = intersection(*texts, texts_of_length(kept), effort); });
     }
-    const double rounded = upper ? std::floor(number) : std::ceil(number);
-    const bool whole = bound->is_number_integer() || rounded == number;
-    const auto integer = bound->is_number_integer() ? bound->get<int64_t>() : static_cast<int64_t>(rounded);
-    return exclusive && whole ? integer + (upper ? -1 : 1) : integer;
+    if (texts->empty()) refuse(place, "has a pattern, format and lengths that no string satisfies together");
+    return *std::move(texts);
   }
 
-  void integer(const Json& schema, const std::string& place, StateId from, StateId to) {
-    if (!has_any(schema, kNumberKeywords)) return builder_.call(from, rules_.integer(), to);
-    const int64_t least =
-        std::max({-kIntegerMax, integer_bound(schema, place, "minimum", false, false).value_or(-kIntegerMax),
-                  integer_bound(schema, place, "exclusiveMinimum", false, true).value_or(-kIntegerMax)});
-    const int64_t most =
-        std::min({kIntegerMax, integer_bound(schema, place, "maximum", true, false).value_or(kIntegerMax),
-                  integer_bound(schema, place, "exclusiveMaximum", true, true).value_or(kIntegerMax)});
-    if (least > most)
-      refuse(place, "has bounds with no integer of at most 18 digits between its minimum and its maximum");
-    rules_.integer_between(from, least, most, to);
+  void number(const Json& schema, const std::string& place, bool integers, StateId from, StateId to) {
+    if (!has_any(schema, kNumberKeywords)) {
+      return builder_.call(from, integers ? rules_.integer() : rules_.number(), to);
+    }
+    const std::string key = key_of(integers ? "integer" : "number", schema, kNumberKeywords);
+    const StateId rule = rules_.rule(key, [&](StateId start, StateId end) {
+      const NumberBounds bounds = number_bounds(schema, place);
+      Automaton numbers;
+      worked(place, "bounds of a number",
+             [&] { numbers = numbers_within(bounds, integers, rules_.effort()); });
+      if (numbers.empty()) {
+        refuse(place, "has bounds with no {} digits between its minimum and its maximum",
+               integers ? "integer of at most 18" : "number of at most 15");
+      }
+      rules_.plain(start, numbers, end);
+    });
+    builder_.call(from, rule, to);
   }
 
-  // A rule for a schema that stands below `schema`; any value where the keyword is missing.
-  StateId rule(const Json& schema, const std::string& place, const char* keyword) {
-    const Json* member = find(schema, keyword);
-    if (member == nullptr) return rules_.value();
+  static NumberBounds number_bounds(const Json& schema, const std::string& place) {
+    auto read = [&](const char* keyword) {
+      const Json* number = find(schema, keyword);
+      if (number != nullptr && !number->is_number()) refuse(place, "has a {} that is no number", keyword);
+      return number == nullptr ? std::nullopt : std::optional(decimal_of(*number));
+    };
+    NumberBounds bounds;
+    auto bound = [&](std::vector<NumberBounds::Bound>& side, const char* keyword, bool exclusive) {
+      if (const std::optional<Decimal> value = read(keyword)) side.push_back({*value, exclusive});
+    };
+    bound(bounds.least, "minimum", false);
+    bound(bounds.least, "exclusiveMinimum", true);
+    bound(bounds.most, "maximum", false);
+    bound(bounds.most, "exclusiveMaximum", true);
+    bounds.multiple_of = read("multipleOf");
+    const bool positive = !bounds.multiple_of || *find(schema, "multipleOf") > 0;
+    if (!positive) refuse(place, "has a multipleOf that is not above 0");
+    return bounds;
+  }
+
+  StateId rule(const Json& schema, const std::string& place) {
+    if (schema == Json(true)) return rules_.value();
     const StateId start = builder_.add_state();
-    value(*member, below(place, keyword), start, builder_.add_final_state());
+    value(schema, place, start, builder_.add_final_state());
     return start;
   }
 
   void array(const Json& schema, const std::string& place, StateId from, StateId to) {
-    const Count range = count(schema, place, "minItems", "maxItems");
-    rules_.array(from, rule(schema, place, "items"), range, to);
+    Count range = count(schema, place, "minItems", "maxItems");
+    std::vector<StateId> first_items;
+    if (const Json* list = find(schema, "prefixItems")) {
+      if (!list->is_array()) refuse(place, "has prefixItems that are no list of schemas");
+      for (size_t i = 0; i < list->size(); ++i) {
+        first_items.push_back(rule(list->at(i), below(below(place, "prefixItems"), std::to_string(i))));
+      }
+    }
+    const Json* items = find(schema, "items");
+    if (items != nullptr && *items == Json(false)) {
+      const auto most = static_cast<uint32_t>(first_items.size());
+      if (range.least > most) refuse(place, "has more minItems than prefixItems, and lets no others in");
+      range.most = std::min(range.most.value_or(most), most);
+      items = nullptr;
+    }
+    const StateId item = items == nullptr ? rules_.value() : rule(*items, below(place, "items"));
+    rules_.array(from, first_items, item, range, to);
   }
 
   static std::set<std::string> required_names(const Json& schema, const std::string& place) {
@@ -310,34 +431,95 @@ class SchemaCompiler {
     return names;
   }
 
-  void object(const Json& schema, const std::string& place, StateId from, StateId to) {
+  void object(const Json& schema, const std::string& place, const std::string& named, StateId from,
+              StateId to) {
     const Json* properties = find(schema, "properties");
     if (properties != nullptr && !properties->is_object()) {
       refuse(place, "has properties that are no object of schemas");
     }
     std::set<std::string> missing = required_names(schema, place);
-    const std::set<std::string> required = missing;
+    std::set<std::string> required = missing;
     if (properties != nullptr) {
+      if (properties->contains(named)) required.insert(named);
       for (const auto& item : properties->items()) missing.erase(item.key());
     }
     if (!missing.empty()) {
       refuse(place, "requires '{}', which is not among its properties", printable(*missing.begin()));
     }
+    if (schema.contains("patternProperties")) return pattern_members(schema, place, from, to);
     const Json* additional = find(schema, "additionalProperties");
-    const bool closed = additional != nullptr && *additional == Json(false);
-    if (properties == nullptr || properties->empty()) {
-      const bool open = !closed && (properties == nullptr || additional != nullptr);
-      if (open) return rules_.map(from, rule(schema, place, "additionalProperties"), to);
-    } else if (additional != nullptr && !closed) {
-      refuse(place, "has additionalProperties beside properties, which is not supported: make it false");
+    const bool any_names = properties == nullptr || properties->empty();
+    const bool open = additional == nullptr ? properties == nullptr : *additional != Json(false);
+    const Count range = count(schema, place, "minProperties", "maxProperties");
+    if (!open) return members(schema, place, required, range, kNoState, from, to);
+    const StateId values =
+        additional == nullptr ? rules_.value() : rule(*additional, below(place, "additionalProperties"));
+    if (!any_names) {
+      const StateId names = names_besides(*properties, place);
+      return members(schema, place, required, range, rules_.member(names, values), from, to);
     }
-    members(properties == nullptr ? Json::object() : *properties, required, below(place, "properties"), from,
-            to);
+    if (range.least > 1) refuse_least(place);
+    rules_.map(from, rules_.member(any_name(schema, place), values), range, to);
   }
 
-  // The properties in their order: at `first`, while there is one, none has come yet, at `later` one has.
-  void members(const Json& properties, const std::set<std::string>& required, const std::string& place,
-               StateId from, StateId to) {
+  [[noreturn]] static void refuse_least(const std::string& place) {
+    refuse(place,
+           "has a minProperties above what it requires, which is not supported beyond 1: require the "
+           "properties");
+  }
+
+  // Names of an object without properties of its own.
+  StateId any_name(const Json& schema, const std::string& place) {
+    const Json* names = find(schema, "propertyNames");
+    if (names == nullptr) return rules_.string();
+    const bool strings = facts_.types(*names) == kStringBit ||
+                         (names->is_object() && !names->contains("type") && has_any(*names, kStringKeywords));
+    if (!strings) refuse(below(place, "propertyNames"), "must have the type string");
+    return rule(*names, below(place, "propertyNames"));
+  }
+
+  // An object whose names match one pattern.
+  void pattern_members(const Json& schema, const std::string& place, StateId from, StateId to) {
+    const Json& patterns = *find(schema, "patternProperties");
+    const Json* additional = find(schema, "additionalProperties");
+    const bool alone = !schema.contains("properties") && !schema.contains("propertyNames") &&
+                       (additional == nullptr || *additional == Json(false));
+    if (!patterns.is_object() || patterns.size() != 1 || !alone) {
+      refuse(
+          place,
+          "has patternProperties that are not one pattern without other properties, which is not supported");
+    }
+    const Count range = count(schema, place, "minProperties", "maxProperties");
+    if (range.least > 1) refuse_least(place);
+    const auto member = patterns.begin();
+    const std::string inside = below(below(place, "patternProperties"), member.key());
+    const StateId names = rule(Json{{"type", "string"}, {"pattern", member.key()}}, inside);
+    rules_.map(from, rules_.member(names, rule(member.value(), inside)), range, to);
+  }
+
+  // All names that are not among the properties.
+  StateId names_besides(const Json& properties, const std::string& place) {
+    std::set<std::u32string> names;
+    for (const auto& item : properties.items()) names.insert(characters_of(item.key()));
+    const StateId start = builder_.add_state();
+    worked(place, "additionalProperties besides many properties", [&] {
+      rules_.string_rest(quoted(start), all_texts_but(names, rules_.effort()), builder_.add_final_state());
+    });
+    return start;
+  }
+
+  // The properties in their order, and then members of the rule `others`, if there is one. At `first`, while
+  // there is one, none has come yet, at `later` one has.
+  void members(const Json& schema, const std::string& place, const std::set<std::string>& required,
+               const Count& range, StateId others, StateId from, StateId to) {
+    const Json* listed = find(schema, "properties");
+    const Json properties = listed == nullptr ? Json::object() : *listed;
+    if (schema.contains("propertyNames"))
+      refuse(place, "has propertyNames beside properties, which is not supported");
+    if (range.least > std::max<size_t>(required.size(), 1)) refuse_least(place);
+    if (range.most && (others != kNoState || *range.most < properties.size())) {
+      refuse(place, "has a maxProperties below the number of its properties, which is not supported");
+    }
     GrammarBuilder& b = builder_;
     const StateId opened = b.add_state();
     b.take(from, '{', opened);
@@ -350,7 +532,7 @@ class SchemaCompiler {
       const StateId spaced = b.add_state();
       b.take(member, Json(item.key()).dump() + ":", named);
       b.call(named, rules_.white_space(), spaced);
-      value(item.value(), below(place, item.key()), spaced, b.add_final_state());
+      value(item.value(), below(below(place, "properties"), item.key()), spaced, b.add_final_state());
       const StateId after_comma = b.add_state();
       const StateId next_later = b.add_state();
       const StateId before_member = b.add_state();
@@ -370,14 +552,22 @@ class SchemaCompiler {
       }
       later = next_later;
     }
-    if (first != kNoState) b.take(first, '}', to);
+    if (first != kNoState && range.least == 0) b.take(first, '}', to);
     rules_.close(later, '}', to);
+    if (others == kNoState) return;
+    const StateId after_comma = b.add_state();
+    const StateId before_member = b.add_state();
+    b.take(later, ',', after_comma);
+    b.call(after_comma, rules_.white_space(), before_member);
+    b.call(before_member, others, later);
+    if (first != kNoState) b.call(first, others, later);
   }
 
   const Json& root_;
   GrammarBuilder& builder_;
   JsonRules& rules_;
-  std::map<std::string, StateId> references_;
+  SchemaFacts facts_;
+  std::map<std::pair<std::string, std::string>, StateId> references_;  // by reference and named property
   std::vector<Pending> pending_;
   uint32_t nesting_ = 0;
 };

@@ -18,13 +18,16 @@ inline constexpr uint32_t kSchemaNestingMax = 64;
 nlohmann::ordered_json read_schema(std::string_view text);
 
 // Every text of the grammar is JSON, in the form that json_rules.h says, and satisfies the schema; an object
-// has its properties in the schema's order and no others. Taken are type (one or several), properties,
-// required, additionalProperties (any value or a schema only beside no properties), items, minItems,
-// maxItems, minLength, maxLength, the two minimums and maximums of an integer, enum, const, anyOf, allOf with
-// one member, and $ref to a place in the same schema, recursive ones too. Without a type, it follows from the
-// keywords. Annotations such as description are passed over.
-// Throws a user's error that names the keyword and its place for everything else, for a schema that no finite
-// text satisfies, and for one that needs more than kStatesMax states.
+// has its properties in the schema's order, and others only behind them and where additionalProperties lets
+// them in. Taken are type (one or several), properties, required, additionalProperties, propertyNames (of an
+// object without properties), minProperties (beyond what is required, 1 at the most), maxProperties (of such
+// an object), items, prefixItems, minItems, maxItems, minLength, maxLength, pattern (pattern.h), format
+// (formats.h), the two minimums and maximums and multipleOf (decimals.h), enum, const, anyOf, oneOf of
+// schemas that are seen to be disjoint (schema_facts.h), allOf with one member, and $ref to a place in the
+// same schema, recursive ones too. Without a type, it follows from the keywords. Annotations such as
+// description are passed over. Throws a user's error that names the keyword and its place for everything
+// else, for a schema that no finite text satisfies, and for one that needs more than kStatesMax states or
+// kEffortMax steps.
 Grammar schema_grammar(const nlohmann::ordered_json& schema);
 
 // The same as one rule of a larger grammar: its first state. That a finite text satisfies the schema is for

@@ -214,6 +214,203 @@ TEST(Schema, IntegerBounds) {
   expect_refusal(R"({"type": "integer", "minimum": "2"})", {"minimum"});
 }
 
+TEST(Schema, NumberBounds) {
+  const char* share = R"({"type": "number", "minimum": 0, "exclusiveMaximum": 1})";
+  for (const char* text : {"0", "0.0", "0.5", "0.99999999999999", "-0"})
+    EXPECT_TRUE(takes(share, text)) << text;
+  for (const char* text : {"1", "1.0", "-0.1", "0.", "1e-1", "00", "0.999999999999999", "2", "10"}) {
+    EXPECT_FALSE(takes(share, text)) << text;
+  }
+  const char* around = R"({"type": "number", "minimum": -12.25, "maximum": 3.5})";
+  for (const char* text : {"-12.25", "-12.250", "-12", "-3", "3.5", "3.499", "0", "-0.001", "-12.2499"}) {
+    EXPECT_TRUE(takes(around, text)) << text;
+  }
+  for (const char* text : {"-12.2501", "-12.26", "-13", "3.51", "3.6", "4", "12", "100", "-100"}) {
+    EXPECT_FALSE(takes(around, text)) << text;
+  }
+  EXPECT_TRUE(takes(R"({"exclusiveMinimum": 0})", "0.00000000000001"));
+  EXPECT_FALSE(takes(R"({"exclusiveMinimum": 0})", "0.000"));
+  EXPECT_FALSE(takes(R"({"exclusiveMinimum": 0})", "-0"));
+  EXPECT_TRUE(takes(R"({"minimum": -1e300})", "-999999999999999"));
+  EXPECT_TRUE(takes(R"({"exclusiveMinimum": 1e-300})", "0.00000000000001"));
+  // Every bound, against doubles.
+  for (const double least : {-10.5, -1.0, -0.25, 0.0, 0.1, 2.75, 9.99}) {
+    for (const double most : {-0.3, 0.2, 3.0, 10.01, 100.0}) {
+      if (least > most) continue;
+      const Grammar grammar = grammar_of(
+          fmt::format(R"({{"type": "number", "exclusiveMinimum": {}, "maximum": {}}})", least, most));
+      for (int hundredths = -1200; hundredths <= 11000; hundredths += hundredths < 1200 ? 1 : 7) {
+        const std::string text = fmt::format("{:.2f}", hundredths / 100.0);
+        const double value = std::stod(text);
+        ASSERT_EQ(takes(grammar, text), least < value && value <= most)
+            << least << " " << text << " " << most;
+      }
+    }
+  }
+}
+
+TEST(Schema, MultipleOf) {
+  for (const int step : {1, 2, 5, 7, 10, 12, 97, 1000}) {
+    const Grammar grammar = grammar_of(fmt::format(R"({{"type": "integer", "multipleOf": {}}})", step));
+    for (int value = -300; value < 3000; ++value) {
+      ASSERT_EQ(takes(grammar, std::to_string(value)), value % step == 0) << value << " " << step;
+    }
+  }
+  const char* cents = R"({"type": "number", "multipleOf": 0.01, "minimum": 0})";
+  for (const char* text : {"0", "1", "1.1", "1.23", "0.07"}) EXPECT_TRUE(takes(cents, text)) << text;
+  for (const char* text : {"0.001", "1.230", "-1"}) EXPECT_FALSE(takes(cents, text)) << text;
+  const char* quarters = R"({"type": "number", "multipleOf": 0.25})";
+  for (const char* text : {"0.25", "0.5", "-7.75", "3", "1.50"}) EXPECT_TRUE(takes(quarters, text)) << text;
+  for (const char* text : {"0.3", "0.26", "1.1"}) EXPECT_FALSE(takes(quarters, text)) << text;
+  const char* halves = R"({"type": "integer", "multipleOf": 1.5})";
+  EXPECT_TRUE(takes(halves, "3"));
+  EXPECT_FALSE(takes(halves, "2"));
+  EXPECT_FALSE(takes(halves, "1.5"));
+}
+
+// Every character has one writing in a string of a pattern or format.
+TEST(Schema, Patterns) {
+  const char* code = R"({"type": "string", "pattern": "^[A-Z]{3}-\\d+$", "maxLength": 6})";
+  EXPECT_TRUE(takes(code, R"("ABC-12")"));
+  for (const char* text : {R"("ABC-")", R"("ABC-123")", R"("ABD-1\u0031")", R"("xABC-1")", "ABC-1"}) {
+    EXPECT_FALSE(takes(code, text)) << text;
+  }
+  const char* any = R"({"pattern": "^[^a]*$"})";
+  for (const char* text :
+       {R"("")", R"("\"\\/\n\u0001\u001f")", "\"\x7F é€😀\"", "\"\xED\x9F\xBF\xEE\x80\x80\""}) {
+    EXPECT_TRUE(takes(any, text)) << text;
+    EXPECT_TRUE(nlohmann::json::accept(std::string_view(text))) << text;
+  }
+  for (const char* text :
+       {R"("a")", R"("\u0061")", R"("\/")", R"("\u000a")", R"("\u00e9")", "\"\n\"", "\"\xED\xA0\x80\"",
+        "\"\xC0\x80\"", "\"\xF4\x90\x80\x80\"", "\"\xC3\"", R"("\u001F")"}) {
+    EXPECT_FALSE(takes(any, text)) << text;
+  }
+  const char* ranges = R"({"pattern": "^[\\u00e9-\\u07fe\\u0901-\\ud7ff\\u{1F601}-\\u{10FFFF}]$"})";
+  for (const char* text :
+       {"\"\u00e9\"", "\"\u07fe\"", "\"\u0901\"", "\"€\"", "\"\U0001F601\"", "\"\U0010FFFF\""}) {
+    EXPECT_TRUE(takes(ranges, text)) << text;
+  }
+  for (const char* text :
+       {"\"\u00e8\"", "\"\u07ff\"", "\"\u0900\"", "\"\uE000\"", "\"\U0001F600\"", "\"a\""}) {
+    EXPECT_FALSE(takes(ranges, text)) << text;
+  }
+  const char* both = R"({"type": "string", "format": "date", "pattern": "^2024-02"})";
+  EXPECT_TRUE(takes(both, R"("2024-02-29")"));
+  EXPECT_FALSE(takes(both, R"("2024-03-01")"));
+  EXPECT_TRUE(takes(R"({"pattern": "b", "minLength": 2})", R"("ab")"));
+  EXPECT_FALSE(takes(R"({"pattern": "b", "minLength": 2})", R"("b")"));
+  EXPECT_TRUE(takes(R"({"type": ["null", "string"], "format": "uuid"})", "null"));
+  // Lengths that a text has anyway, and larger than it will be made.
+  EXPECT_TRUE(takes(R"({"format": "email", "maxLength": 320})", R"("a.b@mail.example.org")"));
+  EXPECT_FALSE(takes(R"({"format": "email", "maxLength": 10})", R"("a.b@mail.example.org")"));
+  EXPECT_TRUE(takes(R"({"format": "uri", "minLength": 1, "maxLength": 2083})", R"("https://example.org/a")"));
+  EXPECT_TRUE(takes(R"({"pattern": "^a*$", "minLength": 600, "maxLength": 2000})",
+                    '"' + std::string(600, 'a') + '"'));
+  EXPECT_FALSE(takes(R"({"pattern": "^a*$", "minLength": 600, "maxLength": 2000})",
+                     '"' + std::string(599, 'a') + '"'));
+}
+
+TEST(Schema, OneOf) {
+  const Grammar pets =
+      grammar_of(R"({"oneOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}, {"type": "null"}],
+    "discriminator": {"propertyName": "kind", "mapping": {"cat": "#/$defs/Cat", "dog": "#/$defs/Dog"}}, "$defs": {
+    "Cat": {"type": "object", "properties": {"kind": {"const": "cat"}, "lives": {"type": "integer"}}, "required": ["kind"]},
+    "Dog": {"type": "object", "properties": {"kind": {"enum": ["dog", "wolf"]}, "age": {"type": "number"}},
+      "required": ["kind", "age"]}}})");
+  EXPECT_TRUE(takes(pets, R"({"kind": "cat", "lives": 9})"));
+  EXPECT_TRUE(takes(pets, R"({"kind": "wolf", "age": 1.5})"));
+  EXPECT_TRUE(takes(pets, "null"));
+  EXPECT_FALSE(takes(pets, R"({"kind": "cat", "age": 9})"));
+  // What a discriminator names is always there, so that defaults do no harm.
+  const Grammar defaults =
+      grammar_of(R"({"discriminator": {"propertyName": "kind"}, "oneOf": [{"$ref": "#/$defs/A"},
+    {"type": "object", "properties": {"kind": {"const": "b"}}}], "$defs": {"A": {"type": "object", "properties": {
+    "kind": {"const": "a", "default": "a"}, "next": {"anyOf": [{"$ref": "#/$defs/A"}, {"type": "null"}]}}}}})");
+  EXPECT_TRUE(takes(defaults, R"({"kind": "a"})"));
+  EXPECT_TRUE(takes(defaults, R"({"kind": "a", "next": {}})"));
+  EXPECT_TRUE(takes(defaults, R"({"kind": "b"})"));
+  EXPECT_FALSE(takes(defaults, "{}"));
+  auto one_of = [](std::string_view a, std::string_view b) {
+    return fmt::format(R"({{"oneOf": [{}, {}]}})", a, b);
+  };
+  const std::vector<std::pair<const char*, const char*>> disjoint = {
+      {R"({"type": "string"})", R"({"type": ["integer", "null"]})"},
+      {R"({"type": "integer"})", R"({"const": 1.5})"},
+      {R"({"enum": ["a", "b"]})", R"({"enum": ["c", 1]})"},
+      {R"({"anyOf": [{"type": "string"}, {"type": "null"}]})", R"({"type": "array"})"},
+      // Nested, and one that requires what the other lets not in.
+      {R"({"type": "object", "properties": {"a": {"type": "object", "properties": {"k": {"const": 1}}, "required": ["k"]}}, "required": ["a"]})",
+       R"({"type": "object", "properties": {"a": {"type": "object", "properties": {"k": {"const": 2}}}}})"},
+      {R"({"type": "object", "properties": {"a": {}}, "required": ["a"]})",
+       R"({"type": "object", "properties": {"b": {}}, "additionalProperties": false})"}};
+  for (const auto& [a, b] : disjoint) {
+    EXPECT_NO_THROW(grammar_of(one_of(a, b))) << a;
+    EXPECT_NO_THROW(grammar_of(one_of(b, a))) << a;
+  }
+  const std::vector<std::pair<const char*, const char*>> overlapping = {
+      {R"({"type": "number"})", R"({"type": "integer"})"},
+      {R"({"enum": [1]})", R"({"enum": [1.0]})"},
+      {R"({"const": {"a": 1, "b": 2}})", R"({"const": {"b": 2, "a": 1}})"},
+      {R"({"minimum": 1})", R"({"type": "string"})"},  // whose first takes any string
+      {"{}", R"({"type": "string"})"},
+      {R"({"type": "object", "properties": {"k": {"const": 1}}})",
+       R"({"type": "object", "properties": {"k": {"const": 2}}})"},
+      {R"({"type": "object", "properties": {"a": {}}, "required": ["a"]})",
+       R"({"type": "object", "properties": {"b": {}}})"},
+      {R"({"$ref": "#"})", R"({"type": "string"})"}};
+  for (const auto& [a, b] : overlapping) {
+    expect_refusal(one_of(a, b), {"oneOf", "alternatives 0 and 1", "anyOf"});
+    expect_refusal(one_of(b, a), {"oneOf", "alternatives 0 and 1"});
+  }
+}
+
+TEST(Schema, PrefixItems) {
+  const char* pair =
+      R"({"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}], "minItems": 2, "maxItems": 2})";
+  EXPECT_TRUE(takes(pair, R"([1, "a"])"));
+  for (const char* text : {"[]", "[1]", R"(["a", 1])", R"([1, "a", 1])"})
+    EXPECT_FALSE(takes(pair, text)) << text;
+  const char* then = R"({"prefixItems": [{"type": "integer"}], "items": {"type": "null"}})";
+  for (const char* text : {"[]", "[1]", "[1,null,null]"}) EXPECT_TRUE(takes(then, text)) << text;
+  EXPECT_FALSE(takes(then, "[null]"));
+  EXPECT_FALSE(takes(then, "[1,1]"));
+  const char* closed = R"({"prefixItems": [{"type": "integer"}, {"type": "null"}], "items": false})";
+  for (const char* text : {"[]", "[1]", "[1,null]"}) EXPECT_TRUE(takes(closed, text)) << text;
+  EXPECT_FALSE(takes(closed, "[1,null,1]"));
+}
+
+TEST(Schema, FurtherProperties) {
+  const char* open = R"({"type": "object", "properties": {"a": {"type": "integer"}, "ab": {"type": "null"}},
+    "required": ["a"], "additionalProperties": {"type": "boolean"}})";
+  for (const char* text : {R"({"a":1})", R"({"a":1,"ab":null,"b":true, "abc": false})",
+                           R"({"a":1,"":true,"é":true,"\"":true})"}) {
+    EXPECT_TRUE(takes(open, text)) << text;
+  }
+  for (const char* text : {R"({"b":true})", R"({"a":1,"a":true})", R"({"a":1,"ab":true})",
+                           R"({"a":1,"\u0061":true})", R"({"a":1,"b":1})", R"({"a":1,"b":true,"ab":null})"}) {
+    EXPECT_FALSE(takes(open, text)) << text;
+  }
+  EXPECT_TRUE(takes(R"({"properties": {"a": {}}, "additionalProperties": true})", R"({"b": [1]})"));
+  const char* map =
+      R"({"type": "object", "propertyNames": {"pattern": "^[a-z]{1,3}$"}, "additionalProperties":
+    {"type": "integer"}, "minProperties": 1, "maxProperties": 2})";
+  for (const char* text : {R"({"a":1})", R"({"abc":1, "d":2})"}) EXPECT_TRUE(takes(map, text)) << text;
+  for (const char* text : {"{}", R"({"abcd":1})", R"({"a":1,"b":2,"c":3})"})
+    EXPECT_FALSE(takes(map, text)) << text;
+  const char* some =
+      R"({"properties": {"a": {"const": 1}, "b": {"const": 2}}, "minProperties": 1, "maxProperties": 2})";
+  EXPECT_TRUE(takes(some, R"({"b":2})"));
+  EXPECT_FALSE(takes(some, "{}"));
+}
+
+TEST(Schema, AnnotationsSayNothing) {
+  EXPECT_TRUE(takes(
+      R"({"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "x", "title": "T", "description": "d",
+    "default": 1, "examples": [1], "deprecated": false, "readOnly": true, "$comment": "c", "type": "integer"})",
+      "7"));
+}
+
 TEST(Schema, References) {
   const Grammar list = grammar_of(R"({"$ref": "#/$defs/node", "$defs": {"node": {"type": "object",
     "properties": {"value": {"type": "integer"}, "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}},
@@ -228,15 +425,28 @@ TEST(Schema, References) {
 }
 
 TEST(Schema, RefusesByNameAndPlace) {
-  expect_refusal(R"({"type": "object", "properties": {"a": {"type": "string", "pattern": "x"}}})",
-                 {"'#/properties/a'", "'pattern'"});
-  expect_refusal(R"({"anyOf": [{}, {"type": "number", "minimum": 1}]})", {"'#/anyOf/1'", "minimum"});
-  expect_refusal(R"({"oneOf": [{}]})", {"'oneOf'"});
+  expect_refusal(R"({"type": "object", "properties": {"a": {"type": "array", "uniqueItems": true}}})",
+                 {"'#/properties/a'", "'uniqueItems'"});
+  expect_refusal(R"({"anyOf": [{}, {"type": "number", "minimum": "1"}]})", {"'#/anyOf/1'", "minimum"});
+  expect_refusal(R"-({"pattern": "a(?=b)"})-", {"'a(?=b)'", "looks ahead", "character 5"});
+  expect_refusal(R"({"pattern": 1})", {"pattern"});
+  expect_refusal(R"({"type": "string", "format": "colour"})", {"'colour'", "date-time", "uuid"});
+  expect_refusal(R"({"type": "integer", "format": "int32"})", {"'int32'"});
+  expect_refusal(R"({"pattern": "^a$", "minLength": 2})", {"no string"});
+  expect_refusal(R"({"minimum": 1, "maximum": 0.5})", {"minimum", "maximum"});
+  expect_refusal(R"({"multipleOf": 0})", {"multipleOf"});
+  expect_refusal(R"({"multipleOf": 12.345})", {"multipleOf", "1000"});
   expect_refusal(R"({"anyOf": [{}], "type": "string"})", {"'type' beside 'anyOf'"});
   expect_refusal(R"({"$ref": "#/$defs/none"})", {"#/$defs/none"});
   expect_refusal(R"({"$ref": "http://x/y"})", {"http://x/y"});
   expect_refusal(R"({"type": "object", "required": ["a"]})", {"'a'"});
-  expect_refusal(R"({"properties": {"a": {}}, "additionalProperties": true})", {"additionalProperties"});
+  expect_refusal(R"({"properties": {"a": {}}, "minProperties": 2})", {"minProperties"});
+  expect_refusal(R"({"properties": {"a": {}, "b": {}}, "maxProperties": 1})", {"maxProperties"});
+  expect_refusal(R"({"type": "object", "minProperties": 2})", {"minProperties"});
+  expect_refusal(R"({"type": "object", "propertyNames": {"type": "integer"}})",
+                 {"#/propertyNames", "string"});
+  expect_refusal(R"({"type": "object", "patternProperties": {}})", {"patternProperties"});
+  expect_refusal(R"({"type": "array", "prefixItems": [{}], "items": false, "minItems": 2})", {"minItems"});
   expect_refusal(R"({"type": "text"})", {"type"});
   expect_refusal(R"({"type": "array", "minItems": 3, "maxItems": 2})", {"maxItems"});
   expect_refusal(R"({"type": "array", "minItems": -1})", {"minItems"});

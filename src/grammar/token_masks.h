@@ -2,8 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <span>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -13,21 +14,28 @@
 
 namespace lockstep::grammar {
 
-// Masks of one grammar, with what was worked out kept for the next: the readings met so far are numbered and
-// their steps by byte kept in tables (a deterministic automaton made as it is needed). What is kept is
-// bounded and has no influence on a mask. Used by one thread.
+// FNV-1a over words.
+struct HashReadings {
+  size_t operator()(const Readings& readings) const;
+};
+
+// Masks of one grammar, with what was worked out for one kept for the next: the readings met so far are
+// numbered and their steps by byte kept in tables (a deterministic automaton made as it is needed). What is
+// kept is bounded between masks and has no influence on a mask. Used by one thread at a time.
 class TokenMasks {
  public:
   // `end_tokens`: the ids that end a text. Grammar and trie must outlive the masks. Throws a user's error for
   // an end token outside the vocabulary.
   TokenMasks(const Grammar& grammar, const TokenTrie& trie, std::vector<int32_t> end_tokens);
 
+  // Asked before each step of a text that is not known yet, which takes microseconds in most grammars and
+  // milliseconds in the most ambiguous ones: true ends the work.
+  using Stop = std::function<bool()>;
+
   // Bit id % 64 of word id / 64 says that token `id` may come next: an end token exactly where the text may
   // end, another where its bytes lead on. At least one bit is set for a vocabulary that has a token for every
-  // byte. Valid until the next call.
-  std::span<const uint64_t> allowed(const Readings& readings);
-  // Whether the mask is there already, so that allowed() takes no time.
-  bool knows(const Readings& readings) const;
+  // byte. None: it was stopped; the next call goes on there if it is for the same readings.
+  std::optional<std::vector<uint64_t>> allowed(const Readings& readings, const Stop& stop = {});
 
  private:
   // A number for readings. In a step's table, kLeaves is added where the readings reach a hole.
@@ -42,9 +50,8 @@ class TokenMasks {
     std::vector<uint32_t> leaving;
   };
   struct Known {
-    const Readings* readings;
+    const Readings* readings = nullptr;
     std::unique_ptr<Number[]> steps = {};  // by byte; made when first needed
-    std::vector<uint64_t> mask = {};
     std::unique_ptr<LocalMask> local = {};
   };
   // Readings along a way down the trie.
@@ -52,22 +59,23 @@ class TokenMasks {
     Number number;
     Number* table;
   };
-  struct HashReadings {
-    size_t operator()(const Readings& readings) const;
-  };
 
   void forget();
   Number number(const Readings& readings);
   Step step_at(Number number);
-  Number step(const Step& from, uint8_t byte) {
+  // kUnknown: stopped.
+  Number step(const Step& from, uint8_t byte, const Stop& stop) {
     const Number found = from.table[byte];
-    return found != kUnknown ? found : work_out_step(from, byte);
+    return found != kUnknown ? found : work_out_step(from, byte, stop);
   }
-  Number work_out_step(const Step& from, uint8_t byte);
-  // Walks the nodes [begin, end) of the trie, where `path_` has the readings before the first.
-  void walk(uint32_t begin, uint32_t end, std::vector<uint64_t>& bits, std::vector<uint32_t>* leaving);
-  const LocalMask& local_mask(Number holes);
-  std::vector<uint64_t> work_out_mask(Number id);
+  Number work_out_step(const Step& from, uint8_t byte, const Stop& stop);
+  // Walks the nodes [begin, end) of the trie, where `path_` has the readings before the first. False:
+  // stopped.
+  bool walk(uint32_t begin, uint32_t end, std::vector<uint64_t>& bits, std::vector<uint32_t>* leaving,
+            const Stop& stop);
+  // Walks down to a node from `path_[0]`, so that `path_` has the readings before it. False: stopped.
+  bool walk_down(uint32_t node, const Stop& stop);
+  const LocalMask* local_mask(Number holes, const Stop& stop);  // null: stopped
 
   const Grammar& grammar_;
   const TokenTrie& trie_;
@@ -75,7 +83,8 @@ class TokenMasks {
   const size_t word_count_;
   std::unordered_map<Readings, Number, HashReadings> numbers_;
   std::vector<Known> known_;
-  size_t masks_ = 0;        // made since the last forget()
+  size_t local_masks_ = 0;  // made since the last forget()
+  Readings unfinished_;     // whose mask was stopped last; empty: it was not
   std::vector<Step> path_;  // by depth, the readings after that many bytes
 };
 

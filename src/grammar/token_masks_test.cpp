@@ -112,8 +112,7 @@ TEST(TokenMasks, RandomWalks) {
       Matcher matcher(grammar);
       std::string written;
       for (int step = 0;; ++step) {
-        const auto span = masks.allowed(matcher.readings());
-        const std::vector<uint64_t> mask(span.begin(), span.end());
+        const std::vector<uint64_t> mask = masks.allowed(matcher.readings()).value();
         if (random() % 8 == 0) {
           ASSERT_EQ(mask, tried_one_by_one(matcher, tokens)) << written;
         }
@@ -149,10 +148,35 @@ TEST(TokenMasks, TheEndExactlyWhereTheTextMayEnd) {
   const Grammar grammar = schema_grammar(read_schema(R"({"type": "integer"})"));
   TokenMasks masks(grammar, trie, {kEnd, 1});
   Matcher matcher(grammar);
-  EXPECT_EQ(masks.allowed(matcher.readings())[0] & 3, 0u);
+  EXPECT_EQ(masks.allowed(matcher.readings()).value()[0] & 3, 0u);
   ASSERT_TRUE(matcher.accept("12"));
-  EXPECT_EQ(masks.allowed(matcher.readings())[0] & 3, 3u);
+  EXPECT_EQ(masks.allowed(matcher.readings()).value()[0] & 3, 3u);
   EXPECT_THROW(TokenMasks(grammar, trie, {static_cast<int32_t>(tokens.size())}), Error);
+}
+
+TEST(TokenMasks, WorkThatIsStoppedGoesOnWhereItWas) {
+  const std::vector<std::string> tokens = vocabulary();
+  const TokenTrie trie(tokens);
+  for (const char* text : kSchemas) {
+    const Grammar grammar = schema_grammar(read_schema(text));
+    TokenMasks whole(grammar, trie, {kEnd}), stopped(grammar, trie, {kEnd});
+    Matcher matcher(grammar);
+    for (int place = 0; place < 3; ++place) {
+      const std::vector<uint64_t> expected = whole.allowed(matcher.readings()).value();
+      std::optional<std::vector<uint64_t>> mask;
+      int steps = 0, calls = 0;
+      for (; !mask; ++calls) {
+        ASSERT_LT(calls, 5000);
+        int left = 10;
+        mask = stopped.allowed(matcher.readings(), [&] { return left-- == 0 || ++steps == 0; });
+      }
+      EXPECT_EQ(*mask, expected);
+      EXPECT_LE(calls, steps / 10 + 1) << "what was worked out is worked out again";
+      for (size_t id = 2; id < tokens.size(); ++id) {
+        if ((expected[id / 64] >> (id % 64) & 1) && matcher.accept(tokens[id])) break;
+      }
+    }
+  }
 }
 
 TEST(TokenMasks, EqualBytesAreEqualTokens) {
@@ -160,7 +184,7 @@ TEST(TokenMasks, EqualBytesAreEqualTokens) {
   const TokenTrie trie(tokens);
   const Grammar grammar = schema_grammar(read_schema(R"({"type": "integer"})"));
   TokenMasks masks(grammar, trie, {0});
-  EXPECT_EQ(masks.allowed(first_readings(grammar))[0], 0b101110u);
+  EXPECT_EQ(masks.allowed(first_readings(grammar)).value()[0], 0b101110u);
 }
 
 TEST(Matcher, ARefusedByteChangesNothing) {

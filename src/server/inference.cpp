@@ -39,9 +39,8 @@ engine::ServiceClass service_class(accounts::Tier tier) {
 Inference::Inference(ServedModel model, const InferenceLimits& limits, Accounting& accounting)
     : model_(std::move(model)),
       constraints_(model_.tokenizer, format_of(model_)),
-      limits_(limits),
       accounting_(accounting),
-      answers_(std::make_shared<std::atomic<uint32_t>>(0)) {}
+      places_(std::make_shared<AnswerPlaces>(limits.answers_max)) {}
 
 const ServedModel& Inference::model(const std::string& id) const {
   if (std::find(model_.ids.begin(), model_.ids.end(), id) != model_.ids.end()) return model_;
@@ -92,14 +91,13 @@ accounts::TokensWanted Inference::tokens_wanted(const InferenceRequest& request)
   return tokens;
 }
 
-void Inference::take_places(const InferenceRequest& request, uint32_t answers) {
-  if (answers > limits_.answers_max) {
+void Inference::take_places(const InferenceRequest& request, uint32_t answers, bool idle) {
+  if (answers > places_->request_max()) {
     throw ApiError(400, "", request.prompt_field,
                    fmt::format("the request asks for {} answers at once; up to {} are possible", answers,
-                               limits_.answers_max));
+                               places_->request_max()));
   }
-  if (answers_->fetch_add(answers) + answers <= limits_.answers_max) return;
-  answers_->fetch_sub(answers);
+  if (places_->take(answers, idle)) return;
   throw ApiError(503, "", "",
                  fmt::format("{} is currently over capacity. Please try again and back off exponentially.",
                              request.model));
@@ -130,9 +128,10 @@ std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) 
   }
   if (tier == accounts::Tier::Flex) require_free_capacity(request.model);
   const auto answers = static_cast<uint32_t>(request.prompts.size()) * request.choices;
-  take_places(request, answers);
-  const auto listener = [count = answers_, wake = call.wake](bool finished) {
-    if (finished) count->fetch_sub(1);
+  const bool idle = generation.service == engine::ServiceClass::Idle;
+  take_places(request, answers, idle);
+  const auto listener = [places = places_, idle, wake = call.wake](bool finished) {
+    if (finished) places->give_back(1, idle);
     wake();
   };
   std::vector<std::shared_ptr<engine::Ticket>> tickets;
@@ -150,7 +149,7 @@ std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) 
     }
     return std::make_unique<Answers>(std::move(tickets), std::move(origin));
   } catch (...) {
-    answers_->fetch_sub(answers - static_cast<uint32_t>(tickets.size()));
+    places_->give_back(answers - static_cast<uint32_t>(tickets.size()), idle);
     for (const auto& ticket : tickets) ticket->cancel();
     throw;
   }

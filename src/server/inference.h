@@ -1,7 +1,6 @@
 // The one way from a request to the engine, whatever format the request came in.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -9,6 +8,7 @@
 
 #include "constrain/constraints.h"
 #include "server/accounting.h"
+#include "server/answer_places.h"
 #include "server/answers.h"
 #include "server/router.h"
 #include "server/served_model.h"
@@ -49,21 +49,20 @@ class Inference {
 
   // Of the model's answers, in its format of calls.
   constrain::Constraints& constraints() { return constraints_; }
+  const constrain::CallFormat& call_format() const { return constraints_.format(); }
 
-  uint32_t answers_running() const { return answers_->load(); }
+  uint32_t answers_running() const { return places_->taken(); }
 
  private:
   void check_length(const InferenceRequest& request, size_t tokens) const;
   void require_free_capacity(const std::string& model) const;
   accounts::TokensWanted tokens_wanted(const InferenceRequest& request) const;
-  void take_places(const InferenceRequest& request, uint32_t answers);
+  void take_places(const InferenceRequest& request, uint32_t answers, bool idle);
 
   const ServedModel model_;
   constrain::Constraints constraints_;
-  const InferenceLimits limits_;
   Accounting& accounting_;
-  // Answers that the engine has not ended yet; shared with its listeners, which may outlive this.
-  const std::shared_ptr<std::atomic<uint32_t>> answers_;
+  const std::shared_ptr<AnswerPlaces> places_;  // shared with the engine's listeners, which may outlive this
 };
 
 }  // namespace lockstep::server

@@ -1,7 +1,10 @@
 #include "server/json_fields.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 #include "server/api_error.h"
@@ -29,17 +32,55 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+// Reads a text, and tells how far the JSON parser has read: behind a bracket, when that is told.
+struct Reader {
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+
+  reference operator*() const { return *at; }
+  Reader& operator++() {
+    *position = ++at;
+    return *this;
+  }
+  Reader operator++(int) {
+    Reader before = *this;
+    ++*this;
+    return before;
+  }
+  bool operator==(const Reader& other) const { return at == other.at; }
+
+  const char* at;
+  const char** position;
+};
+
 }  // namespace
 
 RequestJson parse_json(std::string_view body) {
-  auto limit_depth = [](int depth, RequestJson::parse_event_t, RequestJson&) {
+  std::string_view unused;
+  return parse_json(body, "", unused);
+}
+
+RequestJson parse_json(std::string_view body, std::string_view name, std::string_view& text) {
+  using Event = RequestJson::parse_event_t;
+  const char* position = body.data();
+  const char* begin = nullptr;  // of the field's value, while it is read
+  bool named = false;           // the last key of the object was `name`
+  const auto look = [&](int depth, Event event, const RequestJson& value) {
     if (depth > kDepthMax) {
       throw ApiError(400, "", "", fmt::format("the body's JSON is nested more than {} deep", kDepthMax));
     }
+    if (depth != 1) return true;
+    if (event == Event::key) named = value == name;
+    if (event == Event::object_start) begin = position - 1;
+    if (event == Event::object_end && named) text = {begin, static_cast<size_t>(position - begin)};
     return true;
   };
   try {
-    return RequestJson::parse(body, limit_depth);
+    return RequestJson::parse(Reader{body.data(), &position}, Reader{body.data() + body.size(), nullptr},
+                              look);
   } catch (const RequestJson::parse_error& error) {
     throw ApiError(400, "", "", fmt::format("the body is no valid JSON: look at byte {}", error.byte));
   } catch (const RequestJson::exception&) {
@@ -56,7 +97,8 @@ nlohmann::ordered_json parse_ordered(std::string_view body, const std::vector<st
     if (depth == 1) kept = std::find(fields.begin(), fields.end(), value) != fields.end();
     if (kept && ++names > kOrderedNamesMax) {
       throw ApiError(400, "", "",
-                     fmt::format("the schemas have more than {} names; use fewer", kOrderedNamesMax));
+                     fmt::format("'{}' : the objects have more than {} names; use fewer",
+                                 fmt::join(fields, "', '"), kOrderedNamesMax));
     }
     return kept;
   };

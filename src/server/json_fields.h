@@ -16,10 +16,13 @@ using RequestJson = nlohmann::json;
 
 // Parses a body. Throws an ApiError for what is no JSON, no UTF-8 or nested more than 64 deep.
 RequestJson parse_json(std::string_view body);
+// The same of an object; `text` becomes the part of `body` that is the value of its field `name` as it was
+// written, or stays as it is where that value is no object.
+RequestJson parse_json(std::string_view body, std::string_view name, std::string_view& text);
 
 // What a body holds in these of its fields, with every object's names in their order: what matters in a
-// schema. Throws an ApiError for more than kOrderedNamesMax names, which take long. REQUIRES: parse_json()
-// took it.
+// schema or in a call's arguments. Throws an ApiError for more than kOrderedNamesMax names, which take long.
+// REQUIRES: parse_json() took it.
 inline constexpr uint32_t kOrderedNamesMax = 10000;
 nlohmann::ordered_json parse_ordered(std::string_view body, const std::vector<std::string>& fields);
 
@@ -55,5 +58,16 @@ class JsonFields {
   const std::string where_;
   std::vector<std::string_view> known_;
 };
+
+// A request made of a body by `read(fields, request)`; it refuses what that does not ask for.
+template <class Request, class Read>
+Request read_body(std::string_view body, Read read) {
+  const RequestJson json = parse_json(body);
+  JsonFields fields(json, "");
+  Request request;
+  read(fields, request);
+  fields.finish();
+  return request;
+}
 
 }  // namespace lockstep::server

@@ -2,7 +2,7 @@
 
 #include "server/api_error.h"
 #include "server/chat/chat_messages.h"
-#include "server/chat/chat_tokens.h"
+#include "server/conversation/conversation_prompt.h"
 #include "server/json_reply.h"
 #include "server/prompt_fields.h"
 #include "text/chat_prompt.h"
@@ -25,7 +25,8 @@ std::vector<int32_t> encode(const text::Tokenizer& tokenizer, const std::string&
 }
 
 // vLLM's: a prompt's or a conversation's tokens, their number and the context.
-ReplyJson tokenize_prompt_or_chat(JsonFields& fields, const ServedModel& model) {
+ReplyJson tokenize_prompt_or_chat(JsonFields& fields, const ServedModel& model,
+                                  const constrain::CallFormat& format) {
   const std::optional<std::string> prompt = fields.text("prompt");
   const bool is_chat = fields.find("messages") != nullptr;
   if (prompt.has_value() == is_chat) {
@@ -39,8 +40,8 @@ ReplyJson tokenize_prompt_or_chat(JsonFields& fields, const ServedModel& model) 
     bad_field("add_generation_prompt", "value must be true: prompts of answers are told alone");
   }
   const bool with_texts = fields.boolean("return_token_strs").value_or(false);
-  const std::vector<int32_t> tokens =
-      is_chat ? chat_tokens(model, read_messages(fields)) : encode(model.tokenizer, *prompt, true, marked);
+  const std::vector<int32_t> tokens = is_chat ? conversation_tokens(model, format, read_messages(fields))
+                                              : encode(model.tokenizer, *prompt, true, marked);
   ReplyJson json;
   json["count"] = tokens.size();
   json["max_model_len"] = model.context;
@@ -71,8 +72,8 @@ std::unique_ptr<http::Reply> tokenize(const Inference& inference, const Call& ca
   JsonFields fields(body, "");
   const ServedModel& model = read_model(fields, inference);
   const std::optional<std::string> content = fields.text("content");
-  const ReplyJson json =
-      content ? tokenize_content(*content, fields, model.tokenizer) : tokenize_prompt_or_chat(fields, model);
+  const ReplyJson json = content ? tokenize_content(*content, fields, model.tokenizer)
+                                 : tokenize_prompt_or_chat(fields, model, inference.call_format());
   fields.finish();
   return json_reply(json);
 }

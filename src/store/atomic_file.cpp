@@ -66,14 +66,14 @@ int synchronise_folder(const fs::path& folder) {
 
 }  // namespace
 
-AtomicFile::AtomicFile(const fs::path& path) : path_(resolve(path)) {
+AtomicFile::AtomicFile(const fs::path& path, Leftovers leftovers) : path_(resolve(path)) {
   std::error_code code;
   fs::path folder = folder_of(path_);
   fs::file_type kind = fs::status(folder, code).type();  // none: not known, for example not permitted
   if (!path_.has_filename() || (kind != fs::file_type::directory && kind != fs::file_type::none)) {
     user_error("{}: cannot be written, because {} is not a folder", path.string(), folder.string());
   }
-  remove_stale_temporaries(folder);
+  if (leftovers == Leftovers::Remove) remove_stale_temporaries(folder);
   create_temporary();
 }
 
@@ -126,8 +126,8 @@ void AtomicFile::commit(Durability durability) {
   if (int code = synchronise_folder(folder_of(path_))) fail("made durable", code);
 }
 
-void write_file(const fs::path& path, Bytes bytes) {
-  AtomicFile file(path);
+void write_file(const fs::path& path, Bytes bytes, Leftovers leftovers) {
+  AtomicFile file(path, leftovers);
   file.append(bytes);
   file.commit();
 }

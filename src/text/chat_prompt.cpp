@@ -35,10 +35,10 @@ std::string with_guards(std::string_view content, std::string_view token) {
 // Guards the control tokens that a client's texts spell.
 class Guards {
  public:
-  explicit Guards(const Vocabulary& vocabulary) {
-    for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
-      const std::string& token = vocabulary.tokens[id];
-      if (vocabulary.types[id] == TokenType::Control && token.size() >= 2) tokens_.push_back(token);
+  explicit Guards(const Tokenizer& tokenizer) {
+    for (const int32_t id : tokenizer.control_ids()) {
+      const std::string& token = tokenizer.vocabulary().tokens[static_cast<size_t>(id)];
+      if (token.size() >= 2) tokens_.push_back(token);
     }
   }
 
@@ -87,7 +87,7 @@ class Guards {
 std::string render_chat(const ChatTemplate& chat_template, const Tokenizer& tokenizer,
                         std::span<const ChatMessage> messages, const nlohmann::ordered_json& tools) {
   const Vocabulary& vocabulary = tokenizer.vocabulary();
-  const Guards guard(vocabulary);
+  const Guards guard(tokenizer);
   std::vector<ChatMessage> guarded;
   for (const ChatMessage& message : messages) guarded.push_back(guard(message));
   ChatOptions options;

@@ -18,11 +18,19 @@ constexpr std::array<std::string_view, 10> kEndNames = {
     "</s>",       "<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>",
     "<|eom_id|>", "<|end|>",       "<end_of_turn>",   "<EOT>",      "<｜end▁of▁sentence｜>"};
 
-std::vector<int32_t> find_end_ids(const Vocabulary& vocabulary) {
+std::vector<int32_t> find_ids(const Vocabulary& vocabulary, std::initializer_list<TokenType> types) {
   std::vector<int32_t> ids;
-  const auto count = static_cast<int32_t>(vocabulary.tokens.size());
-  for (int32_t id = 0; id < count; ++id) {
-    if (vocabulary.types[id] != TokenType::Control) continue;
+  for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+    if (std::find(types.begin(), types.end(), vocabulary.types[id]) != types.end()) {
+      ids.push_back(static_cast<int32_t>(id));
+    }
+  }
+  return ids;
+}
+
+std::vector<int32_t> find_end_ids(const Vocabulary& vocabulary, std::span<const int32_t> control_ids) {
+  std::vector<int32_t> ids;
+  for (const int32_t id : control_ids) {
     if (std::find(kEndNames.begin(), kEndNames.end(), vocabulary.tokens[id]) != kEndNames.end())
       ids.push_back(id);
   }
@@ -35,13 +43,7 @@ std::vector<int32_t> find_end_ids(const Vocabulary& vocabulary) {
 
 std::unique_ptr<const SpecialTokenMatcher> make_matcher(const Vocabulary& vocabulary,
                                                         std::initializer_list<TokenType> types) {
-  std::vector<int32_t> ids;
-  for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
-    if (std::find(types.begin(), types.end(), vocabulary.types[id]) != types.end()) {
-      ids.push_back(static_cast<int32_t>(id));
-    }
-  }
-  return std::make_unique<const SpecialTokenMatcher>(vocabulary.tokens, ids);
+  return std::make_unique<const SpecialTokenMatcher>(vocabulary.tokens, find_ids(vocabulary, types));
 }
 
 std::unique_ptr<const SubwordModel> make_model(const Vocabulary& vocabulary) {
@@ -57,7 +59,8 @@ Tokenizer::Tokenizer(Vocabulary vocabulary) {
   model_ = make_model(*vocabulary_);
   all_special_ = make_matcher(*vocabulary_, {TokenType::Control, TokenType::UserDefined, TokenType::Unknown});
   user_defined_ = make_matcher(*vocabulary_, {TokenType::UserDefined});
-  end_ids_ = find_end_ids(*vocabulary_);
+  control_ids_ = find_ids(*vocabulary_, {TokenType::Control});
+  end_ids_ = find_end_ids(*vocabulary_, control_ids_);
 }
 Tokenizer::~Tokenizer() = default;
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;

@@ -63,6 +63,8 @@ class Tokenizer {
   bool is_end_of_generation(int32_t id) const;
   // Those ids, ascending.
   std::span<const int32_t> end_of_generation_ids() const { return end_ids_; }
+  // The ids of all control tokens, ascending.
+  std::span<const int32_t> control_ids() const { return control_ids_; }
 
   // The id of the token with exactly this spelling among control, user-defined and unknown tokens.
   std::optional<int32_t> find_special(std::string_view spelling) const;
@@ -76,6 +78,7 @@ class Tokenizer {
   std::unique_ptr<const SubwordModel> model_;
   std::unique_ptr<const SpecialTokenMatcher> all_special_;
   std::unique_ptr<const SpecialTokenMatcher> user_defined_;
+  std::vector<int32_t> control_ids_;
   std::vector<int32_t> end_ids_;
 };
 

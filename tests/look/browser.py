@@ -92,7 +92,8 @@ class Browser:
         elif method == "Runtime.exceptionThrown":
             self.problems.append(parameters["exceptionDetails"].get("exception", {}).get("description", "exception"))
         elif method == "Log.entryAdded" and parameters["entry"]["level"] == "error":
-            self.problems.append(parameters["entry"]["text"])
+            if not parameters["entry"].get("url", "").endswith("/favicon.ico"):  # looked for where a place names none
+                self.problems.append(parameters["entry"]["text"])
         elif method == "Page.lifecycleEvent" and parameters["name"] == "load":
             self.loaded.add(parameters["loaderId"])
         return message

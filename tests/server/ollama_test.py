@@ -1,14 +1,25 @@
 #!/usr/bin/env python3
 """Tests of Ollama's API with its own client: ollama_test.py LOCKSTEP MODEL.gguf
 
-Needs the packages ollama, openai, groq and gguf.
+Needs the packages ollama, openai, groq, gguf, jsonschema and pydantic.
 """
 
 import json
+import typing
 
+import jsonschema
 import ollama
+import pydantic
 
+import tools_test
 from support import Place, QUESTION, WithServer, main
+from tools_test import CLOCK, tool
+
+# In words that the client's own classes of tools do not leave out.
+SCHEMAS = {"weather": {"type": "object", "required": ["city", "days"], "properties": {
+    "city": {"type": "string", "enum": ["Paris", "Rome"]}, "days": {"type": "integer", "enum": [1, 2, 3]}}},
+    "clock": {"type": "object", "required": [], "properties": {"zone": {"type": "string", "enum": ["UTC", "CET"]}}}}
+TOOLS = [tool(name, schema) for name, schema in SCHEMAS.items()]
 
 PROMPT = QUESTION[0]["content"]
 GREEDY = {"temperature": 0, "num_predict": 24}
@@ -71,7 +82,7 @@ class Ollama(WithServer):
         shown = self.client.show("the-model")
         self.assertIn("<|im_start|>", shown.template)
         self.assertEqual(2048, shown.modelinfo["lockstep.context_length"])
-        self.assertEqual(["completion", "embedding"], shown.capabilities)
+        self.assertEqual(["completion", "tools", "embedding"], shown.capabilities)
         self.assertRegex(self.server.get("/api/version")[2]["version"], r"^\d+\.\d+\.\d+$")
 
     def test_embeddings(self):
@@ -92,7 +103,10 @@ class Ollama(WithServer):
     def test_errors(self):
         for call, status, says in (
                 (lambda: self.client.chat("none", QUESTION), 404, "does not exist"),
-                (lambda: self.client.chat("the-model", QUESTION, format="json"), 400, "'format'"),
+                (lambda: self.client.chat("the-model", QUESTION, format={"patternProperties": {}}), 400, "'format'"),
+                (lambda: self.client.chat("the-model", QUESTION, tools=[{"type": "mcp"}]), 400, "'tools.0.type'"),
+                (lambda: self.client.chat("the-model", QUESTION + [{"role": "tool", "content": "1", "tool_name": "a"}]), 400,
+                 "'messages.1.tool_name'"),
                 (lambda: self.client.chat("the-model", [{"role": "user", "content": "a b c " * 2000}]), 400, "reduce the length"),
                 (lambda: list(self.client.generate("the-model", "a", options={"num_ctx": 4096}, stream=True)), 400,
                  "'options.num_ctx' : value must be up to 2048"),
@@ -116,6 +130,97 @@ class Ollama(WithServer):
         self.assertTrue(lines.endswith(b"\n"))
         last = json.loads(lines.splitlines()[-1])
         self.assertEqual({"role": "assistant", "content": ""}, last["message"])
+
+
+class Weather(pydantic.BaseModel):
+    city: typing.Literal["Paris", "Rome"]
+    days: list[int] = pydantic.Field(max_length=3)
+
+
+def add(a: int, b: int) -> int:
+    """Adds.
+
+    Args:
+      a: A number
+      b: Another
+    """
+    return a + b
+
+
+class Tools(WithServer):
+    def setUp(self):
+        self.client = ollama.Client(self.server.url)
+        self.addCleanup(self.client._client.close)
+
+    def ask(self, seed, tokens=200, **fields):
+        options = {"seed": seed, "num_predict": tokens, "temperature": 1, "top_k": 0, "top_p": 1}
+        return self.client.chat("the-model", **{"messages": QUESTION, "options": options, **fields})
+
+    # A model as small as this has to be shown calls to make one.
+    def ask_for_a_call(self, seed, **fields):
+        shown = [message for time in ("noon", "one", "two") for message in (
+            {"role": "user", "content": "What is the time?"},
+            {"role": "assistant", "tool_calls": [{"function": {"name": "clock", "arguments": {"zone": "UTC"}}}]},
+            {"role": "tool", "tool_name": "clock", "content": time})]
+        return self.ask(seed, messages=[*shown, {"role": "user", "content": "What is the time?"}], tools=TOOLS, **fields)
+
+    def test_answers_are_those_of_chat_completions(self):
+        client = self.server.openai()
+        calls = 0
+        for seed in range(16):
+            answer = self.ask_for_a_call(seed)
+            messages = [message for number, time in enumerate(("noon", "one", "two"), 1) for message in (
+                {"role": "user", "content": "What is the time?"},
+                {"role": "assistant", "tool_calls": [{"id": f"{number:09}", "type": "function", "function": {
+                    "name": "clock", "arguments": '{"zone": "UTC"}'}}]},
+                {"role": "tool", "tool_call_id": f"{number:09}", "content": time})]
+            messages.append({"role": "user", "content": "What is the time?"})
+            choice = tools_test.ask(client, messages=messages, tools=TOOLS, seed=seed).choices[0]
+            self.assertEqual(choice.message.content or "", answer.message.content)
+            wanted = choice.message.tool_calls or []
+            told = answer.message.tool_calls or []
+            self.assertEqual("length" if choice.finish_reason == "length" else "stop", answer.done_reason)
+            if answer.done_reason == "stop":
+                self.assertEqual([(call.function.name, json.loads(call.function.arguments)) for call in wanted],
+                                 [(call.function.name, call.function.arguments) for call in told])
+            for call in told:
+                calls += 1
+                jsonschema.validate(call.function.arguments, SCHEMAS[call.function.name])
+            parts = list(self.ask_for_a_call(seed, stream=True))
+            self.assertEqual(answer.message.content, "".join(part.message.content for part in parts))
+            self.assertEqual(told, [call for part in parts for call in part.message.tool_calls or []])
+            self.assertEqual([False] * (len(parts) - 1) + [True], [part.done for part in parts])
+            self.assertIsNone(parts[-1].message.tool_calls)
+        self.assertGreater(calls, 0)
+
+    def test_a_loop_with_functions(self):
+        call = ollama.Message.ToolCall(function=ollama.Message.ToolCall.Function(name="add", arguments={"b": 2, "a": 3}))
+        messages = [*QUESTION, ollama.Message(role="assistant", tool_calls=[call]),
+                    {"role": "tool", "tool_name": "add", "content": str(add(**call.function.arguments))}]
+        answer = self.ask(1, messages=messages, tools=[add], tokens=8)
+        self.assertTrue(answer.message.content)
+        unnamed = [*messages[:2], {"role": "tool", "content": "5"}]
+        self.assertEqual(answer.message.content, self.ask(1, messages=unnamed, tools=[add], tokens=8).message.content)
+        self.assertNotEqual(answer.prompt_eval_count, self.ask(1, tokens=8).prompt_eval_count)
+
+    def test_json(self):
+        finished = 0
+        for seed in range(4):
+            for wanted, check in (("json", json.loads), (Weather.model_json_schema(), Weather.model_validate_json),
+                                  (CLOCK, lambda text: jsonschema.validate(json.loads(text), CLOCK))):
+                whole = self.ask(seed, format=wanted)
+                self.assertEqual(whole.message.content, "".join(
+                    part.message.content for part in self.ask(seed, format=wanted, stream=True)))
+                if whole.done_reason == "stop":
+                    finished += 1
+                    check(whole.message.content)
+                options = {"seed": seed, "num_predict": 200}
+                for fields in ({}, {"raw": True}, {"system": "Be brief."}):
+                    generated = self.client.generate("the-model", PROMPT, format=wanted, options=options, **fields)
+                    if generated.done_reason == "stop":
+                        finished += 1
+                        check(generated.response)
+        self.assertGreater(finished, 20)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ the packages openai, groq, jsonschema and pydantic.
 """
 
 import concurrent.futures
+import datetime
 import functools
 import json
 import os
@@ -13,6 +14,7 @@ import random
 import re
 import sys
 import typing
+import uuid
 
 import gguf
 import jsonschema
@@ -342,6 +344,32 @@ class Formats(WithServer):
                     pass
                 self.assertEqual(stream.get_final_completion().choices[0].message.parsed, parsed)
 
+    def test_pydantic_with_formats_patterns_bounds_and_unions(self):
+        class Mail(pydantic.BaseModel):
+            kind: typing.Literal["mail"] = "mail"
+            code: str = pydantic.Field(pattern=r"^[A-Z]{2}-\d{3}$")
+            share: float = pydantic.Field(gt=0, le=1)
+
+        class Visit(pydantic.BaseModel):
+            kind: typing.Literal["visit"] = "visit"
+            id: uuid.UUID
+            at: datetime.datetime
+            place: tuple[int, bool]
+
+        class Answer(pydantic.BaseModel):
+            event: typing.Annotated[typing.Union[Mail, Visit], pydantic.Field(discriminator="kind")]
+            count: int = pydantic.Field(ge=10, le=100, multiple_of=10)
+
+        client = self.server.openai()
+        wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": Answer.model_json_schema()}}
+        finished = 0
+        for seed in range(8):
+            choice = ask(client, response_format=wanted, seed=seed, temperature=1.5).choices[0]
+            if choice.finish_reason == "stop":
+                finished += 1
+                Answer.model_validate_json(choice.message.content)
+        self.assertGreater(finished, 5)
+
     def test_tools_of_pydantic(self):
         class GetPrice(pydantic.BaseModel):
             item: typing.Literal["tea", "cake"]
@@ -384,6 +412,9 @@ class Refusals(WithServer):
 
         place = "response_format.json_schema.schema"
         self.refused(place, "patternProperties", **wanted({"type": "object", "patternProperties": {}}))
+        self.refused(place, "'#/properties/a'", "looks ahead",
+                     **wanted({"type": "object", "properties": {"a": {"type": "string", "pattern": "(?=a)"}}}))
+        self.refused(place, "oneOf", "both satisfy", **wanted({"oneOf": [{"type": "number"}, {"type": "integer"}]}))
         self.refused(place, "'#/$defs/a'", **wanted({"$ref": "#/$defs/a"}))
         self.refused(place, "no finite text", **wanted({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}))
         self.refused(place, "strict", "'unit'", **wanted({**WEATHER, "required": ["city", "days"]}, strict=True))

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "accounts/calendar.h"
 #include "base/error.h"
+#include "server/organization/entity_json.h"
 
 namespace lockstep::server {
 
@@ -29,10 +29,6 @@ BatchStatus batch_status_named(const std::string& name) {
                                   [&](BatchStatus status) { return name == batch_status_name(status); });
   if (found == kBatchStatuses.end()) internal_error("a batch has the unknown status '{}'", name);
   return *found;
-}
-
-bool is_open(BatchStatus status) {
-  return std::find(kOpen.begin(), kOpen.end(), status) != kOpen.end();
 }
 
 const std::string& open_statuses_sql() {
@@ -65,10 +61,7 @@ ReplyJson batch_errors_json(const std::vector<BatchError>& errors) {
 }
 
 ReplyJson batch_json(const Batch& batch) {
-  const auto seconds = [&](BatchStatus status) {
-    const std::optional<int64_t>& time_ms = batch.since(status);
-    return time_ms ? ReplyJson(*time_ms / accounts::kSecond_ms) : ReplyJson();
-  };
+  const auto seconds = [&](BatchStatus status) { return time_json(batch.since(status)); };
   ReplyJson json;
   json["id"] = batch.id;
   json["object"] = "batch";
@@ -89,7 +82,7 @@ ReplyJson batch_json(const Batch& batch) {
   json["request_counts"] = {{"total", batch.total}, {"completed", batch.completed}, {"failed", batch.failed}};
   json["metadata"] = batch.metadata ? ReplyJson::parse(*batch.metadata) : ReplyJson();
   json["created_at"] = seconds(BatchStatus::Validating);
-  json["expires_at"] = batch.expires_at_ms / accounts::kSecond_ms;
+  json["expires_at"] = unix_seconds_of(batch.expires_at_ms);
   json["cancelling_at"] = seconds(BatchStatus::Cancelling);
   json["completed_at"] = seconds(BatchStatus::Completed);
   json["in_progress_at"] = seconds(BatchStatus::InProgress);

@@ -30,8 +30,6 @@ inline constexpr std::array kBatchStatuses = {
 // "in_progress".
 const char* batch_status_name(BatchStatus status);
 BatchStatus batch_status_named(const std::string& name);
-// Whether it has not ended.
-bool is_open(BatchStatus status);
 // "('validating', ...)": those that have not ended, for SQL.
 const std::string& open_statuses_sql();
 
@@ -45,7 +43,7 @@ inline constexpr size_t kBatchErrorsMax = 100;  // that are told; reading ends t
 
 struct Batch {
   std::string id;           // batch_ and a ULID
-  accounts::Caller caller;  // who made it: as it was then
+  accounts::Caller caller;  // who made it, as it was then; from the database without role and scopes
   std::string endpoint, input_file_id, completion_window;
   BatchStatus status = BatchStatus::Validating;
   std::vector<BatchError> errors = {};

@@ -22,7 +22,7 @@ void BatchClosing::append(Output& output, const std::string& line, const char* k
     output.file.project_id = batch_.caller.project_id;
     output.file.purpose = kBatchOutputPurpose;
     output.file.filename = fmt::format("{}_{}.jsonl", batch_.id, kind);
-    output.content.emplace(files_.content_path(output.file.id));
+    output.content.emplace(files_.content_path(output.file.id), store::Leftovers::Leave);
   }
   output.content->append(as_bytes(line));
   output.content->append(as_bytes("\n"));

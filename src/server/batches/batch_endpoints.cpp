@@ -7,6 +7,7 @@
 #include "server/api_error.h"
 #include "server/batches/batch_request.h"
 #include "server/batches/batch_store.h"
+#include "server/batches/open_batches.h"
 #include "server/files/file_store.h"
 #include "server/paging.h"
 
@@ -37,6 +38,7 @@ class BatchEndpoints {
     batch.caller = call.caller;
     database_.write([&](Transaction& transaction) {
       require_input(transaction, batch);
+      require_place(transaction, batch.caller.project_id);
       batch_tables::insert(transaction, batch);
     });
     changed_();
@@ -93,6 +95,16 @@ class BatchEndpoints {
     if (file.purpose == kBatchPurpose) return;
     bad_field("input_file_id", "the file's purpose is '{}'; upload it with the purpose 'batch'",
               file.purpose);
+  }
+
+  static void require_place(Transaction& transaction, const std::string& project_id) {
+    const int64_t open = count_open_batches(transaction, project_id);
+    if (open < kOpenBatchesMax) return;
+    throw ApiError(
+        400, "too_many_batches", "",
+        fmt::format("The project has {} batches that have not ended, and may have {}; wait for the "
+                    "end of some or cancel them.",
+                    open, kOpenBatchesMax));
   }
 
   static Batch require_batch(Transaction& transaction, const Call& call) {

@@ -20,7 +20,6 @@ class BatchInput {
   explicit BatchInput(const std::filesystem::path& path);
 
   size_t size() const { return lines_.size(); }
-  bool empty() const { return lines_.empty(); }
   // Of line `index`: its place in the file, counted from 1, and how long it is.
   int64_t number(size_t index) const { return lines_.at(index).number; }
   size_t bytes(size_t index) const { return lines_.at(index).bytes; }

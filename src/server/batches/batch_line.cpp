@@ -41,7 +41,7 @@ std::string read_url(JsonFields& fields, const BatchRules& rules) {
   return url;
 }
 
-std::string read_body(JsonFields& fields, const BatchRules& rules) {
+void check_body(JsonFields& fields, const BatchRules& rules) {
   const RequestJson* body = fields.find("body");
   if (body == nullptr) bad_field("body", "property 'body' is missing");
   JsonFields inside(*body, "body");
@@ -50,7 +50,6 @@ std::string read_body(JsonFields& fields, const BatchRules& rules) {
   if (inside.boolean("stream").value_or(false)) {
     bad_field("body.stream", "a line's answer is not streamed; leave it out");
   }
-  return body->dump();
 }
 
 ReplyJson line_json(const std::string& custom_id) {
@@ -70,7 +69,8 @@ BatchLine parse_batch_line(std::string_view text, const BatchRules& rules) {
         400, "line_too_long", "",
         fmt::format("the line has {} bytes; up to {} are possible", text.size(), rules.line_bytes_max));
   }
-  const RequestJson json = with_code("invalid_json_line", [&] { return parse_json(text); });
+  std::string_view body;
+  const RequestJson json = with_code("invalid_json_line", [&] { return parse_json(text, "body", body); });
   return with_code("invalid_request", [&] {
     JsonFields fields = with_code("invalid_json_line", [&] { return JsonFields(json, ""); });
     BatchLine line;
@@ -79,8 +79,9 @@ BatchLine parse_batch_line(std::string_view text, const BatchRules& rules) {
       if (fields.required_text("method") != "POST") bad_field("method", "value must be 'POST'");
     });
     line.url = with_code("invalid_url", [&] { return read_url(fields, rules); });
-    line.body = with_code("invalid_body", [&] { return read_body(fields, rules); });
+    with_code("invalid_body", [&] { check_body(fields, rules); });
     fields.finish();
+    line.body = body;
     return line;
   });
 }

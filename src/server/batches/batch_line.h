@@ -23,7 +23,7 @@ struct BatchRules {
 // {"custom_id","method":"POST","url","body"}
 struct BatchLine {
   std::string custom_id, url;
-  std::string body;  // JSON
+  std::string body;  // JSON, as it stands in the line: a schema's properties have an order
 };
 
 // Throws an ApiError, with a code, for what is wrong with it by itself; the body's fields but `model` and

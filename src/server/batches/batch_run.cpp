@@ -1,6 +1,5 @@
 #include "server/batches/batch_run.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "accounts/calendar.h"
@@ -15,21 +14,40 @@ namespace {
 constexpr size_t kLinesAtOnce = 100;
 constexpr size_t kBytesAtOnce = 1 << 20;
 
+// Empty if the line cannot be read any more: a damaged input must not keep its batch from ending.
+std::string custom_id_of(BatchInput& input, size_t index) {
+  try {
+    return parse_batch_line(input.text(index), {}).custom_id;
+  } catch (const ApiError&) {
+  } catch (const Error&) {
+  }
+  return "";
+}
+
 }  // namespace
 
-std::unique_ptr<BatchRun> BatchRun::open(BatchPlace& place, Batch batch) {
-  std::optional<store::LockFile> lock = store::LockFile::try_lock(place.locks / (batch.id + ".lock"));
+std::unique_ptr<BatchRun> BatchRun::open(BatchPlace& place, const std::string& batch_id) {
+  std::optional<store::LockFile> lock = store::LockFile::try_lock(place.locks / (batch_id + ".lock"));
   if (!lock) return nullptr;
-  return std::unique_ptr<BatchRun>(new BatchRun(place, std::move(batch), std::move(*lock)));
+  std::optional<Batch> batch = place.database.read([&](database::Transaction& transaction) {
+    return batch_tables::find(transaction, std::nullopt, batch_id);
+  });
+  if (!batch) return nullptr;
+  return std::unique_ptr<BatchRun>(new BatchRun(place, *std::move(batch), std::move(*lock)));
 }
 
 BatchRun::BatchRun(BatchPlace& place, Batch batch, store::LockFile lock)
     : place_(place), batch_(std::move(batch)), lock_(std::move(lock)) {
-  const bool needed = batch_.status == BatchStatus::Validating || batch_.status == BatchStatus::InProgress;
-  if (!needed) return;
-  const std::filesystem::path path = place_.files.content_path(batch_.input_file_id);
-  if (std::filesystem::exists(path) || !expired()) input_.emplace(path);
-  if (!input_) return;
+  if (batch_.status == BatchStatus::Validating || batch_.status == BatchStatus::InProgress) open_input();
+}
+
+void BatchRun::open_input() {
+  try {
+    input_.emplace(place_.files.content_path(batch_.input_file_id));
+  } catch (const Error&) {
+    if (expired()) return;  // it ends without
+    throw;
+  }
   done_.resize(input_->size());
   open_lines_ = done_.size();
   const auto lines = place_.database.read([&](database::Transaction& transaction) {
@@ -74,15 +92,17 @@ BatchRun::Step BatchRun::validate() {
   }
   if (next_ < input_->size() && !validator_->full()) return Step::More;
   const bool good = validator_->errors().empty();
-  change(good ? BatchStatus::InProgress : BatchStatus::Failed, validator_->errors());
-  return Step::Leave;
+  const Step changed = change(good ? BatchStatus::InProgress : BatchStatus::Failed, validator_->errors());
+  validator_.reset();
+  next_ = 0;
+  return good ? changed : Step::Leave;
 }
 
 BatchRun::Step BatchRun::run(size_t lines_out) {
   if (expired()) return lines_out != 0 ? Step::Recall : close(BatchStatus::Expired);
   if (lines_out != 0 || open_lines_ != 0) return Step::Wait;
-  change(BatchStatus::Finalizing, {});
-  return Step::Leave;
+  input_.reset();
+  return change(BatchStatus::Finalizing, {});
 }
 
 BatchRun::Step BatchRun::close(BatchStatus end) {
@@ -98,7 +118,7 @@ BatchRun::Step BatchRun::close(BatchStatus end) {
 
 bool BatchRun::add_some_expired() {
   for (size_t i = 0; i < kLinesAtOnce && next_ < done_.size(); ++i, ++next_) {
-    if (!done_[next_]) closing_->add_expired(parse_batch_line(input_->text(next_), {}).custom_id);
+    if (!done_[next_]) closing_->add_expired(custom_id_of(*input_, next_));
   }
   return next_ < done_.size();
 }
@@ -112,15 +132,20 @@ std::optional<size_t> BatchRun::take(Time now) {
   return next_ < done_.size() ? std::optional(next_++) : std::nullopt;
 }
 
-void BatchRun::change(BatchStatus next, const std::vector<BatchError>& errors) {
-  place_.database.write([&](database::Transaction& transaction) {
+BatchRun::Step BatchRun::change(BatchStatus next, const std::vector<BatchError>& errors) {
+  std::optional<Batch> changed = place_.database.write([&](database::Transaction& transaction) {
     std::optional<Batch> batch = batch_tables::find(transaction, std::nullopt, batch_.id);
-    if (!batch || batch->status != batch_.status) return;
+    if (!batch || batch->status != batch_.status) return std::optional<Batch>();
     batch->enter(next, accounts::now_ms());
     batch->errors = errors;
-    batch->total = static_cast<int64_t>(input_->size());
+    batch->total = static_cast<int64_t>(done_.size());
     batch_tables::update(transaction, *batch);
+    return batch;
   });
+  if (!changed) return Step::Leave;
+  changed->caller = std::move(batch_.caller);
+  batch_ = *std::move(changed);
+  return Step::More;
 }
 
 bool BatchRun::expired() const {

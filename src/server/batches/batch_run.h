@@ -27,23 +27,23 @@ struct BatchPlace {
   BatchRules rules;
 };
 
-// Goes with the batch's status: whoever finds the status changed, here or in the database, lets the run go
-// and opens another one. THREAD: one at a time.
+// Whoever finds the batch's status changed by somebody else lets the run go and opens another one. THREAD:
+// one at a time.
 class BatchRun {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  // Empty: another server works on the batch. A lock of the kernel tells, in the folder that servers with one
-  // database share: it ends with its process, so that a batch goes on at once after a crash. What is in the
-  // database would bear two servers, too: a line's usage and result are there once. Throws where the input
-  // cannot be read.
-  static std::unique_ptr<BatchRun> open(BatchPlace& place, Batch batch);
+  // Empty: another server works on the batch, or there is none. A lock of the kernel tells, in the folder
+  // that servers with one database share: it ends with its process, so that a batch goes on at once after a
+  // crash. What is in the database would bear two servers, too: a line's usage and result are there once.
+  // Throws where the input cannot be read.
+  static std::unique_ptr<BatchRun> open(BatchPlace& place, const std::string& batch_id);
 
   enum class Step : uint8_t {
     More,    // there is more to do at once
     Wait,    // for lines, or the time
     Recall,  // wants its lines back: drop those that run, wait for those that are being recorded
-    Leave    // the batch's status has changed
+    Leave    // the batch has ended, or somebody else has changed it
   };
   // Does what takes a few milliseconds. `lines_out`: lines that take() gave and that have not come back.
   Step step(size_t lines_out);
@@ -56,6 +56,8 @@ class BatchRun {
   void put_back(size_t index, Time not_before) { waiting_.emplace(not_before, index); }
 
   const Batch& batch() const { return batch_; }
+  // Who made the batch, as it is now.
+  void set_caller(accounts::Caller caller) { batch_.caller = std::move(caller); }
   BatchInput& input() { return *input_; }
 
  private:
@@ -63,15 +65,16 @@ class BatchRun {
   Step validate();
   Step run(size_t lines_out);
   Step close(BatchStatus end);
-  // Unless somebody else has changed the batch.
-  void change(BatchStatus next, const std::vector<BatchError>& errors);
+  // More: done; Leave: somebody else has changed the batch.
+  Step change(BatchStatus next, const std::vector<BatchError>& errors);
+  void open_input();
   bool expired() const;
   bool add_some_expired();
 
   BatchPlace& place_;
-  const Batch batch_;
+  Batch batch_;
   const store::LockFile lock_;
-  std::optional<BatchInput> input_;  // none only where the batch is about to end
+  std::optional<BatchInput> input_;  // none where the batch is about to end
   std::optional<BatchValidator> validator_;
   std::unique_ptr<BatchClosing> closing_;
   std::vector<bool> done_;               // lines with a result

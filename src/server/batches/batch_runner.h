@@ -11,7 +11,10 @@
 
 namespace lockstep::server {
 
-// One thread for all batches, the oldest first; the lines of all batches that run take turns.
+// One thread for all batches. Some of them have places, which projects take in turn, the oldest batch of each
+// first; lines are sent from the projects that have places in turn. Batches that need no lines any more end
+// beside them. A batch whose maker may not have lines answered any more is cancelled at the next look, and so
+// is one whose input has changed since it was checked.
 //
 // Each line is answered exactly once, whatever happens to the server. Its usage record is not written when
 // its answer ends, as with other requests, but given to the runner (Call::take_record). So the answer is

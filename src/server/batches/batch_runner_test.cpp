@@ -9,7 +9,10 @@
 #include "accounts/test_accounts.h"
 #include "base/identifiers.h"
 #include "server/api_error.h"
+#include "server/batches/batch_endpoints.h"
+#include "server/batches/open_batches.h"
 #include "server/json_fields.h"
+#include "store/data_folder.h"
 
 namespace lockstep::server {
 namespace {
@@ -94,6 +97,11 @@ class Answerer {
   bool released_ = false;
 };
 
+bool ended(BatchStatus status) {
+  return status == BatchStatus::Completed || status == BatchStatus::Failed ||
+         status == BatchStatus::Expired || status == BatchStatus::Cancelled;
+}
+
 class BatchRunnerTest : public accounts::AccountsFixture {
  protected:
   void start(uint32_t lines_at_once = 4) {
@@ -105,6 +113,9 @@ class BatchRunnerTest : public accounts::AccountsFixture {
 
   // A batch of these lines' bodies; custom ids are "c0", "c1", ...
   std::string make(const std::vector<std::string>& bodies, int64_t window_ms = accounts::kDay_ms) {
+    return make_of(input_of(bodies), window_ms);
+  }
+  static std::string input_of(const std::vector<std::string>& bodies) {
     std::string input;
     for (size_t i = 0; i < bodies.size(); ++i) {
       input += fmt::format(
@@ -112,11 +123,15 @@ class BatchRunnerTest : public accounts::AccountsFixture {
           bodies[i]);
       input += '\n';
     }
-    return make_of(input, window_ms);
+    return input;
   }
   std::string make_of(const std::string& input, int64_t window_ms = accounts::kDay_ms) {
+    return make_for(owner_.caller(), input, window_ms);
+  }
+  std::string make_for(const accounts::Caller& caller, const std::string& input,
+                       int64_t window_ms = accounts::kDay_ms) {
     const int64_t now_ms = accounts::now_ms();
-    const File file = files_.add({.project_id = owner_.caller().project_id,
+    const File file = files_.add({.project_id = caller.project_id,
                                   .purpose = kBatchPurpose,
                                   .filename = "input.jsonl",
                                   .created_at_ms = now_ms,
@@ -124,7 +139,7 @@ class BatchRunnerTest : public accounts::AccountsFixture {
                                  as_bytes(input));
     Batch batch;
     batch.id = "batch_" + new_ulid();
-    batch.caller = owner_.caller();
+    batch.caller = caller;
     batch.endpoint = "/v1/chat/completions";
     batch.input_file_id = file.id;
     batch.completion_window = "24h";
@@ -152,7 +167,7 @@ class BatchRunnerTest : public accounts::AccountsFixture {
     }
   }
   Batch wait_for_end(const std::string& id) {
-    return wait_until(id, [](const Batch& batch) { return !is_open(batch.status); });
+    return wait_until(id, [](const Batch& batch) { return ended(batch.status); });
   }
   void cancel(const std::string& id) {
     database_.write([&](Transaction& transaction) {
@@ -161,6 +176,29 @@ class BatchRunnerTest : public accounts::AccountsFixture {
       batch_tables::update(transaction, batch);
     });
     runner_->look();
+  }
+
+  // A caller of the same organisation with a project, a member and a key of their own.
+  struct Guest {
+    accounts::Project project;
+    accounts::Member member;
+    accounts::NewKey key;
+    accounts::Caller caller;
+  };
+  Guest new_guest(const std::string& name) {
+    accounts::ProjectSettings settings;
+    settings.name = name;
+    Guest guest;
+    guest.project = owner_.make_project(settings);
+    guest.member = owner_.add_member(name, accounts::Role::Developer);
+    accounts::KeyRequest request;
+    request.name = name;
+    request.scopes = {accounts::Scope::Inference, accounts::Scope::Files};
+    request.project_id = guest.project.id;
+    request.member_id = guest.member.id;
+    guest.key = owner_.make_key(request);
+    guest.caller = *accounts().authenticate(guest.key.secret, accounts::now_ms());
+    return guest;
   }
 
   // The lines of a file of results, by custom id; none twice.
@@ -316,6 +354,187 @@ TEST_P(BatchRunnerTest, BatchesTakeTurns) {
   wait_for_end(small);
   EXPECT_LT(find(large).completed, 400);
   wait_for_end(large);
+}
+
+TEST_P(BatchRunnerTest, StopsWhenItsMakerMayNoLongerAsk) {
+  struct Case {
+    std::string code;
+    std::function<void(const Guest&)> lose;
+  };
+  const std::vector<Case> cases = {
+      {"key_revoked", [&](const Guest& guest) { owner_.revoke_key(guest.key.key.id); }},
+      {"member_removed", [&](const Guest& guest) { owner_.remove_member(guest.member.id); }},
+      {"permission_denied",
+       [&](const Guest& guest) { owner_.change_member(guest.member.id, accounts::Role::Reader); }},
+      {"project_archived", [&](const Guest& guest) { owner_.archive_project(guest.project.id); }},
+      {"key_expired", [&](const Guest& guest) {
+         database_.execute("UPDATE keys SET expires_at_ms = 1 WHERE id = $1", {guest.key.key.id});
+       }}};
+  start(8);
+  const std::string other = make({kGood, kHeld});
+  for (const Case& one : cases) {
+    const Guest guest = new_guest(one.code);
+    const std::string id = make_for(guest.caller, input_of({kGood, kHeld, kHeld}));
+    wait_until(id, [](const Batch& batch) { return batch.completed == 1; });
+    one.lose(guest);
+    runner_->look();
+    const Batch batch = wait_for_end(id);
+    EXPECT_EQ(batch.status, BatchStatus::Cancelled) << one.code;
+    ASSERT_EQ(batch.errors.size(), 1u) << one.code;
+    EXPECT_EQ(batch.errors[0].code, one.code);
+    EXPECT_TRUE(batch.output_file_id);
+    EXPECT_EQ(records_of(id), 1);
+  }
+  answerer_.release();
+  EXPECT_EQ(wait_for_end(other).completed, 2);
+}
+
+TEST_P(BatchRunnerTest, AServerWithoutKeysHasBatchesToo) {
+  accounts::Caller caller = owner_.caller();
+  caller.key_id.clear();
+  start();
+  EXPECT_EQ(wait_for_end(make_for(caller, input_of({kGood}))).status, BatchStatus::Completed);
+}
+
+// More than there are places.
+constexpr int kMany = 70;
+
+TEST_P(BatchRunnerTest, OneProjectsBatchesKeepNobodyFromTheirs) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < kMany; ++i) ids.push_back(make({kHeld}));
+  start(4);
+  wait_until(ids[0], [](const Batch& batch) { return batch.status == BatchStatus::InProgress; });
+  // Ends without a place.
+  cancel(ids.back());
+  EXPECT_EQ(wait_for_end(ids.back()).status, BatchStatus::Cancelled);
+  database_.execute("UPDATE batches SET expires_at_ms = 1 WHERE id = $1", {ids[kMany - 2]});
+  EXPECT_EQ(wait_for_end(ids[kMany - 2]).status, BatchStatus::Expired);
+  // Another project has its place, though all lines are out.
+  const std::string small = make_for(new_guest("small").caller, input_of({kGood}));
+  wait_until(small, [](const Batch& batch) { return batch.status == BatchStatus::InProgress; });
+  answerer_.release();
+  wait_for_end(small);
+  for (const std::string& id : ids) wait_for_end(id);
+}
+
+TEST_P(BatchRunnerTest, ProjectsTakeTurns) {
+  start(1);
+  const std::string held = make({kHeld});
+  wait_until(held, [&](const Batch&) { return answerer_.running() == 1; });
+  std::vector<std::string> ids;
+  for (int i = 0; i < 10; ++i) ids.push_back(make(std::vector<std::string>(20, kGood)));
+  const std::string other =
+      make_for(new_guest("other").caller, input_of(std::vector<std::string>(20, kGood)));
+  wait_until(other, [](const Batch& batch) { return batch.status == BatchStatus::InProgress; });
+  answerer_.release();
+  wait_for_end(other);
+  int64_t done = 0;
+  for (const std::string& id : ids) done += find(id).completed;
+  EXPECT_LT(done, 100);  // 20, and what was answered while the end was found out
+  for (const std::string& id : ids) wait_for_end(id);
+}
+
+TEST_P(BatchRunnerTest, SeesMoreThanAThousand) {
+  const std::string model = make({kGood});
+  database_.write([&](Transaction& transaction) {
+    Batch batch = *batch_tables::find(transaction, {}, model);
+    for (int i = 0; i < 1100; ++i) {
+      batch.id = "batch_" + new_ulid();
+      batch_tables::insert(transaction, batch);
+    }
+  });
+  EXPECT_EQ(open_batches(database_, accounts::now_ms()).size(), 1101u);
+}
+
+TEST_P(BatchRunnerTest, AProjectHasSoManyOpenBatches) {
+  const std::string model = make({kGood});
+  Batch batch = find(model);
+  database_.write([&](Transaction& transaction) {
+    for (int i = 1; i < kOpenBatchesMax; ++i) {
+      batch.id = "batch_" + new_ulid();
+      batch_tables::insert(transaction, batch);
+    }
+  });
+  Router router;
+  router.add("POST", "/v1/chat/completions", kAnyone, {});
+  add_batch_endpoints(router, database_, [] {});
+  const http::Request request{
+      .id = "req_1",
+      .method = "POST",
+      .target = "/v1/batches",
+      .body = fmt::format(
+          R"({{"input_file_id":"{}","endpoint":"/v1/chat/completions","completion_window":"24h"}})",
+          batch.input_file_id)};
+  Call call{.request = request, .target = http::Target(request.target), .caller = owner_.caller()};
+  const Route& route = router.find(call);
+  try {
+    route.handler(call);
+    ADD_FAILURE() << "taken";
+  } catch (const ApiError& error) {
+    EXPECT_EQ(error.code(), "too_many_batches");
+  }
+  database_.execute("UPDATE batches SET status = 'completed' WHERE id = $1", {model});
+  EXPECT_NE(route.handler(call), nullptr);
+}
+
+TEST_P(BatchRunnerTest, ADamagedInputStopsItsOwnBatch) {
+  start(2);
+  const std::string damaged = make({kHeld, kGood, kGood}), other = make({kHeld, kGood});
+  wait_until(damaged, [&](const Batch&) { return answerer_.running() == 2; });
+  std::fstream(files_.content_path(find(damaged).input_file_id), std::ios::in | std::ios::out)
+      << std::string(500, 'x');
+  answerer_.release();
+  const Batch batch = wait_for_end(damaged);
+  EXPECT_EQ(batch.status, BatchStatus::Cancelled);
+  ASSERT_EQ(batch.errors.size(), 1u);
+  EXPECT_EQ(batch.errors[0].code, "input_damaged");
+  EXPECT_GE(batch.errors[0].line, 2);
+  EXPECT_EQ(wait_for_end(other).completed, 2);
+  for (int line = 1; line <= 2; ++line) EXPECT_EQ(answerer_.tries(batch_request_id(other, line)), 1);
+}
+
+TEST_P(BatchRunnerTest, ADamagedInputExpires) {
+  start(1);
+  const std::string id = make({kHeld, kGood, kGood}, 1500);
+  wait_until(id, [&](const Batch&) { return answerer_.running() == 1; });
+  std::filesystem::resize_file(files_.content_path(find(id).input_file_id), 10);
+  const Batch batch = wait_for_end(id);
+  EXPECT_EQ(batch.status, BatchStatus::Expired);
+  EXPECT_EQ(batch.failed, 3);
+}
+
+TEST_P(BatchRunnerTest, ARunKeepsItsInput) {
+  const std::string id = make({kGood, kGood});
+  BatchPlace place{database_, files_, folder_ / "locks", {.endpoints = {"/v1/chat/completions"}}};
+  store::make_data_folder(place.locks);
+  const auto run = BatchRun::open(place, id);
+  ASSERT_NE(run, nullptr);
+  EXPECT_EQ(run->step(0), BatchRun::Step::More);
+  EXPECT_EQ(find(id).status, BatchStatus::InProgress);
+  EXPECT_EQ(run->batch().status, BatchStatus::InProgress);
+  std::filesystem::remove(files_.content_path(find(id).input_file_id));  // is open
+  EXPECT_EQ(run->take({}), 0u);
+  EXPECT_EQ(run->take({}), 1u);
+  EXPECT_EQ(run->input().number(1), 2);
+}
+
+TEST(OpenBatches, ProjectsTakePlacesInTurn) {
+  std::vector<OpenBatch> batches;
+  for (const char* id : {"a1", "a2", "a3", "c1", "b1", "b2"}) {
+    OpenBatch& batch = batches.emplace_back();
+    batch.id = id;
+    batch.caller.project_id = std::string(id, 1);
+  }
+  const auto order = [&](const std::string& after) {
+    std::string text;
+    for (const OpenBatch* batch : in_turn(batches, after)) text += batch->id + " ";
+    return text;
+  };
+  EXPECT_EQ(order(""), "a1 b1 c1 a2 b2 a3 ");
+  EXPECT_EQ(order("a"), "b1 c1 a1 b2 a2 a3 ");
+  EXPECT_EQ(order("c"), "a1 b1 c1 a2 b2 a3 ");
+  batches.clear();
+  EXPECT_EQ(order("a"), "");
 }
 
 TEST_P(BatchRunnerTest, ALineHasOneResult) {

@@ -65,8 +65,7 @@ Batch batch_of(const Row& row) {
                   .project_id = row.text(2),
                   .key_id = row.text(3),
                   .member_id = row.text(4),
-                  .role = accounts::Role::Developer,
-                  .scopes = {accounts::Scope::Inference},
+                  .scopes = {},
                   .store_bodies = row.integer(5) != 0};
   batch.endpoint = row.text(6);
   batch.input_file_id = row.text(7);
@@ -95,12 +94,6 @@ void append_changing(const Batch& batch, Values& values) {
   for (const BatchStatus status : kTimes) values.emplace_back(batch.since(status));
   values.emplace_back(batch.completed);
   values.emplace_back(batch.failed);
-}
-
-std::vector<Batch> batches_of(const database::Result& found) {
-  std::vector<Batch> batches;
-  for (const Row& row : found.rows) batches.push_back(batch_of(row));
-  return batches;
 }
 
 }  // namespace
@@ -146,11 +139,6 @@ PageOf<Batch> list(Transaction& transaction, const std::string& project_id,
   if (page.after) values.emplace_back(*page.after);
   sql += page_sql(page, values.size());
   return page_of<Batch>(transaction.execute(sql, values).rows, page, batch_of);
-}
-
-std::vector<Batch> open(Transaction& transaction, int64_t most) {
-  return batches_of(transaction.execute(
-      select_sql() + fmt::format("WHERE status IN {} ORDER BY id LIMIT {}", open_statuses_sql(), most)));
 }
 
 void update(Transaction& transaction, const Batch& batch) {

@@ -30,8 +30,6 @@ std::optional<Batch> find(database::Transaction& transaction, const std::optiona
 // `ids` empty: all.
 PageOf<Batch> list(database::Transaction& transaction, const std::string& project_id,
                    const std::vector<std::string>& ids, const Page& page);
-// Those that have not ended, the oldest first.
-std::vector<Batch> open(database::Transaction& transaction, int64_t most);
 void update(database::Transaction& transaction, const Batch& batch);
 
 // A line has at most one result, the first; a batch that is neither in progress nor being cancelled gets

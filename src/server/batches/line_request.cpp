@@ -1,18 +1,8 @@
 #include "server/batches/line_request.h"
 
-#include <chrono>
-
 #include "server/api_error.h"
 
 namespace lockstep::server {
-
-namespace {
-
-double now_s() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-}  // namespace
 
 LineRequest::LineRequest(const AnswerCall& answer, const Batch& batch, BatchLine content, int64_t line,
                          http::Wake wake)
@@ -23,7 +13,7 @@ LineRequest::LineRequest(const AnswerCall& answer, const Batch& batch, BatchLine
                .target = std::move(content.url),
                .headers = {{"content-type", "application/json"}},
                .body = std::move(content.body),
-               .received_s = now_s()},
+               .received_s = http::clock_s()},
       record_(std::make_shared<std::optional<accounts::UsageRecord>>()) {
   Call call{.request = request_,
             .target = http::Target(request_.target),

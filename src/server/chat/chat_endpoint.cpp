@@ -1,26 +1,13 @@
 #include "server/chat/chat_endpoint.h"
 
-#include "server/api_error.h"
-#include "server/chat/chat_prompt.h"
 #include "server/chat/chat_reply.h"
 #include "server/chat/chat_request.h"
-#include "server/chat/chat_tokens.h"
-#include "text/chat_prompt.h"
+#include "server/conversation/answer_constraint.h"
+#include "server/conversation/conversation_prompt.h"
 
 namespace lockstep::server {
 
 namespace {
-
-engine::ConstraintMaker make_constraint(constrain::Constraints& constraints,
-                                        const constrain::AnswerRules& rules) {
-  try {
-    return constraints.maker(rules);
-  } catch (const constrain::SchemaError& error) {
-    const bool of_answer = error.place() == rules.schema_place;
-    bad_field(error.place(), "{}{}", error.what(),
-              of_answer ? "" : "; with 'disable_tool_validation' the arguments are any JSON object");
-  }
-}
 
 // The tier as the reply tells it: each cloud has its own name for the usual one, and its client knows no
 // other.
@@ -33,10 +20,8 @@ std::unique_ptr<http::Reply> complete_chat(Inference& inference, Call& call) {
   ChatRequest chat = parse_chat_request(call.request.body, call.mode);
   const ServedModel& model = inference.model(chat.model);
   constrain::Constraints& constraints = inference.constraints();
-  const std::string prompt =
-      chat_prompt(require_chat_template(model), model.tokenizer, constraints.format(), chat);
-  chat.generation.prompt = text::tokenize_prompt(model.tokenizer, prompt, true);
-  if (chat.output.rules) chat.generation.constraint = make_constraint(constraints, *chat.output.rules);
+  chat.generation.prompt = conversation_tokens(model, constraints.format(), chat.messages, chat.output);
+  constrain_answer(constraints, chat.output, chat.generation);
   ChatReplyHead head = {.request_id = call.request.id,
                         .model = chat.model,
                         .fingerprint = model.short_fingerprint(),

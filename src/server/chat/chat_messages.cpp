@@ -1,57 +1,26 @@
 #include "server/chat/chat_messages.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "server/api_error.h"
+#include "server/conversation/message_fields.h"
 
 namespace lockstep::server {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+const TextParts kTextParts = {{"text"}};
 
-// "content": a string, or a list of text parts, which are joined.
 std::string read_content(JsonFields& fields) {
-  const RequestJson* content = fields.find("content");
-  const std::string path = fields.path("content");
-  if (content == nullptr) bad_field(path, "property 'content' is missing");
-  if (content->is_string()) return content->get<std::string>();
-  if (!content->is_array()) bad_field(path, "value must be a string or an array of text parts");
-  std::string text;
-  for (size_t i = 0; i < content->size(); ++i) {
-    JsonFields part((*content)[i], fmt::format("{}.{}", path, i));
-    const std::string type = part.required_text("type");
-    if (type != "text") bad_field(part.path("type"), "only parts of type 'text' are supported");
-    text += part.required_text("text");
-    part.finish();
-  }
-  return text;
+  return read_text(fields, "content", kTextParts);
 }
 
-// "name" and "arguments" of a call; templates take the arguments as an object.
+// "name" and "arguments" of a call.
 text::ChatToolCall read_function(JsonFields fields) {
-  constexpr size_t kNamesMax = 1000;  // an ordered object looks for each among all
   text::ChatToolCall call;
   call.name = fields.required_text("name");
-  const std::string arguments = fields.required_text("arguments");
+  call.arguments = read_arguments(fields.required_text("arguments"), fields.path("arguments"));
   fields.finish();
-  size_t names = 0;
-  auto limit = [&](int depth, Json::parse_event_t event, Json&) {
-    names += event == Json::parse_event_t::key;
-    if (depth > 64 || names > kNamesMax) {
-      bad_field(fields.path("arguments"), "at most {} names and 64 levels are possible", kNamesMax);
-    }
-    return true;
-  };
-  try {
-    call.arguments = arguments.empty() ? Json::object() : Json::parse(arguments, limit);
-  } catch (const Json::exception&) {
-    call.arguments = nullptr;
-  }
-  if (!call.arguments.is_object()) {
-    bad_field(fields.path("arguments"), "value must be the text of a JSON object, such as \"{{}}\"");
-  }
   return call;
 }
 
@@ -142,49 +111,6 @@ text::ChatMessage read_message_as_groq(const RequestJson& json, size_t index) {
   }
 }
 
-// Calls whose results are still to come.
-class OpenCalls {
- public:
-  void open(const text::ChatMessage& message, size_t index) {
-    index_ = index;
-    for (const text::ChatToolCall& call : message.tool_calls) {
-      const auto same = [&](const text::ChatToolCall& other) { return other.id == call.id; };
-      if (std::count_if(message.tool_calls.begin(), message.tool_calls.end(), same) > 1) {
-        bad_field(fmt::format("messages.{}.tool_calls", index), "two calls have the id '{}'", call.id);
-      }
-      calls_.push_back(call);
-    }
-  }
-
-  // The result of one of them; gives it the tool's name.
-  void close(text::ChatMessage& result, size_t index) {
-    const bool by_name = result.tool_call_id.empty();
-    const auto call = std::find_if(calls_.begin(), calls_.end(), [&](const text::ChatToolCall& open) {
-      return by_name ? open.name == result.name : open.id == result.tool_call_id;
-    });
-    if (call == calls_.end()) {
-      bad_field(fmt::format("messages.{}.{}", index, by_name ? "name" : "tool_call_id"),
-                "'{}' is no call of the assistant's message before it that has no result yet",
-                by_name ? result.name : result.tool_call_id);
-    }
-    result.name = call->name;
-    calls_.erase(call);
-  }
-
-  void check_none() const {
-    if (calls_.empty()) return;
-    const std::string& id = calls_[0].id;
-    bad_field(
-        fmt::format("messages.{}", index_),
-        "the call '{}' needs its result: a message with role 'tool' and that 'tool_call_id' right after",
-        id.empty() ? calls_[0].name : id);
-  }
-
- private:
-  size_t index_ = 0;  // of the message that made them
-  std::vector<text::ChatToolCall> calls_;
-};
-
 }  // namespace
 
 std::vector<text::ChatMessage> read_messages(JsonFields& fields, Mode mode) {
@@ -194,16 +120,20 @@ std::vector<text::ChatMessage> read_messages(JsonFields& fields, Mode mode) {
     bad_field("messages", "value must be an array of at least one message");
   }
   std::vector<text::ChatMessage> list;
-  OpenCalls calls;
+  OpenCalls calls("a message with role 'tool' and that 'tool_call_id'");
   for (size_t i = 0; i < messages->size(); ++i) {
-    const RequestJson& message = (*messages)[i];
-    list.push_back(mode == Mode::Strict ? read_message_as_groq(message, i) : read_message(message, i, mode));
-    if (list.back().role == "tool") {
-      calls.close(list.back(), i);
+    const RequestJson& json = (*messages)[i];
+    const std::string place = fmt::format("messages.{}", i);
+    text::ChatMessage message =
+        mode == Mode::Strict ? read_message_as_groq(json, i) : read_message(json, i, mode);
+    if (message.role == "tool") {
+      calls.close(message,
+                  fmt::format("{}.{}", place, message.tool_call_id.empty() ? "name" : "tool_call_id"));
     } else {
       calls.check_none();
-      calls.open(list.back(), i);
+      for (const text::ChatToolCall& call : message.tool_calls) calls.open(call, place);
     }
+    list.push_back(std::move(message));
   }
   calls.check_none();
   return list;

@@ -7,6 +7,8 @@
 
 #include "base/identifiers.h"
 #include "constrain/answer_parser.h"
+#include "server/conversation/answer_items.h"
+#include "server/conversation/call_id.h"
 #include "server/event_stream.h"
 #include "server/json_reply.h"
 #include "server/logprobs_json.h"
@@ -18,11 +20,6 @@ namespace {
 using constrain::AnswerPart;
 using Parts = std::vector<AnswerPart>;
 
-// 9 characters, as Groq's are and as Mistral's templates demand.
-std::string new_call_id() {
-  return new_ulid().substr(17);
-}
-
 // What both kinds of reply say alike.
 class ChatFormat {
  public:
@@ -31,7 +28,7 @@ class ChatFormat {
       : head_(std::move(head)),
         tokenizer_(tokenizer),
         calls_(calls),
-        rules_(request.output.rules.value_or(constrain::AnswerRules{})),
+        rules_(request.output.rules),
         old_functions_(request.output.old_functions),
         with_logprobs_(request.generation.top_logprobs.has_value()),
         id_("chatcmpl-" + new_uuid()),
@@ -54,12 +51,13 @@ class ChatFormat {
   }
 
   const ChatReplyHead& head() const { return head_; }
-  constrain::AnswerParser parser() const { return {calls_, rules_}; }
+  constrain::AnswerParser parser() const { return {calls_, rules_.value_or(constrain::AnswerRules{})}; }
+  AnswerItems items() const { return {calls_, rules_}; }
   bool old_functions() const { return old_functions_; }
   // An answer may have text.
-  bool has_content() const { return rules_.content != constrain::ContentKind::Absent; }
+  bool has_content() const { return !rules_ || rules_->content != constrain::ContentKind::Absent; }
 
-  ReplyJson finish_reason(const Answer& answer, uint32_t calls) const {
+  ReplyJson finish_reason(const Answer& answer, size_t calls) const {
     const engine::FinishReason reason = answer.last->reason;
     if (calls == 0 || reason != engine::FinishReason::Stop) return engine::finish_reason_name(reason);
     return old_functions_ ? "function_call" : "tool_calls";
@@ -69,7 +67,7 @@ class ChatFormat {
   const ChatReplyHead head_;
   const text::Tokenizer& tokenizer_;
   const constrain::CallFormat& calls_;
-  const constrain::AnswerRules rules_;
+  const std::optional<constrain::AnswerRules> rules_;
   const bool old_functions_;
   const bool with_logprobs_;
   const std::string id_;
@@ -89,13 +87,11 @@ class WholeChatReply : public WholeAnswersReply {
     for (const Answer& answer : answers().list()) {
       ReplyJson item;
       item["index"] = json["choices"].size();
-      constrain::AnswerParser parser = format_.parser();
-      Parts parts;
-      parser.push(answer.text, parts);
-      parser.finish(parts);
-      item["message"] = message(parts);
+      AnswerItems items = format_.items();
+      items.push(answer.text, true);
+      item["message"] = message(items);
       item["logprobs"] = format_.logprobs(answer.logprobs);
-      item["finish_reason"] = format_.finish_reason(answer, parser.calls());
+      item["finish_reason"] = format_.finish_reason(answer, items.calls());
       json["choices"].push_back(std::move(item));
     }
     json["usage"] = usage_json(answers().usage());
@@ -105,23 +101,16 @@ class WholeChatReply : public WholeAnswersReply {
     return json;
   }
 
-  ReplyJson message(const Parts& parts) const {
+  ReplyJson message(const AnswerItems& items) const {
     ReplyJson json = {{"role", "assistant"}, {"content", nullptr}};
-    std::string content;
+    if (const std::optional<std::string> text = items.text()) json["content"] = *text;
     ReplyJson calls;
-    for (const AnswerPart& part : parts) {
-      if (part.kind == AnswerPart::Kind::Content) {
-        content += part.text;
-      } else if (part.kind == AnswerPart::Kind::Call) {
-        calls.push_back({{"id", new_call_id()},
-                         {"type", "function"},
-                         {"function", {{"name", part.text}, {"arguments", ""}}}});
-      } else {
-        calls.back()["function"]["arguments"].get_ref<std::string&>() += part.text;
-      }
+    for (const AnswerItem& item : items.list()) {
+      if (!item.is_call) continue;
+      calls.push_back({{"id", new_call_id()},
+                       {"type", "function"},
+                       {"function", {{"name", item.name}, {"arguments", item.text}}}});
     }
-    const bool blank = content.find_first_not_of(" \n") == std::string::npos;
-    if (!blank || (calls.is_null() && format_.has_content())) json["content"] = content;
     if (calls.is_null()) return json;
     if (format_.old_functions()) {
       json["function_call"] = calls[0]["function"];

@@ -47,25 +47,8 @@ void read_kinds_of_output(JsonFields& fields, Mode mode) {
   }
 }
 
-// An answer that follows rules ends where they say.
-void check_end(const ChatRequest& request) {
-  if (!request.output.rules) return;
-  const bool has_text = request.output.rules->content == constrain::ContentKind::Text;
-  if (!has_text && !request.generation.stop.empty()) {
-    bad_field("stop", "an answer of JSON or of calls alone ends by itself; leave it out");
-  }
-  if (request.generation.ignore_end) {
-    bad_field("ignore_eos", "an answer with tools or a response_format ends by itself; leave it out");
-  }
-}
-
-}  // namespace
-
-ChatRequest parse_chat_request(std::string_view body, Mode mode) {
-  const RequestJson json = parse_json(body);
-  JsonFields fields(json, "");
+void read_fields(JsonFields& fields, std::string_view body, Mode mode, ChatRequest& request) {
   apply_field_rules(fields, chat_field_rules(), mode);
-  ChatRequest request;
   request.model = fields.required_text("model");
   request.messages = read_messages(fields, mode);
   read_generation_fields(fields, request.generation);
@@ -73,11 +56,17 @@ ChatRequest parse_chat_request(std::string_view body, Mode mode) {
   request.choices = static_cast<uint32_t>(fields.integer("n", 1, kChoicesMax).value_or(1));
   request.stream = read_stream_fields(fields);
   request.output = read_output_fields(fields, body);
-  check_end(request);
+  check_end(request.output, request.generation, "stop");
   request.service_tier = read_service_tier(fields);
   read_notes(fields);
   read_kinds_of_output(fields, mode);
-  fields.finish();
+}
+
+}  // namespace
+
+ChatRequest parse_chat_request(std::string_view body, Mode mode) {
+  auto request = read_body<ChatRequest>(
+      body, [&](JsonFields& fields, ChatRequest& into) { read_fields(fields, body, mode, into); });
   if (mode == Mode::Strict) check_as_groq(request);
   return request;
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/stopwatch.h"
 #include "server/api_error.h"
 
 namespace lockstep::server {
@@ -148,6 +149,20 @@ TEST(OutputFields, StrictSchemasRequireEverything) {
     EXPECT_NE(strict(inside(open)).find("\"additionalProperties\": false"), std::string::npos) << around;
     EXPECT_NE(strict(inside(optional)).find("'a' in \"required\""), std::string::npos) << around;
   }
+}
+
+TEST(OutputFields, StrictSchemasOfManyNamesAreReadAtOnce) {
+  nlohmann::ordered_json schema = {
+      {"type", "object"}, {"properties", nlohmann::ordered_json::object()}, {"additionalProperties", false}};
+  for (int i = 0; i < 2000; ++i) {
+    schema["properties"][std::to_string(i)] = {{"type", "null"}};
+    schema["required"].push_back(std::to_string(i));
+  }
+  schema["required"].insert(schema["required"].begin(), 150000, "0");
+  const Stopwatch watch;
+  read(R"("response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":)" +
+       schema.dump() + "}}");
+  EXPECT_LT(watch.seconds(), 2);
 }
 
 TEST(OutputFields, RefusalsNameThePlace) {

@@ -5,10 +5,9 @@
 
 namespace lockstep::server {
 
-CompletionRequest parse_completion_request(std::string_view body) {
-  const RequestJson json = parse_json(body);
-  JsonFields fields(json, "");
-  CompletionRequest request;
+namespace {
+
+void read_fields(JsonFields& fields, CompletionRequest& request) {
   request.model = fields.required_text("model");
   request.prompts = read_prompts(fields, "prompt", kPromptsMax);
   read_generation_fields(fields, request.generation);
@@ -27,8 +26,12 @@ CompletionRequest parse_completion_request(std::string_view body) {
   request.stream = read_stream_fields(fields);
   fields.refuse("suffix", "text is not written in front of a suffix; leave it out");
   fields.text("user");  // of whom nothing is kept
-  fields.finish();
-  return request;
+}
+
+}  // namespace
+
+CompletionRequest parse_completion_request(std::string_view body) {
+  return read_body<CompletionRequest>(body, read_fields);
 }
 
 }  // namespace lockstep::server

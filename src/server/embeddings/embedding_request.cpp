@@ -5,10 +5,9 @@
 
 namespace lockstep::server {
 
-EmbeddingRequest parse_embedding_request(std::string_view body) {
-  const RequestJson json = parse_json(body);
-  JsonFields fields(json, "");
-  EmbeddingRequest request;
+namespace {
+
+void read_fields(JsonFields& fields, EmbeddingRequest& request) {
   request.model = fields.required_text("model");
   request.inputs = read_prompts(fields, "input", kInputsMax);
   const std::string format = fields.text("encoding_format").value_or("float");
@@ -18,8 +17,12 @@ EmbeddingRequest parse_embedding_request(std::string_view body) {
   request.base64 = format == "base64";
   fields.refuse("dimensions", "vectors have the size that the model gives them; leave it out");
   fields.text("user");  // of whom nothing is kept
-  fields.finish();
-  return request;
+}
+
+}  // namespace
+
+EmbeddingRequest parse_embedding_request(std::string_view body) {
+  return read_body<EmbeddingRequest>(body, read_fields);
 }
 
 }  // namespace lockstep::server

@@ -6,6 +6,7 @@
 
 #include "server/api_error.h"
 #include "server/files/file_upload.h"
+#include "server/organization/entity_json.h"
 
 namespace lockstep::server {
 
@@ -92,7 +93,7 @@ void add_file_endpoints(Router& router, FileStore& files) {
   add("DELETE", "/v1/files/{file_id}", [&files](Call& call) {
     const std::string& id = call.parameters[0];
     files.remove(call.caller.project_id, id);
-    return json_reply({{"id", id}, {"object", "file"}, {"deleted", true}});
+    return deleted_reply(id, "file");
   });
   add("GET", "/v1/files/{file_id}/content", [&files](Call& call) {
     const File file = files.find(call.caller.project_id, call.parameters[0]);

@@ -1,11 +1,13 @@
 #include "server/files/file_store.h"
 
 #include <chrono>
-#include <fstream>
+#include <set>
+#include <system_error>
 
 #include "base/identifiers.h"
 #include "server/api_error.h"
 #include "server/batches/batch.h"
+#include "server/organization/entity_json.h"
 #include "store/data_folder.h"
 
 namespace lockstep::server {
@@ -50,6 +52,20 @@ void require_room(Transaction& transaction, const File& file, const FileLimits& 
                   file.bytes, limits.project_bytes, used));
 }
 
+// The names of contents that must have a row by now. What cannot be read is left to a later purge.
+std::set<std::string> old_contents(const std::filesystem::path& folder) {
+  const auto young = std::filesystem::file_time_type::clock::now() - kLeftoverAge;
+  std::set<std::string> names;
+  std::error_code failed;
+  for (std::filesystem::directory_iterator entry(folder, failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    std::error_code gone;  // since the folder was read
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with("file_") && entry->last_write_time(gone) <= young && !gone) names.insert(name);
+  }
+  return names;
+}
+
 [[noreturn]] void no_such_file(const std::string& id) {
   throw ApiError(404, "file_not_found", "file_id", fmt::format("There is no file '{}' in this project.", id));
 }
@@ -61,8 +77,8 @@ ReplyJson file_json(const File& file) {
   json["id"] = file.id;
   json["object"] = "file";
   json["bytes"] = file.bytes;
-  json["created_at"] = file.created_at_ms / accounts::kSecond_ms;
-  json["expires_at"] = file.expires_at_ms / accounts::kSecond_ms;
+  json["created_at"] = unix_seconds_of(file.created_at_ms);
+  json["expires_at"] = unix_seconds_of(file.expires_at_ms);
   json["filename"] = file.filename;
   json["purpose"] = file.purpose;
   json["status"] = "processed";
@@ -82,7 +98,7 @@ std::string FileStore::new_id() {
 File FileStore::add(File file, Bytes content) {
   file.id = new_id();
   file.bytes = static_cast<int64_t>(content.size());
-  store::write_file(content_path(file.id), content);
+  store::write_file(content_path(file.id), content, store::Leftovers::Leave);
   try {
     database_.write([&](Transaction& transaction) {
       require_room(transaction, file, limits_);
@@ -166,16 +182,16 @@ void FileStore::purge(int64_t now_ms) {
 
 void FileStore::remove_leftovers() {
   store::remove_stale_temporaries(folder_);
-  const auto young = std::filesystem::file_time_type::clock::now() - kLeftoverAge;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
-    std::error_code gone;  // since the folder was read
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with("file_") || entry.last_write_time(gone) > young || gone) continue;
-    const bool known = database_.read([&](Transaction& transaction) {
-      return !transaction.execute("SELECT 1 FROM files WHERE id = $1", {name}).rows.empty();
-    });
-    if (!known) discard_content(name);
+  std::set<std::string> old = old_contents(folder_);
+  std::string last;
+  while (!old.empty()) {
+    const auto known = database_.execute(
+        fmt::format("SELECT id FROM files WHERE id > $1 ORDER BY id LIMIT {}", kLargestPurge), {last});
+    for (const Row& row : known.rows) old.erase(row.text(0));
+    if (known.rows.size() < kLargestPurge) break;
+    last = known.rows.back().text(0);
   }
+  for (const std::string& id : old) discard_content(id);
 }
 
 }  // namespace lockstep::server

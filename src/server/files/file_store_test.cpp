@@ -125,6 +125,21 @@ TEST_P(FileStoreTest, LeftoversGo) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "files" / "file_old"));
 }
 
+TEST_P(FileStoreTest, UnreadableFoldersWait) {
+  add("x", kUserPurpose, accounts::kDay_ms);
+  std::filesystem::remove_all(folder_ / "files");
+  EXPECT_NO_THROW(files_.purge(accounts::now_ms()));
+}
+
+TEST_P(FileStoreTest, UploadsDoNotReadTheFolder) {
+  const auto leftover = folder_ / "files" / ".lockstep-tmp-1-1";
+  std::ofstream(leftover) << "of a process that was killed";
+  add("x");
+  EXPECT_TRUE(std::filesystem::exists(leftover));
+  files_.purge(accounts::now_ms());
+  EXPECT_FALSE(std::filesystem::exists(leftover));
+}
+
 // ------------------------------------------------------------------------------------- upload
 
 http::Request form(const std::vector<std::pair<std::string, std::string>>& parts) {

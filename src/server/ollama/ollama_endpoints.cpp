@@ -1,7 +1,8 @@
 #include "server/ollama/ollama_endpoints.h"
 
 #include "server/api_error.h"
-#include "server/chat/chat_tokens.h"
+#include "server/conversation/answer_constraint.h"
+#include "server/conversation/conversation_prompt.h"
 #include "server/json_reply.h"
 #include "server/ollama/ollama_reply.h"
 #include "server/ollama/ollama_request.h"
@@ -28,13 +29,16 @@ std::unique_ptr<http::Reply> complete(Inference& inference, Call& call, OllamaRe
   const ServedModel& model = find_model(inference, request);
   if (request.asks_nothing()) return make_ollama_loaded_reply(request);
   engine::Request generation = request.generation;
-  generation.prompt = request.raw_prompt ? prompt_tokens(model.tokenizer, *request.raw_prompt, "prompt")
-                                         : chat_tokens(model, request.messages);
+  constrain::Constraints& constraints = inference.constraints();
+  generation.prompt =
+      request.raw_prompt ? prompt_tokens(model.tokenizer, *request.raw_prompt, "prompt")
+                         : conversation_tokens(model, constraints.format(), request.messages, request.output);
+  constrain_answer(constraints, request.output, generation);
   std::unique_ptr<Answers> answers =
       inference.start(call, {.model = request.model,
                              .generation = std::move(generation),
                              .prompt_field = request.is_chat ? "messages" : "prompt"});
-  return make_ollama_reply(request, std::move(answers), model.tokenizer);
+  return make_ollama_reply(request, std::move(answers), model.tokenizer, constraints.format());
 }
 
 std::unique_ptr<http::Reply> embed(Inference& inference, Call& call) {
@@ -91,7 +95,7 @@ std::unique_ptr<http::Reply> show(const Inference& inference, Call& call) {
   json["template"] = model.chat_template == nullptr ? "" : model.chat_template->source();
   json["details"] = details_json();
   json["model_info"] = {{"general.architecture", "lockstep"}, {"lockstep.context_length", model.context}};
-  json["capabilities"] = {"completion", "embedding"};
+  json["capabilities"] = {"completion", "tools", "embedding"};
   return json_reply(json);
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "server/answers_reply.h"
+#include "server/conversation/answer_items.h"
 #include "server/json_reply.h"
 #include "server/logprobs_json.h"
 
@@ -37,22 +38,34 @@ void add_prompt_usage(const Usage& usage, ReplyJson& json) {
   json["prompt_eval_count"] = usage.prompt_tokens;
 }
 
-// A line for what is new, again and again, and one for the end; or one object with everything.
+// A line for what is new, again and again, and one for the end; or one object with everything. Calls come
+// whole.
 class OllamaReply : public AnswersReply {
  public:
   OllamaReply(const OllamaRequest& request, std::unique_ptr<Answers> answers,
-              const text::Tokenizer& tokenizer)
+              const text::Tokenizer& tokenizer, const constrain::CallFormat& calls)
       : AnswersReply(std::move(answers),
                      {200, request.stream ? "application/x-ndjson" : "application/json", {}}),
         request_(request),
-        tokenizer_(tokenizer) {}
+        tokenizer_(tokenizer),
+        items_(calls, request.output.rules) {}
 
  private:
+  // What the client has not been told yet.
+  struct News {
+    std::string text;
+    ReplyJson calls;  // null: none
+    ReplyJson logprobs;
+  };
+
   void append_news(bool finished, std::string& body) override {
-    Answer& answer = AnswersReply::answers().list().front();
-    const bool news = !answer.text.empty() || !answer.logprobs.empty();
-    if (request_.stream && news) append_line(part(answer, false), body);
-    if (finished) append_line(last_part(answer), body);
+    if (!request_.stream && !finished) return;
+    News news = take_news(finished);
+    if (request_.stream) {
+      const bool any = !news.text.empty() || !news.calls.is_null() || !news.logprobs.is_null();
+      if (any) append_line(part(std::exchange(news, {}), false), body);
+    }
+    if (finished) append_line(last_part(std::move(news)), body);
   }
 
   void append_error(const ApiError& error, std::string& body) override {
@@ -63,19 +76,46 @@ class OllamaReply : public AnswersReply {
     return ollama_error_reply(error);
   }
 
-  // What is new of the answer, which it takes.
-  ReplyJson part(Answer& answer, bool done) const {
-    ReplyJson json = begin(request_, std::exchange(answer.text, {}));
-    json["done"] = done;
+  News take_news(bool finished) {
+    Answer& answer = AnswersReply::answers().list().front();
+    News news;
+    items_.push(std::exchange(answer.text, {}), finished);
+    const std::vector<AnswerItem>& list = items_.list();
+    for (; item_ < list.size(); ++item_) {
+      const bool closed = finished || item_ + 1 < list.size();
+      if (list[item_].is_call) {
+        if (!closed) break;
+        add_call(list[item_], news.calls);
+        continue;
+      }
+      news.text += list[item_].text.substr(std::exchange(told_bytes_, list[item_].text.size()));
+      if (!closed) break;
+      told_bytes_ = 0;
+    }
     const std::vector<engine::TokenLogprob> logprobs = std::exchange(answer.logprobs, {});
-    if (!logprobs.empty()) json["logprobs"] = logprobs_json(logprobs, tokenizer_)["content"];
+    if (!logprobs.empty()) news.logprobs = logprobs_json(logprobs, tokenizer_)["content"];
+    return news;
+  }
+
+  // One that was cut off has no arguments to be told.
+  static void add_call(const AnswerItem& call, ReplyJson& calls) {
+    ReplyJson arguments = ReplyJson::parse(call.text, nullptr, false);
+    if (!arguments.is_object()) return;
+    calls.push_back({{"function", {{"name", call.name}, {"arguments", std::move(arguments)}}}});
+  }
+
+  ReplyJson part(News news, bool done) const {
+    ReplyJson json = begin(request_, news.text);
+    if (!news.calls.is_null()) json["message"]["tool_calls"] = std::move(news.calls);
+    json["done"] = done;
+    if (!news.logprobs.is_null()) json["logprobs"] = std::move(news.logprobs);
     return json;
   }
 
-  ReplyJson last_part(Answer& answer) {
-    ReplyJson json = part(answer, true);
+  ReplyJson last_part(News news) {
+    ReplyJson json = part(std::move(news), true);
     const Usage usage = answers().usage();
-    json["done_reason"] = engine::finish_reason_name(answer.last->reason);
+    json["done_reason"] = engine::finish_reason_name(answers().list().front().last->reason);
     add_prompt_usage(usage, json);
     json["prompt_eval_duration"] = nanoseconds(usage.prompt_s);
     json["eval_count"] = usage.completion_tokens;
@@ -90,6 +130,9 @@ class OllamaReply : public AnswersReply {
 
   const OllamaRequest request_;
   const text::Tokenizer& tokenizer_;
+  AnswerItems items_;
+  // The item that is being told, and how much of it was:
+  size_t item_ = 0, told_bytes_ = 0;
 };
 
 class OllamaEmbedReply : public WholeAnswersReply {
@@ -117,8 +160,9 @@ class OllamaEmbedReply : public WholeAnswersReply {
 }  // namespace
 
 std::unique_ptr<http::Reply> make_ollama_reply(const OllamaRequest& request, std::unique_ptr<Answers> answers,
-                                               const text::Tokenizer& tokenizer) {
-  return std::make_unique<OllamaReply>(request, std::move(answers), tokenizer);
+                                               const text::Tokenizer& tokenizer,
+                                               const constrain::CallFormat& calls) {
+  return std::make_unique<OllamaReply>(request, std::move(answers), tokenizer, calls);
 }
 
 std::unique_ptr<http::Reply> make_ollama_embed_reply(const OllamaEmbedRequest& request,

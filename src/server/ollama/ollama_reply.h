@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "constrain/call_format.h"
 #include "server/answers.h"
 #include "server/api_error.h"
 #include "server/ollama/ollama_request.h"
@@ -11,9 +12,10 @@
 
 namespace lockstep::server {
 
-// `model` is its name as the client has it. `tokenizer` must outlive the reply.
+// `model` is its name as the client has it. `tokenizer` and `calls` must outlive the reply.
 std::unique_ptr<http::Reply> make_ollama_reply(const OllamaRequest& request, std::unique_ptr<Answers> answers,
-                                               const text::Tokenizer& tokenizer);
+                                               const text::Tokenizer& tokenizer,
+                                               const constrain::CallFormat& calls);
 
 std::unique_ptr<http::Reply> make_ollama_embed_reply(const OllamaEmbedRequest& request,
                                                      std::unique_ptr<Answers> answers);

@@ -6,31 +6,13 @@
 #include "server/api_error.h"
 #include "server/generation_fields.h"
 #include "server/json_fields.h"
+#include "server/ollama/ollama_messages.h"
 
 namespace lockstep::server {
 
 namespace {
 
 constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
-constexpr const char* kNoTools = "tools are not supported yet; leave it out";
-constexpr const char* kNoImages = "the model reads no images; leave it out";
-
-text::ChatMessage read_message(const RequestJson& json, size_t index) {
-  JsonFields fields(json, fmt::format("messages.{}", index));
-  text::ChatMessage message;
-  message.role = fields.required_text("role");
-  if (message.role == "tool") bad_field(fields.path("role"), "{}", kNoTools);
-  if (message.role != "system" && message.role != "user" && message.role != "assistant") {
-    bad_field(fields.path("role"), "value must be 'system', 'user' or 'assistant'");
-  }
-  message.content = fields.text("content").value_or("");
-  fields.text("thinking");  // of an earlier answer; what comes after it does not build on it
-  fields.refuse("images", kNoImages);
-  fields.refuse("tool_calls", kNoTools);
-  fields.refuse("tool_name", kNoTools);
-  fields.finish();
-  return message;
-}
 
 // What the request leaves out is as Ollama has it, but that repetition is not penalized.
 void read_sampling_options(JsonFields& options, numerics::SamplingParameters& sampling) {
@@ -113,36 +95,38 @@ void read_text_fields(JsonFields& fields, OllamaRequest& request) {
   const auto top = fields.integer("top_logprobs", 0, engine::kTopLogprobsMax).value_or(0);
   if (!logprobs && top != 0) bad_field("top_logprobs", "it needs 'logprobs' to be true");
   if (logprobs) request.generation.top_logprobs = static_cast<uint32_t>(top);
-  fields.refuse("format", "JSON formats are not supported yet; leave it out");
   fields.refuse("think", "the model has no reasoning apart from its text");
   for (const char* name : {"template", "context", "suffix", "width", "height", "steps"}) {
     fields.refuse(name, "it is not supported; leave it out");
   }
 }
 
-}  // namespace
-
-OllamaRequest parse_ollama_chat(std::string_view body) {
-  const RequestJson json = parse_json(body);
-  JsonFields fields(json, "");
-  OllamaRequest request;
-  request.is_chat = true;
-  read_text_fields(fields, request);
-  if (const RequestJson* messages = fields.find("messages")) {
-    if (!messages->is_array()) bad_field("messages", "value must be an array of messages");
-    for (const RequestJson& message : *messages) {
-      request.messages.push_back(read_message(message, request.messages.size()));
-    }
-  }
-  fields.refuse("tools", kNoTools);
-  fields.finish();
-  return request;
+// "json" or a schema; "" says nothing.
+void read_format(JsonFields& fields, OutputReader& reader) {
+  const RequestJson* format = fields.find("format");
+  if (format == nullptr || *format == "") return;
+  if (*format == "json") return reader.want_json();
+  if (!format->is_object()) bad_field("format", "value must be \"json\" or a JSON schema: an object");
+  reader.want_json_of("format");
 }
 
-OllamaRequest parse_ollama_generate(std::string_view body) {
-  const RequestJson json = parse_json(body);
-  JsonFields fields(json, "");
-  OllamaRequest request;
+// Only chats have tools.
+void read_output(JsonFields& fields, std::string_view body, OllamaRequest& request) {
+  OutputReader reader(fields, body, {"tools", "format"}, Form::Nested);
+  if (request.is_chat) reader.read_tools();
+  read_format(fields, reader);
+  request.output = reader.take();
+  check_end(request.output, request.generation, "options.stop");
+}
+
+void read_chat(JsonFields& fields, std::string_view body, OllamaRequest& request) {
+  request.is_chat = true;
+  read_text_fields(fields, request);
+  request.messages = read_ollama_messages(fields, body);
+  read_output(fields, body, request);
+}
+
+void read_generate(JsonFields& fields, std::string_view body, OllamaRequest& request) {
   read_text_fields(fields, request);
   const std::string prompt = fields.text("prompt").value_or("");
   const std::string system = fields.text("system").value_or("");
@@ -154,21 +138,33 @@ OllamaRequest parse_ollama_generate(std::string_view body) {
     request.messages.push_back({"user", prompt});
   }
   fields.refuse("images", kNoImages);
-  fields.finish();
-  return request;
+  read_output(fields, body, request);
+}
+
+void read_embed(JsonFields& fields, OllamaEmbedRequest& request) {
+  OllamaRequest common;  // its options say how to choose tokens, of which there are none
+  read_common_fields(fields, common);
+  request.model = common.model;
+  request.context = common.context;
+  request.inputs = read_prompts(fields, "input", kInputsMax);
+  request.truncate = fields.boolean("truncate").value_or(true);
+  fields.refuse("dimensions", "vectors have the size that the model gives them; leave it out");
+}
+
+}  // namespace
+
+OllamaRequest parse_ollama_chat(std::string_view body) {
+  return read_body<OllamaRequest>(
+      body, [&](JsonFields& fields, OllamaRequest& request) { read_chat(fields, body, request); });
+}
+
+OllamaRequest parse_ollama_generate(std::string_view body) {
+  return read_body<OllamaRequest>(
+      body, [&](JsonFields& fields, OllamaRequest& request) { read_generate(fields, body, request); });
 }
 
 OllamaEmbedRequest parse_ollama_embed(std::string_view body) {
-  const RequestJson json = parse_json(body);
-  JsonFields fields(json, "");
-  OllamaRequest common;  // its options say how to choose tokens, of which there are none
-  read_common_fields(fields, common);
-  OllamaEmbedRequest request = {.model = common.model, .inputs = read_prompts(fields, "input", kInputsMax)};
-  request.context = common.context;
-  request.truncate = fields.boolean("truncate").value_or(true);
-  fields.refuse("dimensions", "vectors have the size that the model gives them; leave it out");
-  fields.finish();
-  return request;
+  return read_body<OllamaEmbedRequest>(body, read_embed);
 }
 
 std::string without_latest(std::string name) {

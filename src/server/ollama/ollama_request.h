@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/request.h"
+#include "server/conversation/output_reader.h"
 #include "server/prompt_fields.h"
 #include "text/chat_template.h"
 
@@ -20,8 +21,9 @@ struct OllamaRequest {
   // which it is already.
   std::vector<text::ChatMessage> messages;
   std::optional<std::string> raw_prompt;
-  engine::Request generation;  // without prompt; its seed is the client's or a new one
-  int64_t context = 0;         // options.num_ctx; 0: not asked for
+  engine::Request generation;  // without prompt and constraint; its seed is the client's or a new one
+  OutputFields output;
+  int64_t context = 0;  // options.num_ctx; 0: not asked for
   bool stream = true;
 
   bool asks_nothing() const { return messages.empty() && !raw_prompt; }

@@ -5,7 +5,7 @@
 #include "base/identifiers.h"
 #include "server/event_stream.h"
 #include "server/json_reply.h"
-#include "server/logprobs_json.h"
+#include "server/responses/response_output.h"
 
 namespace lockstep::server {
 
@@ -14,24 +14,23 @@ namespace {
 // What both kinds of reply say alike.
 class ResponseFormat {
  public:
-  ResponseFormat(ResponseRequest request, bool with_metrics, const text::Tokenizer& tokenizer)
+  ResponseFormat(ResponseRequest request, bool with_metrics, const text::Tokenizer& tokenizer,
+                 const constrain::CallFormat& calls)
       : request_(std::move(request)),
         with_metrics_(with_metrics),
         tokenizer_(tokenizer),
+        calls_(calls),
         id_("resp_" + new_ulid()),
-        message_id_("msg_" + new_ulid()),
         created_(unix_seconds()) {}
 
-  const std::string& message_id() const { return message_id_; }
+  ResponseOutput output() const { return {{calls_, request_.output.rules}, tokenizer_}; }
 
   // The response before anything is known of its answer.
   ReplyJson begun() const { return response("in_progress", ReplyJson::array()); }
 
   // The response with all that the answer has become.
-  ReplyJson ended(const Answer& answer, const std::string& text, ReplyJson logprobs,
-                  const Usage& usage) const {
-    ReplyJson json = response(status_of(answer), ReplyJson::array());
-    json["output"].push_back(message(status_of(answer), text_part(text, std::move(logprobs))));
+  ReplyJson ended(const Answer& answer, ReplyJson output, const Usage& usage) const {
+    ReplyJson json = response(is_cut_off(answer) ? "incomplete" : "completed", std::move(output));
     if (is_cut_off(answer)) json["incomplete_details"]["reason"] = "max_output_tokens";
     json["usage"] = usage_of(usage);
     if (with_metrics_) {
@@ -47,36 +46,6 @@ class ResponseFormat {
     ReplyJson json = response("failed", ReplyJson::array());
     json["error"] = {{"code", "server_error"}, {"message", error.what()}};
     return json;
-  }
-
-  // The only item of the output.
-  ReplyJson message(const char* status, ReplyJson part) const {
-    ReplyJson json;
-    json["type"] = "message";
-    json["id"] = message_id_;
-    json["status"] = status;
-    json["role"] = "assistant";
-    json["content"] = ReplyJson::array();
-    if (!part.is_null()) json["content"].push_back(std::move(part));
-    return json;
-  }
-
-  static const char* status_of(const Answer& answer) {
-    return is_cut_off(answer) ? "incomplete" : "completed";
-  }
-
-  static ReplyJson text_part(const std::string& text, ReplyJson logprobs) {
-    ReplyJson json;
-    json["type"] = "output_text";
-    json["text"] = text;
-    json["annotations"] = ReplyJson::array();
-    json["logprobs"] = std::move(logprobs);
-    return json;
-  }
-
-  // An array, empty where they were not asked for.
-  ReplyJson logprobs(const std::vector<engine::TokenLogprob>& logprobs) const {
-    return logprobs_json(logprobs, tokenizer_)["content"];
   }
 
  private:
@@ -112,9 +81,9 @@ class ResponseFormat {
     json["max_output_tokens"] = nullptr;
     if (generation.tokens_max != 0) json["max_output_tokens"] = generation.tokens_max;
     json["instructions"] = or_null(request_.instructions);
-    json["text"] = {{"format", {{"type", "text"}}}};
-    json["tools"] = ReplyJson::array();
-    json["tool_choice"] = "auto";
+    json["text"] = {{"format", request_.format}};
+    json["tools"] = request_.tools;
+    json["tool_choice"] = request_.tool_choice;
     json["truncation"] = "disabled";
     json["metadata"] = ReplyJson::object();
     for (const auto& [key, value] : request_.metadata.items()) json["metadata"][key] = value;
@@ -136,7 +105,8 @@ class ResponseFormat {
   const ResponseRequest request_;
   const bool with_metrics_;
   const text::Tokenizer& tokenizer_;
-  const std::string id_, message_id_;
+  const constrain::CallFormat& calls_;
+  const std::string id_;
   const int64_t created_;
 };
 
@@ -147,26 +117,35 @@ class WholeResponseReply : public WholeAnswersReply {
 
  private:
   ReplyJson whole() override {
-    const Answer& answer = answers().list().front();
-    return format_.ended(answer, answer.text, format_.logprobs(answer.logprobs), answers().usage());
+    Answer& answer = answers().list().front();
+    ResponseOutput output = format_.output();
+    output.take_news(answer, true);
+    return format_.ended(answer, output.json(), answers().usage());
   }
 
   const ResponseFormat format_;
 };
 
-// The response, its message and its text begin; pieces of the text; all three end.
+// The response begins; each item of its output begins, comes in pieces and ends; the response ends.
 class StreamedResponseReply : public EventStreamReply {
  public:
   StreamedResponseReply(ResponseFormat format, std::unique_ptr<Answers> answers)
-      : EventStreamReply(std::move(answers)), format_(std::move(format)) {}
+      : EventStreamReply(std::move(answers)), format_(std::move(format)), output_(format_.output()) {}
 
  private:
   void append_news(bool finished, std::string& body) override {
     Answer& answer = answers().list().front();
-    const bool news = !answer.text.empty() || !answer.logprobs.empty();
-    if (!begun_ && (news || finished)) append_begin(body);
-    if (news) append_delta(answer, body);
-    if (finished) append_end(answer, body);
+    if (answer.text.empty() && answer.logprobs.empty() && !finished) return;
+    if (!begun_) append_begin(body);
+    output_.take_news(answer, finished);
+    while (item_ < output_.size()) {
+      append_item_news(body);
+      if (!output_.is_closed(item_)) break;
+      append_item_end(body);
+    }
+    if (!finished) return;
+    const ReplyJson ended = format_.ended(answer, output_.json(), answers().usage());
+    append(fmt::format("response.{}", ended["status"].get<std::string>()), {{"response", ended}}, body);
   }
 
   void append_error(const ApiError& error, std::string& body) override {
@@ -177,41 +156,60 @@ class StreamedResponseReply : public EventStreamReply {
     begun_ = true;
     append("response.created", {{"response", format_.begun()}}, body);
     append("response.in_progress", {{"response", format_.begun()}}, body);
-    append("response.output_item.added",
-           {{"output_index", 0}, {"item", format_.message("in_progress", nullptr)}}, body);
-    ReplyJson part = at_text();
-    part["part"] = ResponseFormat::text_part("", ReplyJson::array());
-    append("response.content_part.added", std::move(part), body);
   }
 
-  void append_delta(Answer& answer, std::string& body) {
-    ReplyJson logprobs = format_.logprobs(answer.logprobs);
-    ReplyJson delta = at_text();
-    delta["delta"] = answer.text;
-    delta["logprobs"] = logprobs;
-    append("response.output_text.delta", std::move(delta), body);
-    text_ += std::exchange(answer.text, {});
-    answer.logprobs.clear();
-    logprobs_.insert(logprobs_.end(), logprobs.begin(), logprobs.end());
+  void append_item_news(std::string& body) {
+    const AnswerItem& item = output_.item(item_);
+    if (!item_begun_) {
+      item_begun_ = true;
+      append("response.output_item.added", {{"output_index", item_}, {"item", output_.begun_json(item_)}},
+             body);
+      if (!item.is_call) {
+        ReplyJson part = at_item();
+        part["part"] = ResponseOutput::text_part("", ReplyJson::array());
+        append("response.content_part.added", std::move(part), body);
+      }
+    }
+    ReplyJson delta = at_item();
+    delta["delta"] = item.text.substr(sent_bytes_);
+    bool news = sent_bytes_ < item.text.size();
+    if (!item.is_call) {
+      delta["logprobs"] = output_.logprobs(item_, sent_logprobs_);
+      sent_logprobs_ += delta["logprobs"].size();
+      news = news || !delta["logprobs"].empty();
+    }
+    sent_bytes_ = item.text.size();
+    if (news) append(item.is_call ? kCallDelta : kTextDelta, std::move(delta), body);
   }
 
-  void append_end(const Answer& answer, std::string& body) {
-    ReplyJson text = at_text();
-    text["text"] = text_;
-    text["logprobs"] = logprobs_;
-    append("response.output_text.done", std::move(text), body);
-    ReplyJson part = at_text();
-    part["part"] = ResponseFormat::text_part(text_, logprobs_);
-    append("response.content_part.done", part, body);
-    const char* status = ResponseFormat::status_of(answer);
-    append("response.output_item.done",
-           {{"output_index", 0}, {"item", format_.message(status, std::move(part["part"]))}}, body);
-    append(fmt::format("response.{}", status),
-           {{"response", format_.ended(answer, text_, logprobs_, answers().usage())}}, body);
+  // The item has come whole; what comes then is of the next.
+  void append_item_end(std::string& body) {
+    const AnswerItem& item = output_.item(item_);
+    const ReplyJson whole = output_.json(item_);
+    ReplyJson end = at_item();
+    if (item.is_call) {
+      end["arguments"] = item.text;
+      append("response.function_call_arguments.done", std::move(end), body);
+    } else {
+      const ReplyJson& part = whole["content"][0];
+      ReplyJson text = end;
+      text["text"] = item.text;
+      text["logprobs"] = part["logprobs"];
+      append("response.output_text.done", std::move(text), body);
+      end["part"] = part;
+      append("response.content_part.done", std::move(end), body);
+    }
+    append("response.output_item.done", {{"output_index", item_}, {"item", whole}}, body);
+    ++item_;
+    item_begun_ = false;
+    sent_bytes_ = sent_logprobs_ = 0;
   }
 
-  ReplyJson at_text() const {
-    return {{"item_id", format_.message_id()}, {"output_index", 0}, {"content_index", 0}};
+  // What the events within an item begin with.
+  ReplyJson at_item() const {
+    ReplyJson json = {{"item_id", output_.id(item_)}, {"output_index", item_}};
+    if (!output_.item(item_).is_call) json["content_index"] = 0;
+    return json;
   }
 
   void append(const std::string& type, ReplyJson rest, std::string& body) {
@@ -220,20 +218,27 @@ class StreamedResponseReply : public EventStreamReply {
     append_event(type, to_text(json), body);
   }
 
+  static constexpr const char* kTextDelta = "response.output_text.delta";
+  static constexpr const char* kCallDelta = "response.function_call_arguments.delta";
+
   const ResponseFormat format_;
+  ResponseOutput output_;
   bool begun_ = false;
   uint64_t sequence_number_ = 0;
-  std::string text_;  // so far, as are its log-probabilities
-  ReplyJson logprobs_ = ReplyJson::array();
+  // The item that is being sent, and how much of it was:
+  size_t item_ = 0;
+  bool item_begun_ = false;
+  size_t sent_bytes_ = 0, sent_logprobs_ = 0;
 };
 
 }  // namespace
 
 std::unique_ptr<http::Reply> make_response_reply(ResponseRequest request, bool with_metrics,
                                                  std::unique_ptr<Answers> answers,
-                                                 const text::Tokenizer& tokenizer) {
+                                                 const text::Tokenizer& tokenizer,
+                                                 const constrain::CallFormat& calls) {
   const bool stream = request.stream;
-  ResponseFormat format(std::move(request), with_metrics, tokenizer);
+  ResponseFormat format(std::move(request), with_metrics, tokenizer, calls);
   if (!stream) return std::make_unique<WholeResponseReply>(std::move(format), std::move(answers));
   return std::make_unique<StreamedResponseReply>(std::move(format), std::move(answers));
 }

@@ -3,8 +3,10 @@
 #include <limits>
 
 #include "server/api_error.h"
+#include "server/conversation/strict_json.h"
 #include "server/generation_fields.h"
 #include "server/responses/response_fields.h"
+#include "server/responses/response_input.h"
 #include "text/utf8.h"
 
 namespace lockstep::server {
@@ -13,58 +15,6 @@ namespace {
 
 // OpenAI's limits of metadata.
 constexpr size_t kPairsMax = 16, kNameMax = 64, kValueMax = 512;
-constexpr const char* kNoTools = "tools are not supported yet; leave it out";
-
-// A message's text: a string, or a list of parts, which are joined.
-std::string read_content(JsonFields& item) {
-  const RequestJson* content = item.find("content");
-  const std::string path = item.path("content");
-  if (content == nullptr) bad_field(path, "property 'content' is missing");
-  if (content->is_string()) return content->get<std::string>();
-  if (!content->is_array()) bad_field(path, "value must be a string or an array of text parts");
-  std::string text;
-  for (size_t i = 0; i < content->size(); ++i) {
-    JsonFields part((*content)[i], fmt::format("{}.{}", path, i));
-    const std::string type = part.required_text("type");
-    if (type != "input_text" && type != "output_text") {
-      bad_field(part.path("type"), "only parts of type 'input_text' and 'output_text' are supported");
-    }
-    text += part.required_text("text");
-    for (const char* told : {"annotations", "logprobs"}) part.find(told);  // of an earlier reply
-    part.finish();
-  }
-  return text;
-}
-
-text::ChatMessage read_item(const RequestJson& json, size_t index) {
-  JsonFields item(json, fmt::format("input.{}", index));
-  const std::string type = item.text("type").value_or("message");
-  if (type == "function_call" || type == "function_call_output") bad_field(item.path("type"), "{}", kNoTools);
-  if (type != "message") bad_field(item.path("type"), "only items of type 'message' are supported");
-  text::ChatMessage message;
-  message.role = item.required_text("role");
-  if (message.role == "developer") message.role = "system";
-  if (message.role != "system" && message.role != "user" && message.role != "assistant") {
-    bad_field(item.path("role"), "value must be 'system', 'developer', 'user' or 'assistant'");
-  }
-  message.content = read_content(item);
-  for (const char* told : {"id", "status", "phase"}) item.text(told);  // of an earlier reply
-  item.finish();
-  return message;
-}
-
-void read_input(JsonFields& fields, std::vector<text::ChatMessage>& messages) {
-  const RequestJson* input = fields.find("input");
-  if (input == nullptr) bad_field("input", "property 'input' is missing");
-  if (input->is_string()) {
-    messages.push_back({"user", input->get<std::string>()});
-    return;
-  }
-  if (!input->is_array() || input->empty()) {
-    bad_field("input", "value must be a string or an array of at least one item");
-  }
-  for (size_t i = 0; i < input->size(); ++i) messages.push_back(read_item((*input)[i], i));
-}
 
 RequestJson read_metadata(JsonFields& fields) {
   const RequestJson* metadata = fields.find("metadata");
@@ -99,23 +49,28 @@ std::optional<uint32_t> read_logprobs(JsonFields& fields) {
   return wanted ? std::optional(top) : std::nullopt;
 }
 
-// Fields that may only say what holds anyway.
-void read_what_holds(JsonFields& fields) {
-  fields.refuse("tools", kNoTools);
-  if (const RequestJson* choice = fields.find("tool_choice")) {
-    if (*choice != "none" && *choice != "auto") bad_field("tool_choice", "{}", kNoTools);
-  }
+// What the answer may be, and what the reply repeats of that.
+void read_output(JsonFields& fields, std::string_view body, ResponseRequest& request) {
+  OutputReader reader(fields, body, {"tools", "text"}, Form::Flat);
+  reader.read_parallel_tool_calls();
+  reader.read_tools();
+  reader.read_tool_choice();
   if (const RequestJson* text = fields.find("text")) {
     JsonFields inside(*text, "text");
-    if (const RequestJson* format = inside.find("format")) {
-      JsonFields of_format(*format, "text.format");
-      if (of_format.required_text("type") != "text")
-        bad_field("text.format.type", "only 'text' is supported yet");
-      of_format.finish();
-    }
+    reader.read_format(inside.find("format"), "text.format");
+    if (inside.find("format") != nullptr) request.format = reader.ordered()["text"]["format"];
     inside.refuse("verbosity", "it is not supported; leave it out");
     inside.finish();
   }
+  if (reader.list_of("tools") != nullptr) request.tools = reader.ordered()["tools"];
+  if (const RequestJson* choice = fields.find("tool_choice")) request.tool_choice = *choice;
+  request.parallel_tool_calls = fields.boolean("parallel_tool_calls").value_or(true);
+  request.output = reader.take();
+  check_end(request.output, request.generation, "stop");
+}
+
+// Fields that may only say what holds anyway.
+void read_what_holds(JsonFields& fields) {
   if (const RequestJson* reasoning = fields.find("reasoning")) {
     JsonFields inside(*reasoning, "reasoning");
     if (inside.text("effort").value_or("none") != "none") {
@@ -138,17 +93,11 @@ void read_what_holds(JsonFields& fields) {
   }
 }
 
-}  // namespace
-
-ResponseRequest parse_response_request(std::string_view body, Mode mode) {
-  const RequestJson json = parse_json(body);
-  JsonFields fields(json, "");
+void read_fields(JsonFields& fields, std::string_view body, Mode mode, ResponseRequest& request) {
   apply_field_rules(fields, response_field_rules(), mode);
-  ResponseRequest request;
   request.model = fields.required_text("model");
   request.instructions = fields.text("instructions");
-  if (request.instructions) request.messages.push_back({"system", *request.instructions});
-  read_input(fields, request.messages);
+  request.messages = read_conversation(fields);
   read_sampling_fields(fields, request.generation);
   const auto tokens_max = fields.integer("max_output_tokens", 1, std::numeric_limits<int32_t>::max());
   request.generation.tokens_max = static_cast<uint32_t>(tokens_max.value_or(0));
@@ -157,9 +106,19 @@ ResponseRequest parse_response_request(std::string_view body, Mode mode) {
   request.user = fields.text("user");
   request.metadata = read_metadata(fields);
   request.service_tier = read_service_tier(fields);
-  request.parallel_tool_calls = fields.boolean("parallel_tool_calls").value_or(true);
+  read_output(fields, body, request);
   read_what_holds(fields);
-  fields.finish();
+}
+
+}  // namespace
+
+ResponseRequest parse_response_request(std::string_view body, Mode mode) {
+  auto request = read_body<ResponseRequest>(
+      body, [&](JsonFields& fields, ResponseRequest& into) { read_fields(fields, body, mode, into); });
+  if (mode == Mode::Strict) {
+    check_json_as_groq(request.output, request.stream, request.messages,
+                       {.format = "text.format", .messages = "input"});
+  }
   return request;
 }
 

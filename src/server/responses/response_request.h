@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/request.h"
+#include "server/conversation/output_reader.h"
 #include "server/json_fields.h"
 #include "server/mode.h"
 #include "text/chat_template.h"
@@ -18,13 +19,17 @@ namespace lockstep::server {
 struct ResponseRequest {
   std::string model;
   std::vector<text::ChatMessage> messages;  // the instructions first
-  engine::Request generation;               // without prompt; its seed is the client's or a new one
+  engine::Request generation;  // without prompt and constraint; its seed is the client's or a new one
+  OutputFields output;
   bool stream = false;
   // What the reply repeats:
   std::optional<std::string> instructions, user;
   RequestJson metadata = RequestJson::object();
   std::string service_tier = "";  // empty: not asked for
   bool parallel_tool_calls = true;
+  nlohmann::ordered_json tools = nlohmann::ordered_json::array();
+  RequestJson tool_choice = "auto";
+  nlohmann::ordered_json format = {{"type", "text"}};  // text.format
 };
 
 // Every field is honoured or refused by name: response_fields.cpp has how each is handled. Throws an ApiError

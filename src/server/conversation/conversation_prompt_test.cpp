@@ -1,4 +1,4 @@
-#include "server/chat/chat_prompt.h"
+#include "server/conversation/conversation_prompt.h"
 
 #include <gtest/gtest.h>
 
@@ -7,6 +7,7 @@
 
 #include "constrain/answer_parser.h"
 #include "constrain/answer_walk.h"
+#include "server/chat/chat_request.h"
 #include "text/chat_prompt.h"
 
 namespace lockstep::server {
@@ -35,21 +36,22 @@ constexpr const char* kMessages =
        {"role":"tool","tool_call_id":"c2","content":"noon"},{"role":"tool","tool_call_id":"c1","content":"six"}])";
 constexpr const char* kTools = R"("tools":[{"type":"function","function":{"name":"now"}}])";
 
-class ChatPromptTest : public testing::Test {
+class ConversationPrompt : public testing::Test {
  protected:
   std::string prompt(const char* source, const std::string& fields) const {
-    return chat_prompt(text::ChatTemplate::parse(source, "a template"), tokenizer_,
-                       constrain::hermes_format(), parse_chat_request(R"({"model":"m",)" + fields + "}"));
+    const ChatRequest request = parse_chat_request(R"({"model":"m",)" + fields + "}");
+    return conversation_prompt(text::ChatTemplate::parse(source, "a template"), tokenizer_,
+                               constrain::hermes_format(), request.messages, request.output);
   }
 
   const text::Tokenizer tokenizer_{constrain::walk_vocabulary()};
 };
 
-TEST_F(ChatPromptTest, PlainMessagesAreLeftAlone) {
+TEST_F(ConversationPrompt, PlainMessagesAreLeftAlone) {
   EXPECT_EQ(prompt(kPlain, R"("messages":[{"role":"user","content":"Hi"}])"), "<user>Hi\n<assistant>");
 }
 
-TEST_F(ChatPromptTest, ATemplateWithToolsShowsThem) {
+TEST_F(ConversationPrompt, ATemplateWithToolsShowsThem) {
   EXPECT_EQ(
       prompt(kOwnTools, std::string(kTools) + "," + kMessages),
       R"([{"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}])"
@@ -58,7 +60,7 @@ TEST_F(ChatPromptTest, ATemplateWithToolsShowsThem) {
       "\n<tool>noon nowc2\n<tool>six nowc1\n<assistant>");
 }
 
-TEST_F(ChatPromptTest, ATemplateWithoutToolsIsToldOfThem) {
+TEST_F(ConversationPrompt, ATemplateWithoutToolsIsToldOfThem) {
   const std::string told = prompt(kPlain, std::string(kTools) + "," + kMessages);
   EXPECT_TRUE(told.starts_with("<system>")) << told;
   EXPECT_NE(told.find(R"("name":"now")"), std::string::npos);
@@ -78,14 +80,14 @@ TEST_F(ChatPromptTest, ATemplateWithoutToolsIsToldOfThem) {
   EXPECT_EQ(parser.calls(), 2u);
 }
 
-TEST_F(ChatPromptTest, CallsAreTextsWhereATemplateShowsToolsAlone) {
+TEST_F(ConversationPrompt, CallsAreTextsWhereATemplateShowsToolsAlone) {
   const std::string told = prompt(kToolsAlone, std::string(kTools) + "," + kMessages);
   EXPECT_TRUE(told.starts_with("<tool_call>[{")) << told;
   EXPECT_NE(told.find("<assistant><tool_call>\n{\"name\": \"now\""), std::string::npos);
   EXPECT_NE(told.find("<user><tool_response>\nnoon"), std::string::npos);
 }
 
-TEST_F(ChatPromptTest, TheSystemsMessageSaysItWhereThereIsOne) {
+TEST_F(ConversationPrompt, TheSystemsMessageSaysItWhereThereIsOne) {
   const std::string system =
       R"("messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"}],)";
   EXPECT_TRUE(prompt(kPlain, system + kTools).starts_with("<system>Be brief.\n\nYou may call"));
@@ -100,7 +102,7 @@ TEST_F(ChatPromptTest, TheSystemsMessageSaysItWhereThereIsOne) {
 }
 
 // The templates that models come with show a call as the format found for them writes it.
-TEST_F(ChatPromptTest, FormatsAreThoseOfTheModelsTemplates) {
+TEST_F(ConversationPrompt, FormatsAreThoseOfTheModelsTemplates) {
   const std::pair<const char*, const char*> kFormats[] = {
       {"qwen2.5", "hermes"},  {"qwen3", "hermes"},         {"hermes-tools", "hermes"},
       {"llama-3.1", "llama"}, {"mistral-v0.3", "mistral"}, {"mistral-nemo", "mistral"}};
@@ -126,7 +128,7 @@ TEST_F(ChatPromptTest, FormatsAreThoseOfTheModelsTemplates) {
   }
 }
 
-TEST_F(ChatPromptTest, WhatAClientSpellsIsNoControlToken) {
+TEST_F(ConversationPrompt, WhatAClientSpellsIsNoControlToken) {
   const std::string texts =
       R"("tools":[{"type":"function","function":{"name":"now","description":"<|im_end|>","parameters":
           {"type":"object","properties":{"<|im_end|>":{"enum":["<|im_start|>"]}}}}}],

@@ -1,10 +1,11 @@
-#include "server/chat/chat_prompt.h"
+#include "server/conversation/conversation_prompt.h"
 
 #include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "constrain/answer_grammar.h"
+#include "server/api_error.h"
 #include "text/chat_prompt.h"
 
 namespace lockstep::server {
@@ -40,7 +41,7 @@ std::string spell_calls(const constrain::CallFormat& format, const std::vector<t
 
 // Calls in the assistant's text, results as a user's message, those that follow each other in one.
 std::vector<ChatMessage> without_tools(const constrain::CallFormat& format,
-                                       const std::vector<ChatMessage>& messages) {
+                                       std::span<const ChatMessage> messages) {
   std::vector<ChatMessage> plain;
   bool in_results = false;
   for (const ChatMessage& message : messages) {
@@ -64,17 +65,24 @@ std::string joined(const std::string& first, const std::string& second) {
   return first.empty() || second.empty() ? first + second : first + "\n\n" + second;
 }
 
+const text::ChatTemplate& require_chat_template(const ServedModel& model) {
+  if (model.chat_template != nullptr) return *model.chat_template;
+  throw ApiError(400, "", "model",
+                 fmt::format("'{}' has no chat template, which a chat needs", model.ids.front()));
+}
+
 }  // namespace
 
-std::string chat_prompt(const text::ChatTemplate& chat_template, const text::Tokenizer& tokenizer,
-                        const constrain::CallFormat& format, const ChatRequest& request) {
+std::string conversation_prompt(const text::ChatTemplate& chat_template, const text::Tokenizer& tokenizer,
+                                const constrain::CallFormat& format, std::span<const ChatMessage> given,
+                                const OutputFields& output) {
   const std::string& source = chat_template.source();
   const bool knows_tools = constrain::format_of_template(source) != nullptr;
   const bool knows_calls = knows_tools && source.find("tool_calls") != std::string::npos;
-  const nlohmann::ordered_json& tools = request.output.tools;
+  const nlohmann::ordered_json& tools = output.tools;
   std::vector<ChatMessage> messages =
-      knows_calls ? request.messages : without_tools(format, request.messages);
-  std::string told = request.output.instruction;
+      knows_calls ? std::vector<ChatMessage>(given.begin(), given.end()) : without_tools(format, given);
+  std::string told = output.instruction;
   if (!knows_tools && !tools.is_null()) told = joined(describe_tools(format, tools), told);
   auto render = [&] {
     return text::render_chat(chat_template, tokenizer, messages, knows_tools ? tools : nullptr);
@@ -97,6 +105,13 @@ std::string chat_prompt(const text::ChatTemplate& chat_template, const text::Tok
     user->content = joined(told, user->content);
     return render();
   }
+}
+
+std::vector<int32_t> conversation_tokens(const ServedModel& model, const constrain::CallFormat& format,
+                                         std::span<const ChatMessage> messages, const OutputFields& output) {
+  const std::string prompt =
+      conversation_prompt(require_chat_template(model), model.tokenizer, format, messages, output);
+  return text::tokenize_prompt(model.tokenizer, prompt, true);
 }
 
 }  // namespace lockstep::server
