@@ -169,7 +169,7 @@ class Cancelled(Test):
         with Server("--price", "1,2", model=long_talker(), context=8192, keys=True) as server:
             owner = Key(server, server.key)
             head = server.post(stream=True, ignore_eos=True, max_tokens=8000, stop=["no such text"])
-            head = head.replace(b"Host: x", b"Host: x\r\nAuthorization: Bearer " + server.key.encode())
+            head = head.replace(b"Content-Length", b"Authorization: Bearer " + server.key.encode() + b"\r\nContent-Length", 1)
             with server.connect() as connection:
                 connection.sendall(head)
                 read_until(connection, b"content")
