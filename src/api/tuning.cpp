@@ -36,8 +36,8 @@ class CalmWatch {
   bool calm() const { return run_delay_seconds() - delay_s_ <= kCalmWaiting * watch_.seconds(); }
 
  private:
-  const double delay_s_ = run_delay_seconds();
-  const Stopwatch watch_;
+  double delay_s_ = run_delay_seconds();
+  Stopwatch watch_;
 };
 
 // The best of some steps of `rows` rows, within about `budget_s`. Of few rows all logits are wanted, as
