@@ -308,9 +308,10 @@ void Session::write_next() {
   writing_ = true;
   const Pace pace = reply_->pace();
   if (pace == Pace::Quick) return take_piece(next_of(*reply_));
-  asio::post(shared_.pool_of(pace), [self = shared_from_this(), &io = shared_.io, reply = reply_] {
+  // The session itself ends in the thread that moves bytes.
+  asio::post(shared_.pool_of(pace), [self = shared_from_this(), &io = shared_.io, reply = reply_]() mutable {
     std::optional<Piece> piece = next_of(*reply);
-    asio::post(io, [self, reply, piece = std::move(piece)]() mutable {
+    asio::post(io, [self = std::move(self), reply = std::move(reply), piece = std::move(piece)]() mutable {
       if (self->reply_ == reply) self->take_piece(std::move(piece));
     });
   });

@@ -481,7 +481,9 @@ TEST_P(BatchRunnerTest, ADamagedInputStopsItsOwnBatch) {
   start(2);
   // Longer than what is read ahead.
   const std::string large = fmt::format(R"(,"pad":"{}")", std::string(100'000, 'x'));
-  const std::string damaged = make({kHeld, large, large}), other = make({kHeld, kGood});
+  const std::string other =
+      make({kHeld, kGood});  // the first, so that each of the two places has a held line
+  const std::string damaged = make({kHeld, large, large});
   wait_until(damaged, [&](const Batch&) { return answerer_.running() == 2; });
   const auto path = files_.content_path(find(damaged).input_file_id);
   std::fstream(path, std::ios::in | std::ios::out) << std::string(std::filesystem::file_size(path), 'x');
