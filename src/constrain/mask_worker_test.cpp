@@ -78,16 +78,16 @@ class MaskWorkerTest : public testing::Test {
     return seconds;
   }
 
-  // The least of some tries with constraints that know nothing yet, until one is below `enough_s`: other work
-  // on the machine only prolongs them.
+  // Expects that what gives its seconds takes less than half of `long_s`, in one of some tries with
+  // constraints that know nothing yet: other work on the machine only prolongs them.
   template <class F>
-  double least_seconds(double enough_s, F&& seconds) {
+  void expect_quick(double long_s, F&& seconds) {
     double least = std::numeric_limits<double>::infinity();
-    for (int i = 0; i < 8 && least >= enough_s; ++i) {
+    for (int i = 0; i < 8 && least >= long_s / 2; ++i) {
       constraints_ = std::make_unique<Constraints>(tokenizer_, hermes_format());
       least = std::min(least, seconds());
     }
-    return least;
+    EXPECT_LT(least, long_s / 2);
   }
 
   static constexpr std::string_view kBefore = R"({"quick_masks": ")";
@@ -97,73 +97,64 @@ class MaskWorkerTest : public testing::Test {
 
 TEST_F(MaskWorkerTest, AKnownMaskWaitsForNoSlowOneOfTheSameRules) {
   const double long_s = slow_s();
-  EXPECT_LT(least_seconds(long_s / 2,
-                          [&] {
-                            const auto slow = answer(slow_rules());
-                            const auto other = answer(slow_rules());
-                            write(*slow, kBefore);
-                            slow->prepare({});
-                            const Stopwatch watch;
-                            for (const char byte : kBefore) {
-                              other->prepare({});
-                              EXPECT_TRUE(other->ready({}));
-                              EXPECT_FALSE(other->allowed().empty());
-                              other->accept(
-                                  tokenizer_.encode(std::string(1, byte), text::SpecialTokens::Plain).at(0));
-                            }
-                            return watch.seconds();
-                          }),
-            long_s / 2);
+  expect_quick(long_s, [&] {
+    const auto slow = answer(slow_rules());
+    const auto other = answer(slow_rules());
+    write(*slow, kBefore);
+    slow->prepare({});
+    const Stopwatch watch;
+    for (const char byte : kBefore) {
+      other->prepare({});
+      EXPECT_TRUE(other->ready({}));
+      EXPECT_FALSE(other->allowed().empty());
+      other->accept(tokenizer_.encode(std::string(1, byte), text::SpecialTokens::Plain).at(0));
+    }
+    return watch.seconds();
+  });
 }
 
 TEST_F(MaskWorkerTest, WhoAsksWorksOutOnlyWhatIsQuick) {
   const double long_s = slow_s();
-  EXPECT_LT(least_seconds(long_s / 2,
-                          [&] {
-                            const auto slow = answer(slow_rules());
-                            write(*slow, kBefore);  // more than enough quick masks
-                            // Without prepare() too, as after a draft that was not taken.
-                            const Stopwatch watch;
-                            EXPECT_FALSE(slow->ready({}));
-                            return watch.seconds();
-                          }),
-            long_s / 2);
+  expect_quick(long_s, [&] {
+    const auto slow = answer(slow_rules());
+    write(*slow, kBefore);  // more than enough quick masks
+    // Without prepare() too, as after a draft that was not taken.
+    const Stopwatch watch;
+    EXPECT_FALSE(slow->ready({}));
+    return watch.seconds();
+  });
 }
 
 TEST_F(MaskWorkerTest, AJustMadeMaskIsNotForgottenBeforeItsUse) {
   const double long_s = slow_s();
-  EXPECT_LT(least_seconds(long_s / 2,
-                          [&] {
-                            const auto slow = answer(slow_rules());
-                            const auto other = answer(slow_rules());
-                            write(*slow, kBefore);
-                            wait(*slow);
-                            write(*other, kBefore);
-                            wait(*other);
-                            // A draft is prepared where the mask before it is known.
-                            const std::vector<int32_t> draft = {42, 42};
-                            slow->prepare(draft);
-                            EXPECT_TRUE(slow->ready({}));
-                            EXPECT_TRUE(slow->ready({}));
-                            const Stopwatch watch;
-                            EXPECT_FALSE(slow->allowed().empty());
-                            return watch.seconds();
-                          }),
-            long_s / 2);
+  expect_quick(long_s, [&] {
+    const auto slow = answer(slow_rules());
+    const auto other = answer(slow_rules());
+    write(*slow, kBefore);
+    wait(*slow);
+    write(*other, kBefore);
+    wait(*other);
+    // A draft is prepared where the mask before it is known.
+    const std::vector<int32_t> draft = {42, 42};
+    slow->prepare(draft);
+    EXPECT_TRUE(slow->ready({}));
+    EXPECT_TRUE(slow->ready({}));
+    const Stopwatch watch;
+    EXPECT_FALSE(slow->allowed().empty());
+    return watch.seconds();
+  });
 }
 
 TEST_F(MaskWorkerTest, RulesTakeTurns) {
   const double long_s = slow_s();
-  EXPECT_LT(least_seconds(long_s / 2,
-                          [&] {
-                            const auto slow = answer(slow_rules());
-                            write(*slow, kBefore);
-                            slow->prepare({});
-                            const double seconds = wait(*answer(quick_rules()));
-                            EXPECT_GT(wait(*slow), long_s / 8) << "was not slow";
-                            return seconds;
-                          }),
-            long_s / 2);
+  expect_quick(long_s, [&] {
+    const auto slow = answer(slow_rules());
+    write(*slow, kBefore);
+    slow->prepare({});
+    const double seconds = wait(*answer(quick_rules()));
+    EXPECT_GT(wait(*slow), long_s / 8) << "was not slow";
+    return seconds;
+  });
 }
 
 TEST_F(MaskWorkerTest, AbandonedWorkEnds) {
@@ -175,24 +166,19 @@ TEST_F(MaskWorkerTest, AbandonedWorkEnds) {
     std::this_thread::sleep_for(microseconds(3000));  // the worker has begun
     return slow;
   };
-  EXPECT_LT(least_seconds(long_s / 2,
-                          [&] {
-                            for (int i = 0; i < 3; ++i) begin_slow();
-                            const auto next = answer(slow_rules());
-                            write(*next, "{");
-                            return wait(*next);
-                          }),
-            long_s / 2);
-  EXPECT_LT(least_seconds(long_s / 2,
-                          [&] {
-                            auto slow = begin_slow();
-                            const Stopwatch watch;
-                            slow.reset();
-                            constraints_.reset();
-                            return watch.seconds();
-                          }),
-            long_s / 2)
-      << "the destructor waited for the mask";
+  expect_quick(long_s, [&] {
+    for (int i = 0; i < 3; ++i) begin_slow();
+    const auto next = answer(slow_rules());
+    write(*next, "{");
+    return wait(*next);
+  });
+  expect_quick(long_s, [&] {
+    auto slow = begin_slow();
+    const Stopwatch watch;
+    slow.reset();
+    constraints_.reset();
+    return watch.seconds();
+  });  // the destructor does not wait for the mask
 }
 
 TEST_F(MaskWorkerTest, WhatGoesWrongIsThrownToWhoAsks) {

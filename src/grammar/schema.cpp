@@ -526,6 +526,13 @@ class SchemaCompiler {
     StateId first = b.add_state();
     StateId later = b.add_state();
     b.call(opened, rules_.white_space(), first);
+    const auto past_comma = [&](StateId value_end) {
+      const StateId comma = b.add_state();
+      const StateId next = b.add_state();
+      b.take(value_end, ',', comma);
+      b.call(comma, rules_.white_space(), next);
+      return next;
+    };
     for (const auto& item : properties.items()) {
       const StateId member = b.add_state();  // a rule
       const StateId named = b.add_state();
@@ -533,12 +540,8 @@ class SchemaCompiler {
       b.take(member, Json(item.key()).dump() + ":", named);
       b.call(named, rules_.white_space(), spaced);
       value(item.value(), below(below(place, "properties"), item.key()), spaced, b.add_final_state());
-      const StateId after_comma = b.add_state();
       const StateId next_later = b.add_state();
-      const StateId before_member = b.add_state();
-      b.take(later, ',', after_comma);
-      b.call(after_comma, rules_.white_space(), before_member);
-      b.call(before_member, member, next_later);
+      b.call(past_comma(later), member, next_later);
       if (first != kNoState) b.call(first, member, next_later);
       if (required.contains(item.key())) {
         first = kNoState;
@@ -555,11 +558,7 @@ class SchemaCompiler {
     if (first != kNoState && range.least == 0) b.take(first, '}', to);
     rules_.close(later, '}', to);
     if (others == kNoState) return;
-    const StateId after_comma = b.add_state();
-    const StateId before_member = b.add_state();
-    b.take(later, ',', after_comma);
-    b.call(after_comma, rules_.white_space(), before_member);
-    b.call(before_member, others, later);
+    b.call(past_comma(later), others, later);
     if (first != kNoState) b.call(first, others, later);
   }
 

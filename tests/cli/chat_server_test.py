@@ -182,9 +182,7 @@ class OnTerminal(Test):
 
     def save(self, terminal):
         path = Place.path(f"{self._testMethodName}.json")
-        terminal.send(f"/save {path}\r")
-        terminal.wait_for("messages\r\n")
-        terminal.wait_for("> ")
+        terminal.save_chat(path)
         return answers(path)
 
     def test_ctrl_c_stops_the_answer_and_not_the_program(self):

@@ -171,9 +171,7 @@ class OnTerminal(Test):
 
     def save(self, terminal):
         path = Place.path(f"{self._testMethodName}.json")
-        terminal.send(f"/save {path}\r")
-        terminal.wait_for("messages\r\n")
-        terminal.wait_for("> ")
+        terminal.save_chat(path)
         return saved(path)["messages"]
 
     def test_a_turn(self):

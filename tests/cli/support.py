@@ -153,6 +153,12 @@ class Terminal:
                 raise AssertionError(f"{count} bytes are not shown, but {self.shown[self.seen:]!r}")
         self.seen += count
 
+    def save_chat(self, path):
+        """Has a chat that waits for its user save the conversation."""
+        self.send(f"/save {path}\r")
+        self.wait_for("messages\r\n")
+        self.wait_for("> ")
+
     def exit_code(self, timeout=TIMEOUT_S):
         """Waits for the end; minus the signal when one ended it."""
         deadline = time.monotonic() + timeout

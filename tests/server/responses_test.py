@@ -11,7 +11,7 @@ import openai
 import pydantic
 
 import tools_test
-from support import Place, QUESTION, WithServer, main
+from support import GetPrice, Place, Plan, QUESTION, WithServer, main
 from tools_test import CLOCK, TOOLS, token_bias
 
 INPUT = QUESTION[0]["content"]
@@ -137,22 +137,6 @@ class Responses(WithServer):
 
 def calls_of(response):
     return [(item.name, item.arguments) for item in response.output if item.type == "function_call"]
-
-
-class Step(pydantic.BaseModel):
-    note: str = pydantic.Field(max_length=10)
-    done: bool
-
-
-class Plan(pydantic.BaseModel):
-    kind: typing.Literal["long", "short"]
-    size: typing.Optional[int]
-    steps: list[Step] = pydantic.Field(max_length=2)
-
-
-class GetPrice(pydantic.BaseModel):
-    item: typing.Literal["tea", "cake"]
-    count: int
 
 
 class Tools(WithServer):

@@ -12,11 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing
 import urllib.parse
 
 import groq
 import httpx
 import openai
+import pydantic
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from cli.support import Place, Terminal, Test, finish, lockstep, long_talker, main, read, start, tiny, write  # noqa: F401: for those who share this
@@ -32,6 +34,26 @@ def certificate(name="server"):
                     "-days", "2", "-subj", "/CN=lockstep", "-addext", "subjectAltName=IP:127.0.0.1",
                     "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
     return files
+
+
+class Step(pydantic.BaseModel):
+    note: str = pydantic.Field(max_length=10)
+    done: bool
+
+
+class Plan(pydantic.BaseModel):
+    """What an answer may have to be."""
+
+    kind: typing.Literal["long", "short"]
+    size: typing.Optional[int]
+    steps: list[Step] = pydantic.Field(max_length=2)
+
+
+class GetPrice(pydantic.BaseModel):
+    """What a call may have to be."""
+
+    item: typing.Literal["tea", "cake"]
+    count: int
 
 
 class Server:

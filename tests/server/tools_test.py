@@ -22,7 +22,7 @@ import openai
 import pydantic
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from support import Place, WithServer, create, main
+from support import GetPrice, Place, Plan, WithServer, create, main
 
 WEATHER = {
     "type": "object",
@@ -325,15 +325,6 @@ class Formats(WithServer):
             self.assertEqual(list(pool.map(text, range(8))), alone)
 
     def test_models_of_pydantic(self):
-        class Step(pydantic.BaseModel):
-            note: str = pydantic.Field(max_length=10)
-            done: bool
-
-        class Plan(pydantic.BaseModel):
-            kind: typing.Literal["long", "short"]
-            size: typing.Optional[int]
-            steps: list[Step] = pydantic.Field(max_length=2)
-
         client = self.server.openai()
         fields = {"model": "the-model", "messages": QUESTION, "max_tokens": 200, "response_format": Plan}
         for seed in range(4):
@@ -371,10 +362,6 @@ class Formats(WithServer):
         self.assertGreater(finished, 5)
 
     def test_tools_of_pydantic(self):
-        class GetPrice(pydantic.BaseModel):
-            item: typing.Literal["tea", "cake"]
-            count: int
-
         client = self.server.openai()
         fields = {"model": "the-model", "messages": QUESTION, "max_tokens": 200, "tool_choice": "required",
                   "parallel_tool_calls": False, "tools": [openai.pydantic_function_tool(GetPrice)], "seed": 1}
