@@ -202,6 +202,7 @@ class OnTerminal(Test):
             self.assertTrue(all(len(text) > 20 for text in messages[1::2]))
             terminal.send("/stats\r")
             terminal.wait_for("(cancelled)")
+            terminal.wait_for("> ")  # only then does the editor read what is typed
             terminal.send(CTRL_D)
             self.assertEqual(0, terminal.exit_code())
 
