@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "server/cors.h"
 
 namespace lockstep::cli {
 
@@ -130,6 +131,7 @@ void ServeOptions::add(CLI::App& command) {
 }
 
 void ServeOptions::check() const {
+  for (const std::string& origin : cors_origins) server::check_origin(origin);
   // Large bodies leave a quarter of the memory to others.
   const size_t room = http.body_memory_bytes - http.body_memory_bytes / 4;
   for (const auto& [name, bytes] :

@@ -132,7 +132,9 @@ class Origins(Test):
             self.assertEqual(403, server.send("OPTIONS", "/v1/models", None, headers)[0])
             self.assertNotIn("access-control-allow-origin", server.send("GET", "/v1/models", None, headers)[1])
         for origin in ("app.example", "https://app.example/", "https://", "https://a b"):
-            self.refused("serve", "-m", Place.model, "--port", 0, "--cors-origin", origin, says="an origin is")
+            data = Place.path("no-data")
+            self.refused("serve", "-m", Place.model, "--port", 0, "--data-dir", data, "--cors-origin", origin, says="an origin is")
+            self.assertFalse(os.path.exists(data))
 
 
 HEALTH = b"GET /healthz HTTP/1.1\r\n"
