@@ -23,7 +23,9 @@ const std::map<std::string, Log::Level> kLogLevels = {{"debug", Log::Level::Debu
 void add_address(CLI::App& command, http::Options& http) {
   command.add_option("--host", http.host, "address to listen on; 0.0.0.0: all, for anyone who reaches it")
       ->capture_default_str();
-  command.add_option("--port", http.port, "0: a free one")->capture_default_str();
+  command.add_option("--port", http.port, "0: a free one")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 65535));
   command
       .add_option("--cert", http.certificate_file,
                   "PEM file of the server's certificate, after it those up to its root: HTTPS")
@@ -91,7 +93,8 @@ void add_inference(CLI::App& command, ServeOptions& options) {
   command
       .add_option("--kv-positions", options.engine.kv_positions,
                   "positions of all answers together, and never less than one context")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 40));
 }
 
 void add_observation(CLI::App& command, ServeOptions& options) {
