@@ -1,4 +1,5 @@
 // lockstep serve: OpenAI's and GroqCloud's API over HTTP.
+#include <algorithm>
 #include <boost/algorithm/string/classification.hpp>
 #include <boost/algorithm/string/split.hpp>
 #include <filesystem>
@@ -23,7 +24,10 @@ namespace lockstep::cli {
 namespace {
 
 server::ServedModel served_model(api::RunningModel& running, const ServeOptions& options) {
-  std::vector<std::string> names = options.names;
+  std::vector<std::string> names;
+  for (const std::string& name : options.names) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
   if (names.empty()) names = {std::filesystem::path(running.loaded.path).stem().string()};
   return {.ids = std::move(names),
           .fingerprint = running.fingerprint,

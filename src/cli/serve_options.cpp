@@ -4,7 +4,9 @@
 #include <string>
 #include <utility>
 
+#include "accounts/names.h"
 #include "base/error.h"
+#include "base/printable.h"
 #include "server/cors.h"
 
 namespace lockstep::cli {
@@ -135,6 +137,11 @@ void ServeOptions::add(CLI::App& command) {
 
 void ServeOptions::check() const {
   for (const std::string& origin : cors_origins) server::check_origin(origin);
+  for (const std::string& name : names) {
+    if (accounts::is_name(name)) continue;
+    user_error("--name '{}': the name of a model is 1 to {} bytes of text without control characters",
+               printable(name), accounts::kNameBytes_max);
+  }
   // Large bodies leave a quarter of the memory to others.
   const size_t room = http.body_memory_bytes - http.body_memory_bytes / 4;
   for (const auto& [name, bytes] :
