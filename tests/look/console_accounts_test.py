@@ -37,6 +37,15 @@ class Keys(Page):
         self.click("dialog button", "Not now")
         self.assertEqual([None, self.server.key], self.browser.run("[sessionStorage.getItem('lockstep-key'), localStorage.getItem('lockstep-key')]"))
 
+    def test_what_a_list_shows_of_a_key_is_no_key(self):
+        self.expected = [401]
+        self.go(key=False)
+        self.enter_key(self.server.key[:12] + "\u2026")
+        self.wait("document.querySelector('dialog .error').textContent")
+        self.assertIn("This is no key", self.text("dialog .error"))
+        self.enter_key(self.server.key)
+        self.wait("!document.querySelector('dialog') && document.getElementById('model').options.length")
+
     def test_a_revocation_that_fails_is_told(self):
         made = self.server.ask("POST", f"{BASE}/keys", {"name": "leaked", "scopes": ["inference"]})[1]
         self.section("keys")
