@@ -126,7 +126,7 @@ const parsed = id => checked(id, box => {
   }
 });
 
-// The seed, if one is set. Numbers of this page are exact up to the bounds of its box; its own check of them is not.
+// The seed, if one is set. Numbers of this page are exact up to the bounds of its box, which by itself takes 1.5, too.
 const chosenSeed = () => checked("seed", box => {
   const seed = Number(box.value);
   if (box.validity.badInput || !Number.isSafeInteger(seed)) throw new Error(`A whole number from ${box.min} to ${box.max} is wanted.`);

@@ -305,6 +305,12 @@ TEST(Sqlite, EveryParameterHasAValue) {
   EXPECT_EQ(error_of([&] { database.execute("SELECT $2", {1}); }).kind(), ErrorKind::Internal);
 }
 
+TEST(Sqlite, PlacesNameFiles) {
+  EXPECT_EQ(sqlite_path("folder/x.db"), "folder/x.db");
+  EXPECT_EQ(sqlite_path("sqlite:x.db"), "x.db");
+  EXPECT_EQ(sqlite_path("postgresql://user@host/name"), "");
+}
+
 TEST(Sqlite, BadPlacesAreTheUsersErrors) {
   const store::TemporaryFolder folder;
   std::ofstream(folder / "text") << std::string(5000, 'x');
