@@ -25,7 +25,7 @@ BatchOptions limited(BatchOptions options, uint32_t rows_max) {
 }
 
 uint64_t answer_expected(const Request& request) {
-  if (request.embed) return 0;
+  if (request.embed || request.prompt_only) return 0;
   return request.tokens_max == 0 ? kAnswerExpected : request.tokens_max;
 }
 
@@ -97,7 +97,7 @@ void Batch::wait(std::shared_ptr<Sequence> sequence) {
 
 void Batch::make_drafter(Sequence& sequence) {
   const Generation& generation = sequence.generation;
-  if (options_.drafts_max == 0 || generation.request().embed || sequence.drafter) return;
+  if (options_.drafts_max == 0 || answer_expected(generation.request()) == 0 || sequence.drafter) return;
   if (options_.draft_model != nullptr) {
     const Request& request = generation.request();
     sequence.drafter = std::make_unique<ModelDrafter>(*options_.draft_model, request.sampling, request.choice,
@@ -130,7 +130,7 @@ void Batch::step(const std::function<void(Sequence&)>& changed) {
     rows += static_cast<uint32_t>(sequence->tokens.size());
   }
   for (Sequence* sequence : stepping_) {
-    if (sequence->wanted.empty() || sequence->generation.finished()) continue;
+    if (sequence->wanted.size() == sequence->scored || sequence->generation.finished()) continue;
     guarded(*sequence, [&] { sequence->generation.prepare(sequence->draft); });
   }
   const Stopwatch watch;
@@ -246,7 +246,7 @@ void Batch::admit() {
     }
     const std::span<const int32_t> tokens = next.generation.tokens();
     // What the pool has of it is taken at once, so that nobody else makes room with it.
-    next.computed = pool_.reuse(next.held, tokens, 0);
+    next.computed = pool_.reuse(next.held, next.generation.reusable(), 0);
     const auto wanted = pool_.pages_for(tokens.size()) - static_cast<uint32_t>(next.held.pages.size());
     auto fits = [&] { return beside == 0 || wanted + beside <= pool_.available(); };
     while (!fits() && running_.size() > beside) give_way();  // idle ones
@@ -305,7 +305,7 @@ void Batch::plan() {
   for (const auto& sequence : in_turn()) {
     if (!sequence->is_stream() && sequence->computed % target_.page_positions() == 0) {
       // One that began alike may have got here first.
-      sequence->computed = pool_.reuse(sequence->held, sequence->generation.tokens(), sequence->computed);
+      sequence->computed = pool_.reuse(sequence->held, sequence->generation.reusable(), sequence->computed);
     }
     if (sequence->is_stream()) ++streams;
   }
@@ -371,6 +371,11 @@ void Batch::plan_rows(Sequence& sequence, uint32_t rows) {
   const std::span<const int32_t> tokens = sequence.generation.tokens().subspan(sequence.computed, rows);
   sequence.tokens.assign(tokens.begin(), tokens.end());
   sequence.wanted.clear();
+  for (uint32_t row = 0; row < rows; ++row) {
+    if (!sequence.generation.scores(sequence.computed + row)) continue;
+    sequence.wanted.push_back(static_cast<int32_t>(row));
+  }
+  sequence.scored = static_cast<uint32_t>(sequence.wanted.size());
   if (rows == sequence.pending()) sequence.wanted.push_back(static_cast<int32_t>(rows) - 1);
   sequence.draft.clear();
   sequence.rules_late = false;
@@ -424,14 +429,16 @@ void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t first_logits)
   const uint32_t prompt_before = std::min(sequence.computed, prompt_size);
   sequence.computed += rows;
   counted_.prompt_tokens += std::min(sequence.computed, prompt_size) - prompt_before;
-  if (sequence.wanted.empty()) return;
+  for (uint32_t i = 0; i < sequence.scored; ++i) sequence.generation.score(target_.logits(first_logits++));
+  const std::span<const int32_t> wanted = std::span(sequence.wanted).subspan(sequence.scored);
+  if (wanted.empty()) return;
   if (sequence.generation.request().embed) return take_embedding(sequence, first_logits);
   const bool first = sequence.generation.answer().empty();
   const size_t before = sequence.generation.tokens().size();
   size_t drafted = sequence.draft.size();
   size_t accepted = 0;
-  for (size_t i = 0; i < sequence.wanted.size(); ++i) {
-    if (static_cast<uint32_t>(sequence.wanted[i]) >= refused) {
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (static_cast<uint32_t>(wanted[i]) >= refused) {
       sequence.generation.fail(target_.refusal(index));
       break;
     }
@@ -455,7 +462,7 @@ void Batch::take_rows(Sequence& sequence, uint32_t index, uint32_t first_logits)
     sequence.draft_policy->observe(static_cast<uint32_t>(drafted), static_cast<uint32_t>(accepted));
   }
   const size_t count = sequence.generation.tokens().size() - before;
-  if (count == 0) return;
+  if (count == 0 && !sequence.generation.request().prompt_only) return;
   const double seconds = sequence.watch.seconds();
   sequence.watch = Stopwatch();
   (first ? sequence.timing.prefill_s : sequence.timing.decode_s) += seconds;

@@ -13,6 +13,9 @@
 // waits and get no rows as long as somebody does; their pages stay meanwhile. A step of theirs takes no more
 // rows of prompts than one with streams, as whoever comes next waits for it.
 //
+// Where log-probabilities of a prompt are wanted, all its rows run and give logits, even where the pool has
+// their state.
+//
 // Where an answer must follow rules and it is not known in time what they allow, its row runs again, in a
 // step that it is known for: others do not wait for it. Where there are no others the batch waits, until
 // somebody comes or the answer is cancelled.
@@ -83,6 +86,7 @@ struct Sequence {
   Stopwatch watch;              // since it was added, then since its first step, then since its last token
   std::vector<int32_t> tokens;  // the rows of the step that runs; none: it sits this step out
   std::vector<int32_t> wanted;
+  uint32_t scored = 0;          // the first so many of `wanted` are for log-probabilities of the prompt
   bool rules_late = false;      // its row ran before it was known what may follow, and runs again
   uint32_t* counted = nullptr;  // where the load counts it; null: it does not
 

@@ -312,6 +312,58 @@ TEST(Batch, CountsWhatItDoes) {
   EXPECT_EQ(room.batch.load().waiting[2], 0u);
 }
 
+std::vector<TokenLogprob> expected_logprobs(std::span<const int32_t> tokens) {
+  std::vector<TokenLogprob> expected;
+  for (size_t i = 1; i < tokens.size(); ++i) {
+    std::vector<float> all(kTokenVocabulary);
+    numerics::log_probabilities(logits_after(tokens.first(i)), all);
+    const float best = *std::max_element(all.begin(), all.end());
+    const auto id = static_cast<int32_t>(std::find(all.begin(), all.end(), best) - all.begin());
+    expected.push_back({tokens[i], all[static_cast<size_t>(tokens[i])], {{id, best}}});
+  }
+  return expected;
+}
+
+// In any chunks, with rows of others beside them, where the pool has the prompt's state already, and where
+// they have to make room in the middle.
+TEST(Batch, LogProbabilitiesOfAPromptAreThoseOfEachOfItsTokens) {
+  uint64_t gave_way = 0;
+  for (const uint32_t chunk : {0u, 1u, 3u, 8u}) {
+    for (const uint32_t size : {1u, 2u, 9u, 30u}) {
+      for (const bool prompt_only : {false, true}) {
+        Room room = Room::with_drafts({.prefill_rows = 12, .mixed_rows = 5}, 9);
+        Request request = Room::request(0, ServiceClass::OnDemand, size, 6);
+        for (size_t i = 0; i < size; ++i) request.prompt[i] = static_cast<int32_t>(i * i % kTokenVocabulary);
+        const auto plain = room.add(request);
+        room.finish();
+        const uint64_t rows_before = room.target.counters().rows;
+        request.chunk = chunk;
+        request.top_logprobs = 1;
+        request.prompt_logprobs = true;
+        request.prompt_only = prompt_only;
+        const auto oldest = room.add(3, ServiceClass::OnDemand, 6, 50);
+        const auto scored = room.add(request);
+        room.finish();
+        gave_way += room.batch.load().gave_way;
+        EXPECT_EQ(scored->reused, 0u);
+        EXPECT_EQ(scored->generation.finish_reason(), FinishReason::Length);
+        EXPECT_EQ(answer_of(*scored), prompt_only ? std::vector<int32_t>() : answer_of(*plain));
+        EXPECT_GE(room.target.counters().rows - rows_before, size);
+        const std::vector<TokenLogprob> told = scored->generation.take_logprobs();
+        const std::vector<TokenLogprob> expected = expected_logprobs(scored->generation.tokens());
+        ASSERT_EQ(told.size(), expected.size()) << "chunk " << chunk << ", " << size << " tokens";
+        for (size_t i = 0; i < told.size(); ++i) {
+          EXPECT_EQ(told[i].token, expected[i].token);
+          EXPECT_EQ(told[i].logprob, expected[i].logprob) << "of token " << i + 1;
+          EXPECT_EQ(told[i].top, expected[i].top);
+        }
+        EXPECT_GT(scored->timing.prefill_s, 0);
+      }
+    }
+  }
+  EXPECT_GT(gave_way, 0u);
+}
+
 TEST(Batch, ANewSequenceInThePlaceOfOneThatWasTurnedAwayIsLookedAt) {
   Room room({}, 8);
   room.add(1, ServiceClass::OnDemand, 30, 30);

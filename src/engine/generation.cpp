@@ -68,8 +68,25 @@ int32_t Generation::choose(std::span<const float> raw) {
   return token;
 }
 
+bool Generation::scores(uint32_t position) const {
+  return request_.prompt_logprobs && position >= scored_ && position + 1 < prompt_size();
+}
+
+std::span<const int32_t> Generation::reusable() const {
+  return scores(scored_) ? tokens().first(scored_ + size_t{1}) : tokens();
+}
+
+void Generation::score(std::span<const float> raw) {
+  prompt_logprobs_.push_back(logprob_of(raw, tokens_[++scored_]));
+}
+
 void Generation::sample(std::span<const float> raw) {
   digest_.logits(raw);
+  if (!prompt_logprobs_.empty()) logprobs_ = std::exchange(prompt_logprobs_, {});
+  if (request_.prompt_only) {
+    finish_ = FinishReason::Length;
+    return;
+  }
   const int32_t token = choose(raw);
   if (token < 0) {
     return fail(Error(ErrorKind::User, "the model's vocabulary has no token for what must come next"));
@@ -77,8 +94,11 @@ void Generation::sample(std::span<const float> raw) {
   tokens_.push_back(token);
   digest_.token(token);
 
-  if (!request_.ignore_end && tokenizer_.is_end_of_generation(token)) return finish_with(FinishReason::Stop);
-  if (request_.top_logprobs) note_logprob(raw, token);
+  const bool ends = !request_.ignore_end && tokenizer_.is_end_of_generation(token);
+  if (request_.top_logprobs && (!ends || request_.prompt_logprobs)) {
+    held_logprobs_.push_back({decoded_bytes_, logprob_of(raw, token)});
+  }
+  if (ends) return finish_with(FinishReason::Stop);
   const std::string text = decoder_.push(token);
   decoded_bytes_ += text.size();
   if (constraint_) constraint_->accept(token);
@@ -135,7 +155,7 @@ void Generation::show(const std::string& text) {
   }
 }
 
-void Generation::note_logprob(std::span<const float> raw, int32_t token) {
+TokenLogprob Generation::logprob_of(std::span<const float> raw, int32_t token) {
   logits_.resize(raw.size());
   numerics::log_probabilities(raw, logits_);
   TokenLogprob of{token, logits_[static_cast<size_t>(token)], {}};
@@ -150,7 +170,7 @@ void Generation::note_logprob(std::span<const float> raw, int32_t token) {
     if (of.top.size() > count) of.top.pop_back();
   }
   for (auto& [id, value] : of.top) value = logits_[static_cast<size_t>(id)];
-  held_logprobs_.push_back({decoded_bytes_, std::move(of)});
+  return of;
 }
 
 }  // namespace lockstep::engine

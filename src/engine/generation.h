@@ -28,7 +28,14 @@ class Generation {
   bool ready(std::chrono::microseconds patience);
   // Tokens that spell what the request's constraint leaves no choice about, perhaps none.
   std::span<const int32_t> forced();
-  // Chooses the token that follows tokens() by the logits of the last of them.
+  // The logits of the prompt's token at `position` are wanted beside those of its last.
+  bool scores(uint32_t position) const;
+  // The first of tokens(), down to one: the state of all but the last of them may be known from elsewhere,
+  // as no logits of theirs are wanted any more.
+  std::span<const int32_t> reusable() const;
+  // Takes the logits of the next position that scores().
+  void score(std::span<const float> logits);
+  // Chooses the token that follows tokens() by the logits of the last of them, or ends without an answer.
   void sample(std::span<const float> logits);
   // Ends a request for an embedding with the hidden state of its last token, a Q16 vector.
   void embed(std::span<const int16_t> hidden);
@@ -55,7 +62,7 @@ class Generation {
   int32_t choose(std::span<const float> raw);
   void finish_with(FinishReason reason);
   void show(const std::string& text);
-  void note_logprob(std::span<const float> raw, int32_t token);
+  TokenLogprob logprob_of(std::span<const float> raw, int32_t token);
 
   const text::Tokenizer& tokenizer_;
   const Request request_;
@@ -75,6 +82,8 @@ class Generation {
   };
   std::deque<HeldLogprob> held_logprobs_;
   std::vector<TokenLogprob> logprobs_;
+  std::vector<TokenLogprob> prompt_logprobs_;  // until the prompt is done
+  uint32_t scored_ = 0;                        // positions of the prompt that have been
   size_t decoded_bytes_ = 0, shown_bytes_ = 0;
   std::vector<float> embedding_;
   numerics::Digest digest_;

@@ -38,6 +38,9 @@ void check_request(const Request& request, uint32_t vocabulary, uint32_t context
   if (request.constraint && request.ignore_end) {
     user_error("an answer that must follow rules ends where they say; leave ignoring its end out");
   }
+  if (request.prompt_logprobs && (!request.top_logprobs || request.embed)) {
+    user_error("log-probabilities of the prompt come with those of an answer; ask for both");
+  }
   const numerics::SamplingParameters& s = request.sampling;
   auto require = [](bool holds, const char* name, float value, const char* range) {
     if (!holds) user_error("{} is {}; {} is possible", name, value, range);

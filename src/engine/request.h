@@ -28,8 +28,12 @@ struct Request {
   ServiceClass service = ServiceClass::OnDemand;
   // Ends with the prompt's embedding instead of an answer; what is said of an answer has then no meaning.
   bool embed = false;
+  // End where the prompt does, without an answer; what is said of an answer has then no meaning.
+  bool prompt_only = false;
   // Report every token's log-probability and those of so many of the most likely ones.
   std::optional<uint32_t> top_logprobs;
+  // These also of the prompt's tokens but the first, and of the end mark. Needs top_logprobs.
+  bool prompt_logprobs = false;
   // What the answer must be like; empty: any text. Control tokens that it allows are shown by their names.
   ConstraintMaker constraint;
 };
@@ -56,8 +60,8 @@ struct Timing {
 // What a request's owner learns, in order. The last one has finished set.
 struct Event {
   std::string text;  // new text of the answer, perhaps empty
-  // Of the tokens whose text begins in what has been told by now, where they were asked for; none of the end
-  // mark and of a stop string.
+  // Of the tokens whose text begins in what has been told by now, where they were asked for; none of a stop
+  // string. Those of the prompt come together, when it is done, and only with them that of the end mark.
   std::vector<TokenLogprob> logprobs;
   uint32_t prompt_tokens_done = 0;
   uint32_t prompt_tokens_reused = 0;  // of them: whose state was there before

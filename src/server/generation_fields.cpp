@@ -31,14 +31,6 @@ std::vector<std::pair<int32_t, float>> read_logit_bias(JsonFields& fields) {
   return list;
 }
 
-// The two names of the same limit; the newer one wins, as with OpenAI.
-uint32_t read_tokens_max(JsonFields& fields) {
-  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
-  const std::optional<int64_t> older = fields.integer("max_tokens", 1, kMost);
-  const std::optional<int64_t> newer = fields.integer("max_completion_tokens", 1, kMost);
-  return static_cast<uint32_t>(newer ? *newer : older.value_or(0));
-}
-
 }  // namespace
 
 std::vector<std::string> read_stop(JsonFields& fields) {
@@ -92,8 +84,15 @@ void read_sampling_fields(JsonFields& fields, engine::Request& generation) {
   generation.ignore_end = fields.boolean("ignore_eos").value_or(false);
 }
 
+std::optional<uint32_t> read_tokens_max(JsonFields& fields, uint32_t least) {
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  const std::optional<int64_t> older = fields.integer("max_tokens", least, kMost);
+  const std::optional<int64_t> newer = fields.integer("max_completion_tokens", least, kMost);
+  return newer ? newer : older;
+}
+
 void read_generation_fields(JsonFields& fields, engine::Request& generation) {
-  generation.tokens_max = read_tokens_max(fields);
+  generation.tokens_max = read_tokens_max(fields, 1).value_or(0);
   read_sampling_fields(fields, generation);
 }
 

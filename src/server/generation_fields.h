@@ -28,7 +28,9 @@ std::optional<uint64_t> read_seed(JsonFields& fields);
 // servers have beside these: top_k, min_p, repetition_penalty, ignore_eos. Ids of logit_bias are not checked
 // against a vocabulary: the engine does that.
 void read_sampling_fields(JsonFields& fields, engine::Request& generation);
-// These, and max_completion_tokens and max_tokens.
+// max_completion_tokens and max_tokens: two names of one limit, of which the newer one wins, as with OpenAI.
+std::optional<uint32_t> read_tokens_max(JsonFields& fields, uint32_t least);
+// All of these.
 void read_generation_fields(JsonFields& fields, engine::Request& generation);
 
 // service_tier, which tier_named takes; empty where there is none.

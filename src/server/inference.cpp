@@ -84,7 +84,7 @@ accounts::TokensWanted Inference::tokens_wanted(const InferenceRequest& request)
     const auto size = static_cast<int64_t>(prompt.size());
     const int64_t room = model_.context - size;
     tokens.asked += size;
-    if (request.generation.embed) continue;
+    if (request.generation.embed || request.generation.prompt_only) continue;
     tokens.asked += request.choices * std::min(length, room);
     if (length == 0) tokens.guessed += request.choices * std::min(kAnswerTokensGuessed, room);
   }

@@ -4,9 +4,11 @@
 Needs the packages openai, groq and gguf.
 """
 
+import json
+
 import openai
 
-from support import Place, WithServer, main
+from support import Place, WithServer, main, write
 
 PROMPT = "The capital of France is"
 
@@ -15,9 +17,15 @@ def complete(client, **fields):
     return client.completions.create(model="the-model", **{"prompt": PROMPT, "temperature": 0, **fields})
 
 
+def tolerant(client):
+    """A client that takes null where OpenAI's answers have it and its own types do not: for the finish_reason of a
+    chunk and for how likely a prompt's first token is."""
+    return client.with_options(_extra_kwargs={"_strict_response_validation": False})
+
+
 def stream(client, **fields):
-    """The chunks. The client's types have no null for a finish_reason, which OpenAI's chunks have."""
-    return list(complete(client.with_options(_extra_kwargs={"_strict_response_validation": False}), stream=True, **fields))
+    """The chunks."""
+    return list(complete(tolerant(client), stream=True, **fields))
 
 
 class Completions(WithServer):
@@ -76,6 +84,59 @@ class Completions(WithServer):
         parts = [chunk.choices[0].logprobs for chunk in stream(client, max_tokens=20, logprobs=3)]
         self.assertEqual(told.text_offset, [offset for part in parts for offset in part.text_offset])
         self.assertEqual(told.token_logprobs, [one for part in parts for one in part.token_logprobs])
+
+    def test_log_probabilities_of_the_prompt(self):
+        """What an evaluation harness asks for: the same numbers as those of the same tokens in an answer."""
+        client = tolerant(self.server.openai())
+        answer = complete(client, max_tokens=20, logprobs=2).choices[0]
+        prompt = self.good("tokenize", "-m", Place.model, "--json", PROMPT).json["tokens"]
+        both = self.good("tokenize", "-m", Place.model, "--json", PROMPT + answer.text).json["tokens"]
+        self.assertEqual(len(prompt) + 20, len(both), "the text has other tokens than were chosen")
+        for text in (both, PROMPT + answer.text):
+            scored = complete(client, prompt=text, max_tokens=0, echo=True, logprobs=2)
+            told = scored.choices[0].logprobs
+            self.assertEqual((PROMPT + answer.text, "length"), (scored.choices[0].text, scored.choices[0].finish_reason))
+            self.assertEqual((len(both), 0), (scored.usage.prompt_tokens, scored.usage.completion_tokens))
+            self.assertEqual([None], told.token_logprobs[:1])
+            self.assertEqual([None], told.top_logprobs[:1])
+            self.assertEqual(answer.logprobs.token_logprobs, told.token_logprobs[len(prompt):])
+            self.assertEqual(answer.logprobs.top_logprobs, told.top_logprobs[len(prompt):])
+            self.assertEqual(PROMPT + answer.text, "".join(told.tokens))
+            self.assertEqual([sum(map(len, told.tokens[:i])) for i in range(len(both))], told.text_offset)
+        likely = self.good("eval", "-m", Place.model, "--context", 2048, "--tokens", write("both.json", json.dumps(both)), "--json")
+        self.assertAlmostEqual(likely.json["nll"], -sum(told.token_logprobs[1:]) / (len(both) - 1), 6)
+
+    def test_log_probabilities_of_prompt_and_answer(self):
+        client = tolerant(self.server.openai())
+        chat = "<|im_start|>user\nSay \u00abyes\u00bb.<|im_end|>\n<|im_start|>assistant\n"
+        fields = {"prompt": [chat, PROMPT], "max_tokens": 60, "echo": True, "logprobs": 1}
+        whole = complete(client, **fields)
+        self.assertEqual("stop", whole.choices[0].finish_reason)
+        self.assertEqual(whole.usage.total_tokens, sum(len(choice.logprobs.tokens) for choice in whole.choices),
+                         "one for each token, the end mark among them")
+        told = whole.choices[0].logprobs
+        self.assertEqual("<|im_end|>", told.tokens[-1])
+        self.assertEqual(whole.choices[0].text + "<|im_end|>", "".join(told.tokens))
+        self.assertEqual([sum(map(len, told.tokens[:i])) for i in range(len(told.tokens))], told.text_offset)
+        self.assertTrue(all(logprob <= 0 for logprob in told.token_logprobs[1:]))
+        parts = [[], []]
+        for chunk in stream(client, **fields):
+            parts[chunk.choices[0].index].append(chunk.choices[0])
+        for choice, chunks in zip(whole.choices, parts):
+            self.assertEqual(choice.text, "".join(part.text for part in chunks))
+            for name in ("tokens", "token_logprobs", "top_logprobs", "text_offset"):
+                self.assertEqual(getattr(choice.logprobs, name),
+                                 [one for part in chunks for one in getattr(part.logprobs, name)], name)
+
+    def test_a_prompt_and_nothing_else(self):
+        client = tolerant(self.server.openai())
+        choice = complete(client, max_tokens=0).choices[0]
+        self.assertEqual(("", "length", None), (choice.text, choice.finish_reason, choice.logprobs))
+        choice = complete(client, max_tokens=0, echo=True).choices[0]
+        self.assertEqual((PROMPT, "length"), (choice.text, choice.finish_reason))
+        told = complete(client, prompt=[5], max_tokens=0, echo=True, logprobs=0).choices[0].logprobs
+        self.assertEqual(([None], [None], [0]), (told.token_logprobs, told.top_logprobs, told.text_offset))
+        self.assertEqual(PROMPT, "".join(chunk.choices[0].text for chunk in stream(client, max_tokens=0, echo=True)))
 
     def test_characters_of_several_tokens(self):
         told = complete(self.server.openai(), prompt="A list of emoji: \U0001f600 \U0001f603 \U0001f604", max_tokens=40,

@@ -18,11 +18,12 @@ std::unique_ptr<http::Reply> complete(Inference& inference, Call& call) {
   std::vector<std::vector<int32_t>> prompts;
   for (const Prompt& prompt : request.prompts) {
     prompts.push_back(prompt_tokens(model.tokenizer, prompt, "prompt"));
-    std::string echo;
+    Echo echo;
     if (request.echo) {
       const auto* text = std::get_if<std::string>(&prompt);
-      echo = text == nullptr ? model.tokenizer.decode(prompts.back()) : *text;
+      echo.text = text == nullptr ? model.tokenizer.decode(prompts.back()) : *text;
     }
+    if (request.generation.prompt_logprobs) echo.tokens = prompts.back();
     head.echoes.insert(head.echoes.end(), request.choices, echo);
   }
   std::unique_ptr<Answers> answers = inference.start(call, {.model = request.model,

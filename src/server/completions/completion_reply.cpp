@@ -38,13 +38,13 @@ class CompletionFormat {
 
   // A choice with what is new of its answer, which it takes; the first time the echo is before it.
   ReplyJson choice(size_t index, Answer& answer) {
-    const std::string echo = std::exchange(head_.echoes[index], {});
+    const Echo echo = std::exchange(head_.echoes[index], {});
     ReplyJson json;
     json["index"] = index;
-    json["text"] = echo + std::exchange(answer.text, {});
+    json["text"] = echo.text + std::exchange(answer.text, {});
     json["logprobs"] = nullptr;
     if (with_logprobs_) {
-      token_texts_[index].skip(echo);
+      token_texts_[index].begin_with(echo.text, echo.tokens);
       json["logprobs"] = token_texts_[index].next(std::exchange(answer.logprobs, {}));
     }
     json["finish_reason"] = nullptr;

@@ -11,13 +11,19 @@
 
 namespace lockstep::server {
 
+// What a choice's text begins with.
+struct Echo {
+  std::string text;
+  std::vector<int32_t> tokens;  // where their log-probabilities are told; else none
+};
+
 // What the replies of one request have in common.
 struct CompletionReplyHead {
   std::string request_id;  // req_...
   std::string model;       // as the client named it
   std::string fingerprint;
   uint64_t seed = 0;
-  std::vector<std::string> echoes;  // what each choice's text begins with
+  std::vector<Echo> echoes;  // of each choice
 };
 
 // `tokenizer` must outlive the reply.

@@ -10,8 +10,9 @@ namespace {
 void read_fields(JsonFields& fields, CompletionRequest& request) {
   request.model = fields.required_text("model");
   request.prompts = read_prompts(fields, "prompt", kPromptsMax);
-  read_generation_fields(fields, request.generation);
-  if (request.generation.tokens_max == 0) request.generation.tokens_max = kCompletionTokens;
+  read_sampling_fields(fields, request.generation);
+  request.generation.tokens_max = read_tokens_max(fields, 0).value_or(kCompletionTokens);
+  request.generation.prompt_only = request.generation.tokens_max == 0;
   if (const auto logprobs = fields.integer("logprobs", 0, kCompletionLogprobs)) {
     request.generation.top_logprobs = static_cast<uint32_t>(*logprobs);
   }
@@ -20,9 +21,7 @@ void read_fields(JsonFields& fields, CompletionRequest& request) {
     bad_field("best_of", "it must be as large as 'n': the likeliest of several texts are not chosen");
   }
   request.echo = fields.boolean("echo").value_or(false);
-  if (request.echo && request.generation.top_logprobs) {
-    bad_field("echo", "log-probabilities of the prompt are not known; leave out 'echo' or 'logprobs'");
-  }
+  request.generation.prompt_logprobs = request.echo && request.generation.top_logprobs;
   request.stream = read_stream_fields(fields);
   fields.refuse("suffix", "text is not written in front of a suffix; leave it out");
   fields.text("user");  // of whom nothing is kept

@@ -17,7 +17,7 @@ struct CompletionRequest {
   std::vector<Prompt> prompts;
   engine::Request generation;  // without prompt; its seed is the client's or a new one
   uint32_t choices = 1;        // of each prompt
-  bool echo = false;           // the text begins with the prompt
+  bool echo = false;           // the text begins with the prompt, and so do the log-probabilities
   StreamFields stream;
 };
 

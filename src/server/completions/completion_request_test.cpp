@@ -42,6 +42,18 @@ TEST(CompletionRequest, EveryFieldArrives) {
   EXPECT_TRUE(parse(R"("prompt":"a","echo":true)").echo);
 }
 
+TEST(CompletionRequest, LogProbabilitiesOfThePromptAndNoAnswer) {
+  const auto generation = [](const std::string& fields) {
+    return parse("\"prompt\":\"a\"," + fields).generation;
+  };
+  EXPECT_TRUE(generation(R"("echo":true,"logprobs":0)").prompt_logprobs);
+  EXPECT_FALSE(generation(R"("echo":true)").prompt_logprobs);
+  EXPECT_FALSE(generation(R"("logprobs":1)").prompt_logprobs);
+  EXPECT_TRUE(generation(R"("max_tokens":0)").prompt_only);
+  EXPECT_FALSE(generation(R"("max_tokens":0,"max_completion_tokens":1)").prompt_only);
+  EXPECT_FALSE(generation(R"("max_tokens":1)").prompt_only);
+}
+
 TEST(CompletionRequest, PromptsOfAllForms) {
   EXPECT_EQ(std::vector<Prompt>{"a"}, parse(R"("prompt":"a")").prompts);
   EXPECT_EQ((std::vector<Prompt>{"a", "b"}), parse(R"("prompt":["a","b"])").prompts);
@@ -65,8 +77,6 @@ TEST(CompletionRequest, ErrorsNameTheField) {
             refusal(R"("prompt":"a","best_of":2)"));
   EXPECT_EQ("'suffix' : text is not written in front of a suffix; leave it out",
             refusal(R"("prompt":"a","suffix":"b")"));
-  EXPECT_EQ("'echo' : log-probabilities of the prompt are not known; leave out 'echo' or 'logprobs'",
-            refusal(R"("prompt":"a","echo":true,"logprobs":1)"));
   EXPECT_EQ("property 'messages' is unsupported", refusal(R"("prompt":"a","messages":[])"));
 }
 

@@ -1,6 +1,10 @@
 // Log-probabilities of tokens as completions of plain text have them.
 #pragma once
 
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -16,16 +20,22 @@ class TokenTexts {
   // `tokenizer` must outlive this.
   explicit TokenTexts(const text::Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
-  // Goes on past text of which no tokens are told.
-  void skip(std::string_view told);
+  // The text begins with the prompt. Where its tokens are given, next() tells them too: the first without a
+  // log-probability, as nothing is before it.
+  void begin_with(std::string_view told, std::span<const int32_t> prompt);
 
-  // {"tokens","token_logprobs","top_logprobs","text_offset"} of the next tokens. Offsets count characters.
-  // Bytes that are no whole characters are told as "bytes:\xe2\x80".
+  // {"tokens","token_logprobs","top_logprobs","text_offset"} of the next tokens. Offsets count characters;
+  // a begin mark that the prompt's text does not have takes none. Bytes that are no whole characters are told
+  // as "bytes:\xe2\x80".
   ReplyJson next(const std::vector<engine::TokenLogprob>& logprobs);
 
  private:
+  void tell(ReplyJson& json, int32_t token, ReplyJson logprob, ReplyJson top);
+
   const text::Tokenizer& tokenizer_;
   size_t offset_ = 0;
+  std::deque<size_t> prompt_offsets_;  // of the prompt's tokens that are not told yet
+  std::optional<int32_t> first_;       // of them, the one that has no log-probability
 };
 
 }  // namespace lockstep::server
