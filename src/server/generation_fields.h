@@ -26,7 +26,7 @@ std::vector<std::string> read_stop(JsonFields& fields);
 std::optional<uint64_t> read_seed(JsonFields& fields);
 // stop, temperature, top_p, penalties, seed (a new one where none is given), logit_bias, and what local
 // servers have beside these: top_k, min_p, repetition_penalty, ignore_eos. Ids of logit_bias are not checked
-// against a vocabulary: the engine does that.
+// against a vocabulary: Inference does that.
 void read_sampling_fields(JsonFields& fields, engine::Request& generation);
 // max_completion_tokens and max_tokens: two names of one limit, of which the newer one wins, as with OpenAI.
 std::optional<uint32_t> read_tokens_max(JsonFields& fields, uint32_t least);

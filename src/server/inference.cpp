@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 
 #include "server/api_error.h"
 #include "server/generation_fields.h"
+#include "server/prompt_fields.h"
 #include "server/request_trace.h"
 
 namespace lockstep::server {
@@ -51,6 +53,12 @@ const ServedModel& Inference::model(const std::string& id) const {
 const std::string& Inference::own_name(const std::string& id) const {
   const bool ours = std::find(model_.ids.begin(), model_.ids.end(), id) != model_.ids.end();
   return ours ? model_.ids.front() : id;
+}
+
+void Inference::check_biases(const numerics::SamplingParameters& sampling) const {
+  for (const auto& [token, bias] : sampling.logit_bias) {
+    check_vocabulary(std::span(&token, 1), model_.tokenizer, "logit_bias");
+  }
 }
 
 void Inference::check_length(const InferenceRequest& request, size_t tokens) const {
@@ -116,6 +124,7 @@ std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) 
         "allow it, and every other tier is open");
   }
   generation.chunk = model_.chunk;
+  check_biases(generation.sampling);
   generation.service = service_class(tier);
   if (request.prompts.empty()) request.prompts.push_back(std::move(generation.prompt));
   AnswersOrigin origin = {.choices = request.choices,

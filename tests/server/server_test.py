@@ -135,8 +135,10 @@ class Clients(WithServer):
                 self.assertEqual("context_length_exceeded", self.code(caught))
                 with self.assertRaises(package.NotFoundError):
                     client.models.retrieve("no/such")
-        with self.assertRaises(openai.BadRequestError):
-            create(self.server.openai(), logit_bias={"99999999": 1})
+        with self.assertRaises(openai.BadRequestError) as caught:
+            create(self.server.openai(), logit_bias={"999999999": 1})
+        self.assertEqual("logit_bias", caught.exception.param)
+        self.assertIn("token 999999999 is not in the vocabulary", caught.exception.message)
         with self.assertRaises(openai.APIStatusError) as caught:
             create(self.server.openai(), messages=[{"role": "user", "content": "a" * (5 << 20)}])
         self.assertEqual(413, caught.exception.status_code)
