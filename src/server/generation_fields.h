@@ -33,6 +33,12 @@ std::optional<uint32_t> read_tokens_max(JsonFields& fields, uint32_t least);
 // All of these.
 void read_generation_fields(JsonFields& fields, engine::Request& generation);
 
+// safety_identifier, prompt_cache_key, prompt_cache_retention: of whom and for how long. Checked, and without
+// effect: nothing is kept of them, and prefixes are kept as long as there is room.
+void read_asides(JsonFields& fields);
+// keep_alive, likewise: the model stays.
+void read_keep_alive(JsonFields& fields);
+
 // service_tier, which tier_named takes; empty where there is none.
 std::string read_service_tier(JsonFields& fields);
 

@@ -19,11 +19,21 @@ std::optional<uint32_t> read_logprobs(JsonFields& fields) {
   return static_cast<uint32_t>(top.value_or(0));
 }
 
-// Of whom and what for: a client's own notes.
-void read_notes(JsonFields& fields) {
+// Of whom and what for: a client's own notes, and what holds anyway.
+void read_notes(JsonFields& fields, Mode mode) {
   fields.text("user");
   if (const RequestJson* metadata = fields.find("metadata"); metadata != nullptr && !metadata->is_object()) {
     bad_field("metadata", "value must be an object");
+  }
+  if (mode == Mode::Strict) fields.boolean("store");
+  read_asides(fields);
+  read_keep_alive(fields);
+  if (!fields.boolean("cache_prompt").value_or(true)) {
+    bad_field("cache_prompt", "value must be true: what was computed of a prompt is kept; leave it out");
+  }
+  const std::string citations = fields.text("citation_options").value_or("enabled");
+  if (citations != "enabled" && citations != "disabled") {
+    bad_field("citation_options", "value must be 'enabled' or 'disabled'");
   }
 }
 
@@ -58,7 +68,7 @@ void read_fields(JsonFields& fields, std::string_view body, Mode mode, ChatReque
   request.output = read_output_fields(fields, body);
   check_end(request.output, request.generation, "stop");
   request.service_tier = read_service_tier(fields);
-  read_notes(fields);
+  read_notes(fields, mode);
   read_kinds_of_output(fields, mode);
 }
 
