@@ -93,6 +93,14 @@ TEST(ChatFields, ReasoningIsPartOfTheText) {
             lenient(R"("reasoning_format":"parsed")"));
   EXPECT_EQ("'include_reasoning' : it can not stand beside 'reasoning_format'",
             strict(R"("reasoning_format":"raw","include_reasoning":true)"));
+  const std::string asks = R"({"role":"user","content":"Answer in JSON."})";
+  for (const char* other : {R"(,"response_format":{"type":"json_object"})",
+                            R"(,"tools":[{"type":"function","function":{"name":"f"}}])"}) {
+    EXPECT_EQ("'reasoning_format' : 'raw' can not stand beside JSON or tools; leave it out",
+              strict(R"("reasoning_format":"raw")" + std::string(other), asks));
+    EXPECT_EQ("taken", lenient(R"("reasoning_format":"raw")" + std::string(other), asks));
+  }
+  EXPECT_EQ("taken", strict(R"("reasoning_format":"raw","response_format":{"type":"text"})"));
 }
 
 TEST(ChatFields, WhatClientsSendBackOfAnAnswer) {

@@ -38,7 +38,7 @@ void read_notes(JsonFields& fields, Mode mode) {
 }
 
 // The model's reasoning, where it has any, is part of its text.
-void read_kinds_of_output(JsonFields& fields, Mode mode) {
+void read_kinds_of_output(JsonFields& fields, Mode mode, const OutputFields& output) {
   if (fields.text("reasoning_effort").value_or("none") != "none") {
     bad_field("reasoning_effort", "only 'none' is supported: the model has no reasoning apart from its text");
   }
@@ -48,8 +48,8 @@ void read_kinds_of_output(JsonFields& fields, Mode mode) {
   if (!fields.boolean("include_reasoning").value_or(true)) {
     bad_field("include_reasoning", "value must be true: the model has no reasoning apart from its text");
   }
-  if (mode == Mode::Strict && fields.find("reasoning_format") && fields.find("include_reasoning")) {
-    bad_field("include_reasoning", "it can not stand beside 'reasoning_format'");
+  if (mode == Mode::Strict && fields.find("reasoning_format")) {
+    check_reasoning_as_groq(fields.find("include_reasoning") != nullptr, output);
   }
   const RequestJson* modalities = fields.find("modalities");
   if (modalities != nullptr && *modalities != RequestJson::array({"text"})) {
@@ -69,7 +69,7 @@ void read_fields(JsonFields& fields, std::string_view body, Mode mode, ChatReque
   check_end(request.output, request.generation, "stop");
   request.service_tier = read_service_tier(fields);
   read_notes(fields, mode);
-  read_kinds_of_output(fields, mode);
+  read_kinds_of_output(fields, mode, request.output);
 }
 
 }  // namespace
