@@ -101,7 +101,8 @@ accounts::TokensWanted Inference::tokens_wanted(const InferenceRequest& request)
 
 void Inference::take_places(const InferenceRequest& request, uint32_t answers, bool idle) {
   if (answers > places_->request_max()) {
-    throw ApiError(400, "", request.prompt_field,
+    const bool choices_only = request.prompts.size() <= places_->request_max();
+    throw ApiError(400, "", choices_only ? "n" : request.prompt_field,
                    fmt::format("the request asks for {} answers at once; up to {} are possible", answers,
                                places_->request_max()));
   }
@@ -123,8 +124,8 @@ std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) 
         "'service_tier' : this project may not use 'performance'; an owner of the organization can "
         "allow it, and every other tier is open");
   }
-  generation.chunk = model_.chunk;
   check_biases(generation.sampling);
+  generation.chunk = model_.chunk;
   generation.service = service_class(tier);
   if (request.prompts.empty()) request.prompts.push_back(std::move(generation.prompt));
   AnswersOrigin origin = {.choices = request.choices,

@@ -81,6 +81,17 @@ class Counts(Test):
                          r"tier `on_demand` on tokens per minute \(TPM\): Limit 100, Requested \d+, please reduce your message "
                          r"size and try again\. The limit is that of key `key_\w+` for all models\.$")
 
+    def test_the_field_that_names_what_is_not_there(self):
+        new = {"name": "k", "scopes": ["read"]}
+        for path, fields, param in (("keys", {**new, "project_id": "proj_none"}, "project_id"),
+                                    ("keys", {**new, "member_id": "member_none"}, "member_id"),
+                                    ("limits", {"subject": "key", "subject_id": "key_none", "concurrent": 1}, "subject_id")):
+            status, _, reply = self.owner.ask("POST", f"{BASE}/{path}", fields)
+            self.assertEqual((404, "not_found", param), (status, reply["error"]["code"], reply["error"]["param"]))
+        status, _, reply = self.owner.ask("POST", "/v1/batches", {
+            "input_file_id": "file_none", "endpoint": CHAT, "completion_window": "24h"})
+        self.assertEqual((404, "input_file_id"), (status, reply["error"]["param"]))
+
     def test_the_sentence_and_headers_of_a_refusal(self):
         limited = self.owner.key(limits=[{"model": "the-model", "requests_per_minute": 1}])
         self.assertEqual(200, limited.chat()[0])

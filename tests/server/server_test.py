@@ -321,6 +321,12 @@ class LongAnswers(Test):
             status, headers, error = server.send("POST", "/v1/chat/completions", server.body())
             self.assertEqual((503, "1"), (status, headers["retry-after"]))
             self.assertIn("over capacity", error["error"]["message"])
+            for path, fields, param in (("chat/completions", {"n": 3}, "n"), ("completions", {"prompt": "a", "n": 3}, "n"),
+                                        ("completions", {"prompt": ["a"] * 3}, "prompt"),
+                                        ("completions", {"prompt": ["a"] * 3, "n": 2}, "prompt")):
+                asked = {"model": server.model, **({} if "prompt" in fields else {"messages": QUESTION}), **fields}
+                status, _, error = server.send("POST", f"/v1/{path}", json.dumps(asked))
+                self.assertEqual((400, param), (status, error["error"]["param"]))
             with self.assertRaises(openai.InternalServerError):
                 create(server.openai())
             one.close()
