@@ -15,6 +15,7 @@
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
 #include "server/ollama/ollama_endpoints.h"
+#include "server/ollama/ollama_reply.h"
 #include "server/openapi/openapi_endpoint.h"
 #include "server/organization/organization_endpoints.h"
 #include "server/reply_headers.h"
@@ -35,6 +36,11 @@ http::Pace pace_of(const Route& route) {
 }
 
 }  // namespace
+// The error as the clients of that path read it.
+std::unique_ptr<http::Reply> error_reply(const http::Request& request, const ApiError& error) {
+  return request.target.starts_with("/api/") ? ollama_error_reply(error) : error.reply();
+}
+
 
 ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal,
                        ApiOptions options)
@@ -127,7 +133,7 @@ http::Admission ApiService::admit(const http::Request& head, size_t usual_bytes)
     const auto trace = std::make_shared<RequestTrace>(observers_, head);
     if (route != nullptr) trace->set_endpoint(route->pattern);
     trace->refuse(error.status(), error.code());
-    return {0, http::Pace::Works, traced(error.reply(), trace)};
+    return {0, http::Pace::Works, traced(error_reply(head, error), trace)};
   }
 }
 
@@ -196,14 +202,15 @@ std::unique_ptr<http::Reply> ApiService::refuse_call(const Call& call, const Api
     accounting_.note_refusal(call, error.status(), error.code());
   }
   call.trace->refuse(error.status(), error.code());
-  return error.reply();
+  return error_reply(call.request, error);
 }
 
 std::unique_ptr<http::Reply> ApiService::refuse(const http::Request& request, unsigned status,
                                                 std::string message) {
   const auto trace = std::make_shared<RequestTrace>(observers_, request);
   trace->refuse(status, "");
-  return traced(ApiError(status, status == 413 ? "request_too_large" : "", "", message).reply(), trace);
+  const ApiError error(status, status == 413 ? "request_too_large" : "", "", message);
+  return traced(error_reply(request, error), trace);
 }
 
 }  // namespace lockstep::server
