@@ -277,6 +277,14 @@ class Attacks(Test):
                 with self.subTest(name):
                     self.assertEqual(wanted, server.send("GET", "/", headers={"Host": name})[0])
                     self.assertEqual(200, with_keys.send("GET", "/", headers={"Host": name})[0])
+            # The host of a target in absolute form counts, and no header.
+            for line, wanted in (("GET http://localhost:1/healthz HTTP/1.1\r\nHost: evil.example", b"200"),
+                                 ("GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost", b"403"),
+                                 ("POST HTTP://127.0.0.1/v1/chat/completions?a=b HTTP/1.1\r\nContent-Length: 0", b"400"),
+                                 ("GET http://localhost/nothing HTTP/1.1", b"404")):
+                with self.subTest(line), server.connect() as connection:
+                    connection.sendall(line.encode() + b"\r\nConnection: close\r\n\r\n")
+                    self.assertEqual(wanted, read_to_end(connection)[9:12])
 
     def test_a_status_that_no_standard_has(self):
         with self.server.connect() as busy, self.server.connect() as also_busy, self.server.connect() as connection:
