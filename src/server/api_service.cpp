@@ -27,7 +27,8 @@ namespace lockstep::server {
 namespace {
 
 constexpr std::chrono::minutes kHousekeepingPeriod{10};
-constexpr size_t kIdleBodyBytes = 1024;  // of what needs no key and reads no body
+constexpr const char* kDraining = "draining";  // the code and the log's reason
+constexpr size_t kIdleBodyBytes = 1024;        // of what needs no key and reads no body
 
 // What is no inference reads the database or files.
 http::Pace pace_of(const Route& route) {
@@ -35,12 +36,12 @@ http::Pace pace_of(const Route& route) {
   return waits ? http::Pace::Waits : http::Pace::Works;
 }
 
-}  // namespace
 // The error as the clients of that path read it.
 std::unique_ptr<http::Reply> error_reply(const http::Request& request, const ApiError& error) {
   return request.target.starts_with("/api/") ? ollama_error_reply(error) : error.reply();
 }
 
+}  // namespace
 
 ApiService::ApiService(ServedModel model, accounts::Accounts& accounts, accounts::Journal& journal,
                        ApiOptions options)
@@ -96,8 +97,9 @@ void ApiService::add_health_endpoints() {
   const auto alive = [](Call&) { return json_reply({{"status", "ok"}}); };
   router_.add("GET", "/healthz", kAnyone, alive);
   router_.add("GET", "/health", kAnyone, alive);
-  router_.add("GET", "/readyz", kAnyone, [this](Call&) {
+  router_.add("GET", "/readyz", kAnyone, [this](Call& call) {
     const bool draining = drained_s_ != kNotDrained;
+    if (draining) call.trace->refuse(503, kDraining);
     const ReplyJson state = {{"status", draining ? "draining" : "ready"},
                              {"answers_running", inference_.answers_running()}};
     return std::make_unique<http::WholeReply>(http::Head{draining ? 503u : 200u}, to_text(state));
@@ -183,7 +185,7 @@ std::unique_ptr<http::Reply> ApiService::handle(Call& call) {
   const Route& route = router_.find(call);
   call.trace->set_endpoint(route.pattern);
   if (call.request.received_s > drained_s_ && route.method != "GET" && !call.batch_id) {
-    throw ApiError(503, "", "", "the server is stopping; send the request again");
+    throw ApiError(503, kDraining, "", "the server is stopping; send the request again");
   }
   if (route.needed.key && !call.batch_id) call.caller = gate_.admit(call.request, route.needed.action);
   call.action = route.needed.action;

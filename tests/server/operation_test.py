@@ -530,6 +530,7 @@ class TheEnd(Test):
             status, headers, error = server.send("POST", "/v1/chat/completions", server.body(max_tokens=1), headers)
             self.assertEqual((503, "1"), (status, headers["retry-after"]))
             self.assertIn("stopping", error["error"]["message"])
+            self.assertEqual("draining", error["error"]["code"])
             begun.sendall(b"\r\n")
             self.assertIn(b" 200 OK", read_to_end(begun))
             # One that says nothing is no reason to stay.
@@ -538,6 +539,9 @@ class TheEnd(Test):
             began = time.monotonic()
             self.assertEqual(0, server.wait_for_end())
             self.assertLess(time.monotonic() - began, 5)
+            refused = [line for line in server.log().splitlines() if "status=503" in line]
+            self.assertEqual({"/readyz", "/v1/chat/completions"}, {re.search(r"path=(\S+)", line)[1] for line in refused})
+            self.assertTrue(all("reason=draining" in line for line in refused), refused)
 
 
 if __name__ == "__main__":
