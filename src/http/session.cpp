@@ -107,6 +107,11 @@ void Session::close() {
   shared_.session_ended();
 }
 
+void Session::stop() {
+  if (reply_) return reply_->stop();
+  if (state_ != State::Answering) close();
+}
+
 void Session::wait_for_request() {
   state_ = State::Idle;
   reply_.reset();
@@ -289,6 +294,10 @@ void Session::answer() {
       if (const auto session = weak.lock()) session->write_next();
     });
   };
+  if (pace_ == Pace::Quick) {
+    give_back_body_room();
+    return set_reply(shared_.service->answer(request_, std::move(wake)));
+  }
   asio::post(shared_.pool_of(pace_),
              [self = shared_from_this(), &shared = shared_, wake = std::move(wake)]() mutable {
                std::shared_ptr<Reply> reply = shared.service->answer(self->request_, std::move(wake));
@@ -302,6 +311,7 @@ void Session::answer() {
 
 void Session::set_reply(std::shared_ptr<Reply> reply) {
   reply_ = std::move(reply);
+  if (shared_.stopping) reply_->stop();
   head_sent_ = false;
   write_next();
 }

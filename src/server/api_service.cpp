@@ -32,6 +32,7 @@ constexpr size_t kIdleBodyBytes = 1024;        // of what needs no key and reads
 
 // What is no inference reads the database or files.
 http::Pace pace_of(const Route& route) {
+  if (route.quick) return http::Pace::Quick;
   const bool waits = route.needed.action && *route.needed.action != accounts::Action::Infer;
   return waits ? http::Pace::Waits : http::Pace::Works;
 }
@@ -95,15 +96,16 @@ void ApiService::start_housekeeping(database::Database& database) {
 
 void ApiService::add_health_endpoints() {
   const auto alive = [](Call&) { return json_reply({{"status", "ok"}}); };
-  router_.add("GET", "/healthz", kAnyone, alive);
-  router_.add("GET", "/health", kAnyone, alive);
-  router_.add("GET", "/readyz", kAnyone, [this](Call& call) {
+  router_.add("GET", "/healthz", kAnyone, alive).quick = true;
+  router_.add("GET", "/health", kAnyone, alive).quick = true;
+  Route& ready = router_.add("GET", "/readyz", kAnyone, [this](Call& call) {
     const bool draining = drained_s_ != kNotDrained;
     if (draining) call.trace->refuse(503, kDraining);
     const ReplyJson state = {{"status", draining ? "draining" : "ready"},
                              {"answers_running", inference_.answers_running()}};
     return std::make_unique<http::WholeReply>(http::Head{draining ? 503u : 200u}, to_text(state));
   });
+  ready.quick = true;
 }
 
 void ApiService::add_metrics_endpoint() {
@@ -127,7 +129,7 @@ http::Admission ApiService::admit(const http::Request& head, size_t usual_bytes)
                       printable(head.header("host"))));
     }
     route = &router_.find(call);
-    if (!route->needed.key) return {kIdleBodyBytes};
+    if (!route->needed.key) return {kIdleBodyBytes, pace_of(*route)};
     gate_.require_key(head);
     const bool upload = route->method == "POST" && route->pattern == "/v1/files";
     return {upload ? options_.upload_bytes_max : usual_bytes, pace_of(*route)};

@@ -72,12 +72,12 @@ void Inference::check_length(const InferenceRequest& request, size_t tokens) con
 }
 
 // Flex fails fast instead of waiting, as Groq's does.
-void Inference::require_free_capacity(const std::string& model) const {
+void Inference::require_free_capacity(const std::string& model, uint32_t answers) const {
   const engine::Load load = model_.engine.load();
-  const bool waits =
-      std::any_of(load.waiting.begin(), load.waiting.end() - 1, [](auto count) { return count != 0; });
-  const auto running = std::accumulate(load.running.begin(), load.running.end() - 1, size_t{0});
-  if (!waits && running < load.streams_max) return;
+  // What has just come waits too, until the next step; idle work makes room.
+  const size_t running = std::accumulate(load.running.begin(), load.running.end() - 1, size_t{0});
+  const size_t waiting = std::accumulate(load.waiting.begin(), load.waiting.end() - 1, size_t{0});
+  if (!load.short_of_memory && running + waiting + answers <= load.streams_max) return;
   throw ApiError(
       498, "capacity_exceeded", "",
       fmt::format("{} has no free capacity for the service tier `flex`. Please try again later, or with "
@@ -136,8 +136,8 @@ std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) 
     check_length(request, prompt.size());
     origin.prompt_tokens += static_cast<uint32_t>(prompt.size());
   }
-  if (tier == accounts::Tier::Flex) require_free_capacity(request.model);
   const auto answers = static_cast<uint32_t>(request.prompts.size()) * request.choices;
+  if (tier == accounts::Tier::Flex) require_free_capacity(request.model, answers);
   const bool idle = generation.service == engine::ServiceClass::Idle;
   take_places(request, answers, idle);
   const auto listener = [places = places_, idle, wake = call.wake](bool finished) {

@@ -76,6 +76,8 @@ class Tls(Test):
         with open(Place.path("locked.key"), "wb") as locked:
             subprocess.run(["openssl", "ec", "-in", key, "-aes128", "-passout", "pass:secret"], check=True, stdout=locked,
                            stderr=subprocess.DEVNULL)
+        rsa = Place.path("rsa.key")
+        subprocess.run(["openssl", "genrsa", "-out", rsa, "2048"], check=True, capture_output=True)
         for options, says in (
             (["--cert", file], "belong together"),
             (["--key", key], "belong together"),
@@ -84,6 +86,7 @@ class Tls(Test):
             (["--cert", key, "--key", key], "is no certificate in PEM"),
             (["--cert", file, "--key", file], "is no private key in PEM"),
             (["--cert", file, "--key", other], "is not the key of"),
+            (["--cert", file, "--key", rsa], "is not the key of"),
             (["--cert", file, "--key", Place.path("locked.key")], "without a password"),
         ):
             with self.subTest(options=options):
