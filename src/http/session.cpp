@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/identifiers.h"
+#include "http/target.h"
 
 namespace lockstep::http {
 
@@ -211,6 +212,11 @@ void Session::take_head() {
   request_.target = std::string(message.target());
   for (const auto& field : message) {
     request_.headers.emplace_back(lower_case(field.name_string()), std::string(field.value()));
+  }
+  if (auto absolute = absolute_target(request_.target)) {  // its host counts, and no header's
+    std::erase_if(request_.headers, [](const auto& header) { return header.first == "host"; });
+    request_.headers.emplace_back("host", std::move(absolute->host));
+    request_.target = std::move(absolute->target);
   }
 }
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 
 #include "server/api_error.h"
 #include "server/generation_fields.h"
+#include "server/prompt_fields.h"
 #include "server/request_trace.h"
 
 namespace lockstep::server {
@@ -53,6 +55,12 @@ const std::string& Inference::own_name(const std::string& id) const {
   return ours ? model_.ids.front() : id;
 }
 
+void Inference::check_biases(const numerics::SamplingParameters& sampling) const {
+  for (const auto& [token, bias] : sampling.logit_bias) {
+    check_vocabulary(std::span(&token, 1), model_.tokenizer, "logit_bias");
+  }
+}
+
 void Inference::check_length(const InferenceRequest& request, size_t tokens) const {
   if (tokens <= model_.context) return;
   throw ApiError(
@@ -93,7 +101,8 @@ accounts::TokensWanted Inference::tokens_wanted(const InferenceRequest& request)
 
 void Inference::take_places(const InferenceRequest& request, uint32_t answers, bool idle) {
   if (answers > places_->request_max()) {
-    throw ApiError(400, "", request.prompt_field,
+    const bool choices_only = request.prompts.size() <= places_->request_max();
+    throw ApiError(400, "", choices_only ? "n" : request.prompt_field,
                    fmt::format("the request asks for {} answers at once; up to {} are possible", answers,
                                places_->request_max()));
   }
@@ -115,6 +124,7 @@ std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) 
         "'service_tier' : this project may not use 'performance'; an owner of the organization can "
         "allow it, and every other tier is open");
   }
+  check_biases(generation.sampling);
   generation.chunk = model_.chunk;
   generation.service = service_class(tier);
   if (request.prompts.empty()) request.prompts.push_back(std::move(generation.prompt));

@@ -135,8 +135,10 @@ class Clients(WithServer):
                 self.assertEqual("context_length_exceeded", self.code(caught))
                 with self.assertRaises(package.NotFoundError):
                     client.models.retrieve("no/such")
-        with self.assertRaises(openai.BadRequestError):
-            create(self.server.openai(), logit_bias={"99999999": 1})
+        with self.assertRaises(openai.BadRequestError) as caught:
+            create(self.server.openai(), logit_bias={"999999999": 1})
+        self.assertEqual("logit_bias", caught.exception.param)
+        self.assertIn("token 999999999 is not in the vocabulary", caught.exception.message)
         with self.assertRaises(openai.APIStatusError) as caught:
             create(self.server.openai(), messages=[{"role": "user", "content": "a" * (5 << 20)}])
         self.assertEqual(413, caught.exception.status_code)
@@ -343,6 +345,12 @@ class LongAnswers(Test):
             status, headers, error = server.send("POST", "/v1/chat/completions", server.body())
             self.assertEqual((503, "1"), (status, headers["retry-after"]))
             self.assertIn("over capacity", error["error"]["message"])
+            for path, fields, param in (("chat/completions", {"n": 3}, "n"), ("completions", {"prompt": "a", "n": 3}, "n"),
+                                        ("completions", {"prompt": ["a"] * 3}, "prompt"),
+                                        ("completions", {"prompt": ["a"] * 3, "n": 2}, "prompt")):
+                asked = {"model": server.model, **({} if "prompt" in fields else {"messages": QUESTION}), **fields}
+                status, _, error = server.send("POST", f"/v1/{path}", json.dumps(asked))
+                self.assertEqual((400, param), (status, error["error"]["param"]))
             with self.assertRaises(openai.InternalServerError):
                 create(server.openai())
             one.close()
