@@ -28,8 +28,12 @@ export function forgetKey() {
   localStorage.removeItem(place);
 }
 
+// Keys are plain characters without blanks, as a header needs them.
+const mayBeKey = text => /^[!-~]+$/.test(text);
+
 async function send(path, {method = "GET", body, signal, as = key()} = {}) {
   const headers = {};
+  if (as && !mayBeKey(as)) throw new Error("This is no key: it has characters that no key has. A list of keys shows only how they begin.");
   if (as) headers.authorization = `Bearer ${as}`;
   if (body !== undefined) headers["content-type"] = "application/json";
   try {

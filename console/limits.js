@@ -20,7 +20,7 @@ export const show = () => fill(content, async () => {
   if (!await may("read_organization")) return notice("Not with this key", "Limits are shown to keys with the scope “admin”.");
   const [limits, caps, known, self, change] = await Promise.all([
     readAll("/v1/organization/limits"), readAll("/v1/organization/spend_caps"), names(), account(), may("manage_limits")]);
-  const place = {known, self, change};
+  const place = {known, self, change, limits, caps};
   return [
     part("Rates", "A request must fit into every limit above it: its key's, its project's, the organisation's.",
          change && make("button", {type: "button", click: () => setLimit(place)}, "Set a limit"),
@@ -62,6 +62,14 @@ function subjectChoice(place, of, withKeys) {
     withKeys && group("Keys", [...known.keys].map(([id, name]) => [`key ${id}`, name])));
 }
 
+// Shows in a form what is in force for what is chosen in `choices`, now and after each choice.
+function follow(choices, showInForce) {
+  for (const one of choices) one.addEventListener("change", showInForce);
+  showInForce();
+}
+
+const isOf = (row, subject) => `${row.subject} ${row.subject_id}` === subject.value;
+
 const post = (path, body) => read(`/v1/organization/${path}`, {method: "POST", body});
 
 async function changed(text) {
@@ -77,7 +85,11 @@ async function setLimit(place, limit) {
   if (limit && limit.model !== "*" && !models.some(one => one.id === limit.model)) model.append(make("option", {selected: true}, limit.model));
   model.disabled = Boolean(limit);
   const inputs = kinds.map(([id, name]) => [id, name, make("input", {type: "number", min: 0, step: 1, inputmode: "numeric",
-                                                                    placeholder: "unlimited", value: limit?.[id] ?? ""})]);
+                                                                    placeholder: "unlimited"})]);
+  follow([subject, model], () => {
+    const row = place.limits.find(one => isOf(one, subject) && one.model === model.value);
+    for (const [id,, input] of inputs) input.value = row?.[id] ?? "";
+  });
   const done = await formDialog(limit ? "Change a limit" : "Set a limit",
     [field("limit-subject", "Of", subject), field("limit-model", "Model", model),
      make("div.pair", {}, inputs.map(([id, name, input]) => field(`limit-${id}`, name, input)))],
@@ -98,7 +110,8 @@ async function removeLimit(limit) {
 
 async function setCap(place, cap) {
   const subject = subjectChoice(place, cap, false);
-  const amount = make("input", {type: "text", inputmode: "decimal", pattern: "[0-9]+(\\.[0-9]{1,9})?", value: cap?.usd_per_month ?? "", placeholder: "no cap"});
+  const amount = make("input", {type: "text", inputmode: "decimal", pattern: "[0-9]+(\\.[0-9]{1,9})?", placeholder: "no cap"});
+  follow([subject], () => { amount.value = place.caps.find(one => isOf(one, subject))?.usd_per_month ?? ""; });
   const done = await formDialog("Spend cap", [field("cap-subject", "Of", subject), field("cap-amount", "USD a month", amount, "Such as 25 or 0.5; empty: no cap")], () => {
     const [kind, id] = subject.value.split(" ");
     return post("spend_caps", {subject: kind, subject_id: id, usd_per_month: amount.value.trim() || null});

@@ -100,16 +100,16 @@ function toEnd(always = false) {
   if (always || box.scrollHeight - box.scrollTop - box.clientHeight < 120) box.scrollTop = box.scrollHeight;
 }
 
-// A JSON text of the settings; throws after it has said what is wrong beside it.
-function parsed(id) {
+// What `read` makes of a box of the settings; where it throws, what is wrong is said beside the box first.
+function checked(id, read) {
   const said = byId(`${id}-error`), box = byId(id);
   try {
-    const value = JSON.parse(box.value);
+    const value = read(box);
     said.textContent = "";
     box.removeAttribute("aria-invalid");
     return value;
   } catch (error) {
-    said.textContent = `This is no valid JSON: ${error.message}`;
+    said.textContent = error.message;
     box.setAttribute("aria-invalid", "true");
     box.closest("details")?.setAttribute("open", "");
     if (byId("show-settings").checkVisibility()) openSettings(true);
@@ -118,6 +118,21 @@ function parsed(id) {
   }
 }
 
+const parsed = id => checked(id, box => {
+  try {
+    return JSON.parse(box.value);
+  } catch (error) {
+    throw new Error(`This is no valid JSON: ${error.message}`);
+  }
+});
+
+// The seed, if one is set. Numbers of this page are exact up to the bounds of its box; its own check of them is not.
+const chosenSeed = () => checked("seed", box => {
+  const seed = Number(box.value);
+  if (box.validity.badInput || !Number.isSafeInteger(seed)) throw new Error(`A whole number from ${box.min} to ${box.max} is wanted.`);
+  return box.value === "" ? undefined : seed;
+});
+
 // The body of a request as the settings and the conversation have it.
 function body() {
   const value = id => byId(id).value.trim();
@@ -125,7 +140,8 @@ function body() {
   if (value("system")) messages.unshift({role: "system", content: value("system")});
   const request = {model: value("model"), messages, temperature: Number(value("temperature")), top_p: Number(value("top-p"))};
   if (value("tokens-max")) request.max_completion_tokens = Number(value("tokens-max"));
-  if (value("seed")) request.seed = Number(value("seed"));
+  const seed = chosenSeed();
+  if (seed !== undefined) request.seed = seed;
   if (byId("logprobs").checked) Object.assign(request, {logprobs: true, top_logprobs: Number(value("alternatives"))});
   const format = value("format");
   if (format === "json_object") request.response_format = {type: format};

@@ -37,7 +37,7 @@ void check_days(int64_t days, std::string_view field) {
 }
 
 void check_settings(const ProjectSettings& settings) {
-  check_name(settings.name, "project");
+  check_name(settings.name, "a project");
   check_days(settings.body_days, "body_days");
   check_days(settings.log_days, "log_days");
 }
@@ -287,7 +287,7 @@ void Access::archive_project(const std::string& project_id) {
 
 Member Access::add_member(const std::string& name, Role role) {
   return change(Action::ManageMembers, [&](Transaction& transaction) {
-    check_name(name, "member");
+    check_name(name, "a member");
     return tables::insert_member(transaction, caller_.organisation_id, name, role, now_ms());
   });
 }
@@ -320,7 +320,7 @@ NewKey Access::make_key(const KeyRequest& request) {
   if (request.project_id && *request.project_id != caller_.project_id) require(Action::ManageMembers);
   return change(Action::ManageKeys, [&](Transaction& transaction) {
     const int64_t now = now_ms();
-    check_name(request.name, "key");
+    check_name(request.name, "a key");
     if (request.scopes.empty())
       refuse(Reason::Invalid, "'scopes' : a key needs at least one of inference, files, read, admin.");
     if (!caller_.scopes.contains(request.scopes)) {

@@ -188,7 +188,7 @@ std::optional<NewKey> Accounts::first_start(bool with_key) {
 }
 
 NewOrganisation Accounts::make_organisation(const std::string& name) {
-  check_name(name, "organization");
+  check_name(name, "an organization");
   NewOrganisation made = database().write([&](database::Transaction& transaction) {
     NewOrganisation result = insert_new_organisation(transaction, name);
     result.key = insert_first_key(transaction, result.project.id, result.owner.id);

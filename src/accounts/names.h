@@ -9,8 +9,10 @@ namespace lockstep::accounts {
 
 inline constexpr size_t kNameBytes_max = 200;
 
-// Throws AccessError, Invalid, for a name that is empty, longer than kNameBytes_max, not UTF-8, or has
-// control characters. `what` has it: "project".
+// Whether a text is a name: UTF-8 of 1 to kNameBytes_max bytes without control characters.
+bool is_name(std::string_view text);
+
+// Throws AccessError, Invalid, for what is no name. `what` has it: "a project".
 void check_name(const std::string& name, std::string_view what);
 
 }  // namespace lockstep::accounts

@@ -117,7 +117,7 @@ TEST(Printable, KeepsTextAndEscapesTheRest) {
             "b\xef\xbf\xbd\xef\xbf\xbd");
   EXPECT_EQ(printable("blk.0.attn"), "blk.0.attn");
   EXPECT_EQ(printable("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"), "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
-  EXPECT_EQ(printable(std::string_view("a\0\n\x7f\\", 5)), "a\\x00\\x0a\\x7f\\x5c");
+  EXPECT_EQ(printable(std::string_view("a\0\n\x7f\\", 5)), "a\\x00\\x0a\\x7f\\");
   EXPECT_EQ(printable("\xc2\x9b"), "\\xc2\\x9b");                    // a control character of two bytes
   EXPECT_EQ(printable("\xc0\xaf"), "\\xc0\\xaf");                    // overlong
   EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");           // a surrogate

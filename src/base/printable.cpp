@@ -35,7 +35,7 @@ std::string printable(std::string_view text, size_t bytes_max) {
     // C1 control characters are U+0080 to U+009F, written c2 80 to c2 9f.
     const bool control = first < 0x20 || first == 0x7f ||
                          (length == 2 && first == 0xc2 && static_cast<uint8_t>(text[1]) < 0xa0);
-    if (length == 0 || control || first == '\\') {
+    if (length == 0 || control) {
       result += fmt::format("\\x{:02x}", first);
       text.remove_prefix(1);
     } else {

@@ -7,8 +7,8 @@
 
 namespace lockstep {
 
-// `text` with control characters, backslashes and everything that is not valid UTF-8 written as \xNN, and cut
-// after about `bytes_max` bytes with "...".
+// `text` with control characters and everything that is not valid UTF-8 written as \xNN, and cut after about
+// `bytes_max` bytes with "...".
 std::string printable(std::string_view text, size_t bytes_max = 80);
 
 // `text` with U+FFFD in place of NUL and of every byte that is not part of well-formed UTF-8, as databases

@@ -25,10 +25,10 @@ struct AccountsOptions {
   void add(CLI::App& command) { database.add(command); }
 };
 
-// Runs with the accounts of the database that the options name.
+// Runs with the accounts of the database that the options name, which must be there.
 template <class Function>
 void with_accounts(const AccountsOptions& options, Function&& function) {
-  const std::unique_ptr<database::Database> database = options.database.open();
+  const std::unique_ptr<database::Database> database = options.database.open_existing();
   accounts::Accounts accounts(*database);
   function(accounts);
 }
@@ -90,7 +90,10 @@ void show_key(const accounts::NewKey& key) {
   print_text(fmt::format("{}\nkey, shown only now: {}\n", key.key.id, key.secret));
 }
 
-void add_organisation(accounts::Accounts& accounts, const AccountsOptions& options) {
+// The first one may come before any server: its database is made.
+void add_organisation(const AccountsOptions& options) {
+  const std::unique_ptr<database::Database> database = options.database.open();
+  accounts::Accounts accounts(*database);
   const accounts::NewOrganisation made = accounts.make_organisation(options.name);
   print_text(fmt::format("{}\n", made.organisation.id));
   show_key(made.key);
@@ -148,9 +151,7 @@ void add_accounts(CLI::App& app) {
   CLI::App* add = organisation->add_subcommand("add", "Make one, with a project, an owner and a key");
   options->add(*add);
   add->add_option("name", options->name, "its name")->required();
-  add->callback([options] {
-    with_accounts(*options, [&](accounts::Accounts& accounts) { add_organisation(accounts, *options); });
-  });
+  add->callback([options] { add_organisation(*options); });
 
   CLI::App* key = command->add_subcommand("key", "Make and revoke keys");
   key->require_subcommand(1);

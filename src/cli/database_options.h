@@ -18,8 +18,14 @@ struct DatabaseOptions {
   void add(CLI::App& command);
   // The data folder, which is made if it is not there.
   std::filesystem::path folder() const;
-  // The database with its tables as this program has them.
+  // The database with its tables as this program has them. It is made, with its folder, if it is not there.
   std::unique_ptr<database::Database> open() const;
+  // The same, but a user's error where there is none.
+  std::unique_ptr<database::Database> open_existing() const;
+
+ private:
+  std::filesystem::path folder_path() const;
+  std::string place() const;
 };
 
 }  // namespace lockstep::cli

@@ -64,7 +64,12 @@ int run(int argc, char** argv) {
     lockstep::cli::flush_output();
     return code;
   } catch (const CLI::ParseError& error) {
-    return report(fmt::format("{}; 'lockstep --help' shows what is possible", error.what()), 2);
+    std::string command = app.get_name();
+    for (std::vector<CLI::App*> parsed = app.get_subcommands(); !parsed.empty();
+         parsed = parsed.front()->get_subcommands()) {
+      command += " " + parsed.front()->get_name();
+    }
+    return report(fmt::format("{}; '{} --help' shows what is possible", error.what(), command), 2);
   }
 }
 

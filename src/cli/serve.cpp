@@ -1,4 +1,5 @@
 // lockstep serve: OpenAI's and GroqCloud's API over HTTP.
+#include <algorithm>
 #include <boost/algorithm/string/classification.hpp>
 #include <boost/algorithm/string/split.hpp>
 #include <filesystem>
@@ -23,7 +24,10 @@ namespace lockstep::cli {
 namespace {
 
 server::ServedModel served_model(api::RunningModel& running, const ServeOptions& options) {
-  std::vector<std::string> names = options.names;
+  std::vector<std::string> names;
+  for (const std::string& name : options.names) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
   if (names.empty()) names = {std::filesystem::path(running.loaded.path).stem().string()};
   return {.ids = std::move(names),
           .fingerprint = running.fingerprint,
@@ -57,6 +61,7 @@ void run(const ServeOptions& options) {
   http::Server http_server(options.http);  // before the model: its engine wakes the server until it ends
   const ModelHandle model = load_model(options.model, options.engine);
   const server::ServedModel served = served_model(api::running_model(*model), options);
+  const std::filesystem::path data_folder = options.database.folder();
   const std::unique_ptr<database::Database> database = options.database.open();
   accounts::Accounts accounts(*database);
   const std::optional<accounts::NewKey> first = accounts.first_start(!options.api.open);
@@ -65,7 +70,7 @@ void run(const ServeOptions& options) {
   accounts::Journal journal(accounts);
   server::Log log(options.log_level, options.log_format);
   server::ApiOptions api = options.api;
-  api.data_folder = options.database.folder();
+  api.data_folder = data_folder;
   api.log = &log;
   api.local_names_only = api.open && http_server.is_local();
   api.connections = [&] { return http_server.connections(); };

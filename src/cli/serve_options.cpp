@@ -4,7 +4,10 @@
 #include <string>
 #include <utility>
 
+#include "accounts/names.h"
 #include "base/error.h"
+#include "base/printable.h"
+#include "server/cors.h"
 
 namespace lockstep::cli {
 
@@ -22,7 +25,9 @@ const std::map<std::string, Log::Level> kLogLevels = {{"debug", Log::Level::Debu
 void add_address(CLI::App& command, http::Options& http) {
   command.add_option("--host", http.host, "address to listen on; 0.0.0.0: all, for anyone who reaches it")
       ->capture_default_str();
-  command.add_option("--port", http.port, "0: a free one")->capture_default_str();
+  command.add_option("--port", http.port, "0: a free one")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 65535));
   command
       .add_option("--cert", http.certificate_file,
                   "PEM file of the server's certificate, after it those up to its root: HTTPS")
@@ -90,7 +95,8 @@ void add_inference(CLI::App& command, ServeOptions& options) {
   command
       .add_option("--kv-positions", options.engine.kv_positions,
                   "positions of all answers together, and never less than one context")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 40));
 }
 
 void add_observation(CLI::App& command, ServeOptions& options) {
@@ -130,6 +136,12 @@ void ServeOptions::add(CLI::App& command) {
 }
 
 void ServeOptions::check() const {
+  for (const std::string& origin : cors_origins) server::check_origin(origin);
+  for (const std::string& name : names) {
+    if (accounts::is_name(name)) continue;
+    user_error("--name '{}': the name of a model is 1 to {} bytes of text without control characters",
+               printable(name), accounts::kNameBytes_max);
+  }
   // Large bodies leave a quarter of the memory to others.
   const size_t room = http.body_memory_bytes - http.body_memory_bytes / 4;
   for (const auto& [name, bytes] :

@@ -28,7 +28,7 @@ struct ServeOptions {
   server::Log::Format log_format = server::Log::Format::Text;
 
   void add(CLI::App& command);
-  // Throws a user's error for options that do not go together.
+  // Throws a user's error for what is no origin or name and for options that do not go together.
   void check() const;
 };
 

@@ -41,8 +41,7 @@ std::unique_ptr<Connector> connector_for(const std::string& place) {
         "path of an SQLite file",
         printable(scheme));
   }
-  constexpr std::string_view kSqlite = "sqlite:";
-  const std::string path = place.starts_with(kSqlite) ? place.substr(kSqlite.size()) : place;
+  const std::string path = sqlite_path(place);
   if (path.empty()) user_error("a database needs a path or a URL, but the text is empty");
   return sqlite_connector(path);
 }
@@ -162,6 +161,12 @@ struct Database::Pool {
     std::unique_ptr<Connection> connection_;
   };
 };
+
+std::string sqlite_path(const std::string& place) {
+  constexpr std::string_view kSqlite = "sqlite:";
+  if (place.find("://") != std::string::npos) return "";
+  return place.starts_with(kSqlite) ? place.substr(kSqlite.size()) : place;
+}
 
 Database::Database(const std::string& place, size_t connections) : pool_(std::make_unique<Pool>()) {
   pool_->connector = connector_for(place);

@@ -92,6 +92,9 @@ enum class Dialect : uint8_t { Sqlite, Postgres };
 // What a transaction needs.
 enum class Mode : uint8_t { Read, Write, Exclusive };
 
+// The path of the SQLite file that a Database's `place` names; empty where it names a server's database.
+std::string sqlite_path(const std::string& place);
+
 // A database and a small pool of connections to it. THREAD: any; every transaction has a connection of its
 // own while it runs, and waits for one when all are in use. A transaction must not start another inside: that
 // can wait for itself.

@@ -97,7 +97,7 @@ const std::map<std::string, std::string, std::less<>> kFormats = [] {
       {"binary", any_text},
       {"password", any_text},
       {"path", any_text}};
-  for (const char* version : {"1", "3", "4", "5", "6", "7", "8"})
+  for (const char* version : {"1", "2", "3", "4", "5", "6", "7", "8"})
     formats.emplace(std::string("uuid") + version, uuid(version, variant));
   for (auto& [name, pattern] : formats) pattern = "^(?:" + pattern + ")$";
   return formats;

@@ -18,6 +18,8 @@ constexpr const char* kExposed =
     "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, "
     "x-ratelimit-reset-tokens";
 
+}  // namespace
+
 void check_origin(const std::string& origin) {
   if (origin == "*" || origin == "null") return;
   const size_t scheme = origin.find("://");
@@ -30,14 +32,10 @@ void check_origin(const std::string& origin) {
       origin);
 }
 
-}  // namespace
-
 Cors::Cors(http::Service& service, std::vector<std::string> origins)
     : service_(service),
       origins_(std::move(origins)),
-      any_(std::find(origins_.begin(), origins_.end(), "*") != origins_.end()) {
-  for (const std::string& origin : origins_) check_origin(origin);
-}
+      any_(std::find(origins_.begin(), origins_.end(), "*") != origins_.end()) {}
 
 bool Cors::allowed(std::string_view origin) const {
   return any_ || std::find(origins_.begin(), origins_.end(), origin) != origins_.end();

@@ -9,12 +9,14 @@
 
 namespace lockstep::server {
 
+// Throws a user's error for what is no origin as browsers send it ("https://app.example") and not "*", any.
+void check_origin(const std::string& origin);
+
 // Answers what browsers ask before they let a page send a request, and tells them who may read a reply. A
 // page of the server's own origin needs none of this.
 class Cors : public http::Service {
  public:
-  // `origins` as browsers send them ("https://app.example"), or "*" for any. Throws a user's error for what
-  // is no origin. `service` must outlive this.
+  // `origins` are those that check_origin takes. `service` must outlive this.
   Cors(http::Service& service, std::vector<std::string> origins);
 
   http::Admission admit(const http::Request& head, size_t usual_bytes) override;

@@ -37,6 +37,15 @@ class Keys(Page):
         self.click("dialog button", "Not now")
         self.assertEqual([None, self.server.key], self.browser.run("[sessionStorage.getItem('lockstep-key'), localStorage.getItem('lockstep-key')]"))
 
+    def test_what_a_list_shows_of_a_key_is_no_key(self):
+        self.expected = [401]
+        self.go(key=False)
+        self.enter_key(self.server.key[:12] + "\u2026")
+        self.wait("document.querySelector('dialog .error').textContent")
+        self.assertIn("This is no key", self.text("dialog .error"))
+        self.enter_key(self.server.key)
+        self.wait("!document.querySelector('dialog') && document.getElementById('model').options.length")
+
     def test_a_revocation_that_fails_is_told(self):
         made = self.server.ask("POST", f"{BASE}/keys", {"name": "leaked", "scopes": ["inference"]})[1]
         self.section("keys")
@@ -150,6 +159,41 @@ class Keys(Page):
         for name in ("keys", "limits"):  # what this key may not read is said, not tried
             self.section(name)
             self.assertIn("admin", self.text(f"#{name} .notice"))
+
+    def test_a_limit_that_is_there_is_kept(self):
+        self.server.ask("POST", f"{BASE}/limits", {"subject": "organization", "requests_per_minute": 70000})
+        self.server.ask("POST", f"{BASE}/limits", {"subject": "organization", "model": "smollm2-135m", "tokens_per_day": 80000000})
+        self.section("limits")
+        self.wait("document.querySelector('#limits table')?.innerText.includes('70,000')")
+        self.click("#limits button", "Set a limit")
+        self.wait("document.getElementById('limit-subject')")
+        boxes = ("requests_per_minute", "tokens_per_minute", "tokens_per_day")
+        shown = lambda: [self.browser.run(f"document.getElementById('limit-{box}').value") for box in boxes]
+        self.set("limit-subject", self.browser.run("document.querySelector('#limit-subject optgroup option').value"))
+        self.assertEqual(["70000", "", ""], shown())
+        self.set("limit-model", "smollm2-135m")
+        self.assertEqual(["", "", "80000000"], shown())
+        self.set("limit-model", "*")
+        self.set("limit-tokens_per_minute", "90000000")
+        self.click("dialog button", "Save")
+        self.wait("document.querySelector('#limits table').innerText.includes('90,000,000')")
+        limits = {one["model"]: one for one in self.server.ask("GET", f"{BASE}/limits")[1]["data"] if one["subject"] == "organization"}
+        self.assertEqual([70000, 90000000, None], [limits["*"][box] for box in boxes])
+        self.assertEqual([None, None, 80000000], [limits["smollm2-135m"][box] for box in boxes])
+
+    def test_a_spend_cap_that_is_there_is_kept(self):
+        self.server.ask("POST", f"{BASE}/spend_caps", {"subject": "organization", "usd_per_month": "33.5"})
+        self.section("limits")
+        self.wait("document.querySelector('#limits meter')")
+        self.click("#limits button", "Set a cap")
+        self.wait("document.getElementById('cap-amount')")
+        self.set("cap-subject", self.browser.run("document.querySelector('#cap-subject optgroup option').value"))
+        self.assertEqual("33.5", self.browser.run("document.getElementById('cap-amount').value"))
+        self.click("dialog button", "Save")
+        self.wait("document.getElementById('status').textContent === 'The cap is set'")
+        caps = {one["subject"]: one["usd_per_month"] for one in self.server.ask("GET", f"{BASE}/spend_caps")[1]["data"]}
+        self.assertEqual("33.5", caps["organization"])
+        self.server.ask("POST", f"{BASE}/spend_caps", {"subject": "organization", "usd_per_month": None})
 
     def test_a_spend_cap(self):
         self.section("limits")

@@ -218,6 +218,22 @@ class Playground(Page):
         self.assertEqual("false", self.browser.run("document.getElementById('show-settings').getAttribute('aria-expanded')"))
         self.assertEqual("show-settings", self.focused())
 
+    def test_seeds_that_this_page_would_change(self):
+        sent = "JSON.parse(window.sent ?? '{}').seed"
+        self.browser.run("(() => { const real = window.fetch; window.fetch = (url, options) =>"
+                         " { window.sent = options?.body ?? window.sent; return real(url, options); }; })()")
+        for seed in ("9007199254740992", "9007199254740993", "-9007199254740992", "1.5"):
+            self.set("seed", seed)
+            self.set("question", "x")
+            self.browser.run("document.getElementById('ask').requestSubmit()")
+            self.assertIn("to 9007199254740991", self.text("#seed-error"))
+            self.assertEqual("seed", self.focused())
+            self.assertEqual(0, self.browser.run("document.querySelectorAll('.answer').length"))
+        self.question("x", tokens=2, seed="9007199254740991")
+        self.answered()
+        self.assertEqual("", self.text("#seed-error"))
+        self.assertEqual(9007199254740991, self.browser.run(sent))
+
     def test_tokens_are_text_to_readers_of_screens(self):
         self.question("Name three colours.")
         self.answered()

@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import os
 import time
 
 from support import QUESTION, Place, Server, Test, main
@@ -351,6 +352,14 @@ class CommandLine(Test):
                 (["key", "add", "--name", "x", "--scopes", "all"], "possible are inference,files,read,admin"),
                 (["key", "add", "--name", "x", "--organisation", "none"], "there is no organisation 'none'")):
             self.refused("accounts", *arguments, "--data-dir", folder, says=words)
+        self.refused("accounts", "organisation", "add", "", "--data-dir", folder, says="the name of an organization")
+
+    def test_where_no_database_is(self):
+        folder = Place.path("no-accounts")
+        for arguments in (["list"], ["key", "add", "--name", "x"], ["key", "revoke", "key_x"]):
+            for place in (["--data-dir", folder], ["--db", folder], ["--db", f"sqlite:{folder}"]):
+                self.refused("accounts", *arguments, *place, says="there is no database of accounts here")
+        self.assertFalse(os.path.exists(folder))
 
 
 if __name__ == "__main__":

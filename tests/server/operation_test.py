@@ -135,7 +135,9 @@ class Origins(Test):
             self.assertEqual(403, server.send("OPTIONS", "/v1/models", None, headers)[0])
             self.assertNotIn("access-control-allow-origin", server.send("GET", "/v1/models", None, headers)[1])
         for origin in ("app.example", "https://app.example/", "https://", "https://a b"):
-            self.refused("serve", "-m", Place.model, "--port", 0, "--cors-origin", origin, says="an origin is")
+            data = Place.path("no-data")
+            self.refused("serve", "-m", Place.model, "--port", 0, "--data-dir", data, "--cors-origin", origin, says="an origin is")
+            self.assertFalse(os.path.exists(data))
 
 
 HEALTH = b"GET /healthz HTTP/1.1\r\n"
@@ -497,7 +499,8 @@ class Configured(Test):
             ("config = 'a'", "there is no such setting"),
             ("port = 'a'", "port: a number is wanted"),
             ("port = true", "port: a number is wanted"),
-            ("port = 70000", "port"),
+            ("port = 70000", "70000 not in range 0 to 65535"),
+            ("port = -1", "-1 not in range 0 to 65535"),
             ("port = [1]", "port: one value is wanted"),
             ("host = 1", "host: a text in quotation marks is wanted"),
             ("no-keys = 1", "no-keys: true or false is wanted"),
@@ -511,6 +514,19 @@ class Configured(Test):
             with self.subTest(text):
                 self.refused("serve", "--config", write("bad.toml", text), "--print-config", says=says)
         self.refused("serve", "--config", "none.toml", says="none.toml")
+
+    def test_numbers_out_of_range(self):
+        for option, value, most in (("--port", 70000, 65535), ("--port", -1, 65535), ("--kv-positions", -1, 1 << 40)):
+            self.refused("serve", option, value, says=f"{value} not in range 0 to {most}; 'lockstep serve --help' shows")
+
+    def test_names(self):
+        data = Place.path("nameless")
+        for name in ("", "a\nb", "a\x7f", "a" * 201, "\udcff"):
+            self.refused("serve", "-m", Place.model, "--port", 0, "--data-dir", data, "--name", "good", "--name", name,
+                         says="the name of a model is")
+        self.assertFalse(os.path.exists(data))
+        with Server("--name", "org/alias", "--name", "the-model", "--name", "other") as server:
+            self.assertEqual(["the-model", "org/alias", "other"], [model.id for model in server.openai().models.list().data])
 
 
 class TheEnd(Test):
