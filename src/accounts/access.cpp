@@ -17,9 +17,17 @@ using database::Transaction;
 constexpr int64_t kMostDaysOfHours = 31;
 constexpr int64_t kMostDaysOfDays = 366;
 
+// The beginning of a sentence about the field of a request that names something; empty: its path does.
+std::string place_of(std::string_view field) {
+  return field.empty() ? "" : fmt::format("'{}' : ", field);
+}
+
 template <class T>
-T found(std::optional<T> entity, std::string_view what, const std::string& id) {
-  if (!entity) refuse(Reason::NotFound, "There is no {} '{}' in this organization.", what, printable(id));
+T found(std::optional<T> entity, std::string_view what, const std::string& id, std::string_view field = "") {
+  if (!entity) {
+    refuse(Reason::NotFound, "{}There is no {} '{}' in this organization.", place_of(field), what,
+           printable(id));
+  }
   return *std::move(entity);
 }
 
@@ -43,10 +51,12 @@ void check_free_name(Transaction& transaction, const std::string& organisation_i
   }
 }
 
-Project live_project(Transaction& transaction, const std::string& organisation_id, const std::string& id) {
-  Project project = found(tables::find_project(transaction, organisation_id, id), "project", id);
-  if (project.archived_at_ms)
-    refuse(Reason::Conflict, "The project '{}' is archived.", project.settings.name);
+Project live_project(Transaction& transaction, const std::string& organisation_id, const std::string& id,
+                     std::string_view field = "") {
+  Project project = found(tables::find_project(transaction, organisation_id, id), "project", id, field);
+  if (project.archived_at_ms) {
+    refuse(Reason::Conflict, "{}The project '{}' is archived.", place_of(field), project.settings.name);
+  }
   return project;
 }
 
@@ -73,20 +83,25 @@ void check_limit_values(const Limit& limit) {
   }
 }
 
+constexpr std::string_view kSubjectField = "subject_id";  // of requests
+
 // Throws if the subject is not the organisation's. Gives the subjects above it.
 std::vector<std::string> subjects_above(Transaction& transaction, const std::string& organisation_id,
                                         Subject subject, const std::string& subject_id) {
   switch (subject) {
     case Subject::Organisation:
-      if (subject_id != organisation_id) found(std::optional<Organisation>(), "organization", subject_id);
+      if (subject_id != organisation_id) {
+        found(std::optional<Organisation>(), "organization", subject_id, kSubjectField);
+      }
       return {};
     case Subject::Project:
-      live_project(transaction, organisation_id, subject_id);
+      live_project(transaction, organisation_id, subject_id, kSubjectField);
       return {organisation_id};
     case Subject::Key:
       break;
   }
-  const Key key = found(tables::find_key(transaction, organisation_id, subject_id), "key", subject_id);
+  const Key key =
+      found(tables::find_key(transaction, organisation_id, subject_id), "key", subject_id, kSubjectField);
   return {organisation_id, key.project_id};
 }
 
@@ -317,12 +332,13 @@ NewKey Access::make_key(const KeyRequest& request) {
     }
     check_expiry(transaction, request);
     Key key;
-    key.project_id =
-        live_project(transaction, caller_.organisation_id, request.project_id.value_or(caller_.project_id))
-            .id;
+    key.project_id = live_project(transaction, caller_.organisation_id,
+                                  request.project_id.value_or(caller_.project_id), "project_id")
+                         .id;
     const std::string member_id = request.member_id.value_or(caller_.member_id);
-    key.member_id =
-        found(tables::find_member(transaction, caller_.organisation_id, member_id), "member", member_id).id;
+    key.member_id = found(tables::find_member(transaction, caller_.organisation_id, member_id), "member",
+                          member_id, "member_id")
+                        .id;
     key.name = request.name;
     key.scopes = request.scopes;
     key.made_by = caller_.key_id.empty() ? caller_.member_id : caller_.key_id;

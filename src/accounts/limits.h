@@ -74,8 +74,8 @@ struct RateRefusal {
   std::string subject_id;
   std::string model;  // or "*"
   int64_t limit, used, requested;
-  // Empty: the request is larger than the limit itself and is never admitted (HTTP 413 instead of 429). For
-  // Concurrent a guess, one second.
+  // Empty: the request is larger than the limit itself and is never admitted (HTTP 413 instead of 429, and
+  // 403 where the limit is 0). For Concurrent a guess, one second.
   std::optional<int64_t> retry_after_ms;
 };
 

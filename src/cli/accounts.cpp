@@ -53,7 +53,7 @@ const char* state_of(const accounts::Key& key) {
   return "in force";
 }
 
-void list(accounts::Accounts& accounts, bool json_wanted) {
+void list_organisations(accounts::Accounts& accounts, bool json_wanted) {
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
   for (const accounts::Organisation& organisation : accounts.organisations()) {
     const Access access(accounts, accounts.owner_of(organisation.id));
@@ -142,7 +142,8 @@ void add_accounts(CLI::App& app) {
   options->add(*list_command);
   list_command->add_flag("--json", options->json, "print JSON");
   list_command->callback([options] {
-    with_accounts(*options, [&](accounts::Accounts& accounts) { list(accounts, options->json); });
+    with_accounts(*options,
+                  [&](accounts::Accounts& accounts) { list_organisations(accounts, options->json); });
   });
 
   CLI::App* organisation = command->add_subcommand("organisation", "Make an organisation");

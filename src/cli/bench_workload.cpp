@@ -65,8 +65,8 @@ bool run_round(lockstep_model* model, lockstep_model* plain_model, const lockste
   return true;
 }
 
-nlohmann::ordered_json to_json(const BenchOptions& options, lockstep_model* model,
-                               std::span<const Work> works) {
+nlohmann::ordered_json workload_json(const BenchOptions& options, lockstep_model* model,
+                                     std::span<const Work> works) {
   lockstep_model_info info{};
   lockstep_describe(model, &info);
   auto figures = [](std::span<const Work> some) {
@@ -141,7 +141,7 @@ void bench_workload(const BenchOptions& options) {
     show_progress("answer with speculation and without", round + 1, options.repeats);
   }
   end_progress();
-  const nlohmann::ordered_json json = to_json(options, model.get(), works);
+  const nlohmann::ordered_json json = workload_json(options, model.get(), works);
   if (options.json) return print_json(json);
   print_text(to_text(json));
 }

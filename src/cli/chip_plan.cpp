@@ -9,9 +9,10 @@ using compiler::lpu::EntryPlan;
 using compiler::lpu::Plan;
 using compiler::lpu::QueuesPlan;
 using compiler::lpu::SlicesPlan;
-using Json = nlohmann::ordered_json;
 
 namespace {
+
+using Json = nlohmann::ordered_json;
 
 double steps_per_second(const EntryPlan& entry, const machine::Machine& machine) {
   return machine.clock_hz / static_cast<double>(entry.cycles);

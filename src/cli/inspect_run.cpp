@@ -16,9 +16,10 @@ namespace lockstep::cli {
 
 using targets::lpu::EnergyPart;
 using targets::lpu::EnergyUse;
-using Json = nlohmann::ordered_json;
 
 namespace {
+
+using Json = nlohmann::ordered_json;
 
 constexpr unsigned kCheckThreads = 2;
 

@@ -68,7 +68,7 @@ void show(const Json& json) {
   }
 }
 
-void list(bool json_wanted) {
+void list_machines(bool json_wanted) {
   Json json = Json::array();
   for (const std::string& name : machine::machine_names()) {
     const machine::Machine machine = machine::find_machine(name);
@@ -92,7 +92,7 @@ void add_machine(CLI::App& app) {
   command->add_flag("--json", *json, "print JSON");
   command->footer("\nExamples:\n  lockstep machine\n  lockstep machine lpu-v1");
   command->callback([name, json] {
-    if (name->empty()) return list(*json);
+    if (name->empty()) return list_machines(*json);
     const Json shown = machine_json(machine::find_machine(*name));
     if (*json) {
       print_json(shown);

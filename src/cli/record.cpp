@@ -5,13 +5,11 @@
 
 namespace lockstep::cli {
 
-using Json = nlohmann::ordered_json;
-
 void write_record(const std::string& path, lockstep_model* model, std::span<const int32_t> prompt,
                   const SamplingOptions& sampling, const Answer& answer) {
   lockstep_model_info info{};
   lockstep_describe(model, &info);
-  Json json;
+  nlohmann::ordered_json json;
   json["lockstep_record"] = 1;
   json["model"] = info.name;
   json["fingerprint"] = info.fingerprint;
@@ -35,7 +33,7 @@ void write_record(const std::string& path, lockstep_model* model, std::span<cons
 }
 
 Record read_record(const std::string& path) {
-  const Json json = Json::parse(read_text_file(path), nullptr, false);
+  const nlohmann::ordered_json json = nlohmann::ordered_json::parse(read_text_file(path), nullptr, false);
   if (!json.is_object() || !json.contains("lockstep_record")) {
     user_error("{}: no record; 'lockstep run --record FILE' writes one", path);
   }
@@ -47,7 +45,7 @@ Record read_record(const std::string& path) {
     record.prompt = json.at("prompt").get<std::vector<int32_t>>();
     record.tokens = json.at("tokens").get<std::vector<int32_t>>();
     record.digest = json.at("digest").get<std::string>();
-    const Json& sampling = json.at("sampling");
+    const nlohmann::ordered_json& sampling = json.at("sampling");
     sampling.at("tokens").get_to(record.sampling.tokens_max);
     sampling.at("temperature").get_to(record.sampling.temperature);
     sampling.at("top_k").get_to(record.sampling.top_k);
@@ -60,7 +58,7 @@ Record read_record(const std::string& path) {
     sampling.at("ignore_eos").get_to(record.sampling.ignore_end);
     sampling.at("stop").get_to(record.sampling.stop);
     sampling.at("logit_bias").get_to(record.sampling.logit_bias);
-  } catch (const Json::exception& error) {
+  } catch (const nlohmann::ordered_json::exception& error) {
     user_error("{}: a damaged record: {}", path, error.what());
   }
   return record;

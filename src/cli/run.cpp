@@ -45,8 +45,8 @@ nlohmann::ordered_json chips_json(const lockstep_model_info& info) {
   return json;
 }
 
-nlohmann::ordered_json to_json(lockstep_model* model, size_t prompt_tokens, const Answer& answer,
-                               double load_s) {
+nlohmann::ordered_json run_json(lockstep_model* model, size_t prompt_tokens, const Answer& answer,
+                                double load_s) {
   lockstep_model_info info{};
   lockstep_describe(model, &info);
   nlohmann::ordered_json json;
@@ -78,7 +78,7 @@ void run(const RunOptions& options) {
   });
   if (!options.record.empty()) write_record(options.record, model.get(), prompt, options.sampling, answer);
   if (options.json) {
-    print_json(to_json(model.get(), prompt.size(), answer, load_s));
+    print_json(run_json(model.get(), prompt.size(), answer, load_s));
   } else {
     print_text("\n");
     if (answer.context_full)

@@ -18,8 +18,6 @@ namespace lockstep::cli {
 
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr const char* kKeyVariable = "LOCKSTEP_API_KEY";
 constexpr double kWait_s = 60;                    // for a server that asks to come again, at the most
 constexpr size_t kErrorBytes = size_t{64} << 10;  // of a refusal's body that are read
@@ -46,18 +44,18 @@ http::Url parse_server(const std::string& text) {
   }
 }
 
-const Json* find(const Json& object, const char* key) {
+const nlohmann::json* find(const nlohmann::json& object, const char* key) {
   const auto found = object.is_object() ? object.find(key) : object.end();
   return found == object.end() || found->is_null() ? nullptr : &*found;
 }
 
-std::string find_text(const Json& object, const char* key) {
-  const Json* found = find(object, key);
+std::string find_text(const nlohmann::json& object, const char* key) {
+  const nlohmann::json* found = find(object, key);
   return found != nullptr && found->is_string() ? found->get<std::string>() : "";
 }
 
-std::optional<uint64_t> find_count(const Json& object, const char* key) {
-  const Json* found = find(object, key);
+std::optional<uint64_t> find_count(const nlohmann::json& object, const char* key) {
+  const nlohmann::json* found = find(object, key);
   if (found == nullptr || !found->is_number_unsigned()) return std::nullopt;
   return found->get<uint64_t>();
 }
@@ -70,8 +68,8 @@ std::string shown(const std::string& message) {
 }
 
 // The message of {"error": {"message": ...}}, or of {"error": "..."}.
-std::string error_message(const Json& json) {
-  const Json* error = find(json, "error");
+std::string error_message(const nlohmann::json& json) {
+  const nlohmann::json* error = find(json, "error");
   if (error == nullptr) return find_text(json, "message");
   return error->is_string() ? error->get<std::string>() : find_text(*error, "message");
 }
@@ -104,7 +102,7 @@ double shortest(const char* option, float value) {
 }
 
 // Fields that not every server knows are sent where they are not what all have by themselves.
-void add_sampling(const lockstep_request_options& request, Json& body) {
+void add_sampling(const lockstep_request_options& request, nlohmann::json& body) {
   lockstep_request_options usual{};
   lockstep_default_request(&usual);
   body["temperature"] = shortest("--temperature", request.temperature);
@@ -170,13 +168,13 @@ void ServerPartner::find_model(const std::string& wanted) {
   http::Exchange exchange(client_, request("GET", "/models"), [] { return false; });
   if (exchange.status() == 404 && !wanted.empty()) return;  // a server without a list
   if (exchange.status() != 200) refuse(exchange, "/models");
-  const Json json = Json::parse(exchange.read_rest(kModelsBytes), nullptr, false);
-  const Json* list = find(json, "data");
+  const nlohmann::json json = nlohmann::json::parse(exchange.read_rest(kModelsBytes), nullptr, false);
+  const nlohmann::json* list = find(json, "data");
   if (list == nullptr || !list->is_array()) {
     user_error("{}{}/models is no list of models; the path of --server is usually /v1 or /openai/v1",
                client_.url().origin(), base_);
   }
-  for (const Json& item : *list) {
+  for (const nlohmann::json& item : *list) {
     const std::string name = find_text(item, "id");
     if (name.empty()) continue;
     models_.push_back(name);
@@ -193,7 +191,7 @@ void ServerPartner::find_model(const std::string& wanted) {
 void ServerPartner::refuse(http::Exchange& exchange, const std::string& path) const {
   const unsigned status = exchange.status();
   const std::string body = exchange.read_rest(kErrorBytes);
-  std::string text = shown(error_message(Json::parse(body, nullptr, false)));
+  std::string text = shown(error_message(nlohmann::json::parse(body, nullptr, false)));
   if (text.empty()) text = "without a message";
   const std::string place = client_.url().origin() + base_ + path;
   if (status == 401) {
@@ -225,8 +223,8 @@ std::string ServerPartner::description() const {
 }
 
 http::ClientRequest ServerPartner::chat_request(const Conversation& conversation) const {
-  Json body = {{"model", model_}, {"stream", true}, {"stream_options", {{"include_usage", true}}}};
-  body["messages"] = Json::array();
+  nlohmann::json body = {{"model", model_}, {"stream", true}, {"stream_options", {{"include_usage", true}}}};
+  body["messages"] = nlohmann::json::array();
   auto add = [&](const std::string& role, const std::string& content) {
     body["messages"].push_back({{"role", role}, {"content", content}});
   };
@@ -276,7 +274,8 @@ void ServerPartner::ask(const Conversation& conversation, Turn& turn, const Show
     }
     show_warning(fmt::format(
         "{}: 429: {}; sent again in {:.0f} s", client_.url().origin(),
-        shown(error_message(Json::parse(exchange.read_rest(kErrorBytes), nullptr, false))), *wait_s));
+        shown(error_message(nlohmann::json::parse(exchange.read_rest(kErrorBytes), nullptr, false))),
+        *wait_s));
     pause(*wait_s, is_stopped);
     waited_s += *wait_s;
   }
@@ -311,12 +310,12 @@ void ServerPartner::read_answer(http::Exchange& exchange, Turn& turn, const Show
 // Whether this was the stream's last event.
 bool ServerPartner::take_event(const http::Event& event, Turn& turn, const Show& show) const {
   if (event.data == "[DONE]") return true;
-  const Json chunk = Json::parse(event.data, nullptr, false);
+  const nlohmann::json chunk = nlohmann::json::parse(event.data, nullptr, false);
   const std::string origin = client_.url().origin();
   if (!chunk.is_object()) {
     user_error("{}: an event of the stream is no JSON object: {}", origin, printable(event.data));
   }
-  const Json* groq = find(chunk, "x_groq");
+  const nlohmann::json* groq = find(chunk, "x_groq");
   if (event.type == "error" || find(chunk, "error") != nullptr) {
     user_error("{}: the answer failed: {}", origin, shown(error_message(chunk)));
   }
@@ -324,19 +323,19 @@ bool ServerPartner::take_event(const http::Event& event, Turn& turn, const Show&
     user_error("{}: the answer failed: {}", origin, shown(error_message(*groq)));
   }
   if (const std::string name = find_text(chunk, "system_fingerprint"); !name.empty()) turn.fingerprint = name;
-  const Json* usage = find(chunk, "usage");
+  const nlohmann::json* usage = find(chunk, "usage");
   if (usage == nullptr && groq != nullptr) usage = find(*groq, "usage");
   if (usage != nullptr) {
     turn.prompt_tokens = find_count(*usage, "prompt_tokens");
     turn.answer_tokens = find_count(*usage, "completion_tokens");
-    if (const Json* details = find(*usage, "prompt_tokens_details")) {
+    if (const nlohmann::json* details = find(*usage, "prompt_tokens_details")) {
       turn.cached_tokens = find_count(*details, "cached_tokens");
     }
   }
-  const Json* choices = find(chunk, "choices");
+  const nlohmann::json* choices = find(chunk, "choices");
   if (choices == nullptr || !choices->is_array() || choices->empty()) return false;
-  const Json& choice = choices->front();
-  if (const Json* delta = find(choice, "delta")) {
+  const nlohmann::json& choice = choices->front();
+  if (const nlohmann::json* delta = find(choice, "delta")) {
     if (const std::string piece = find_text(*delta, "content"); !piece.empty()) show(piece);
   }
   if (const std::string reason = find_text(choice, "finish_reason"); !reason.empty())

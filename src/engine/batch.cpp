@@ -193,6 +193,7 @@ Load Batch::load() const {
 
 void Batch::publish_load() {
   counted_.pages_used = counted_.pages_total - pool_.available();
+  counted_.short_of_memory = turned_away_ != 0 && !waiting_.empty();
   std::lock_guard lock(load_mutex_);
   load_ = counted_;
 }

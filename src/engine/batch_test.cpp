@@ -107,6 +107,20 @@ std::vector<int32_t> answer_of(const Sequence& sequence) {
   return {sequence.generation.answer().begin(), sequence.generation.answer().end()};
 }
 
+TEST(Request, ABiasIsForATokenOfTheVocabulary) {
+  Request request;
+  request.prompt = {1};
+  request.sampling.logit_bias = {{999999999, 1.0f}};
+  try {
+    check_request(request, 100, 10);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ("token 999999999 of a logit bias is not in the vocabulary of 100 tokens", error.what());
+  }
+  request.sampling.logit_bias = {{99, 1.0f}};
+  check_request(request, 100, 10);
+}
+
 TEST(Batch, StartsByClassThenInOrderOfComing) {
   Room room({.streams_max = 1});
   for (int32_t name = 0; name < 8; ++name) room.add(name, kAll[3 - name % 4]);

@@ -23,6 +23,7 @@ struct Load {
   uint32_t idle_max = 0;
   uint32_t pages_used = 0;  // of the KV pool, by sequences that run
   uint32_t pages_total = 0;
+  bool short_of_memory = false;  // the first that waits found too few pages
   uint32_t page_positions = 0;
   uint64_t steps = 0;
   uint64_t rows = 0;  // of steps, drafts among them

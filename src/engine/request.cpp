@@ -58,8 +58,9 @@ void check_request(const Request& request, uint32_t vocabulary, uint32_t context
             static_cast<float>(*request.top_logprobs), "0 to 20 and no more than the vocabulary has");
   }
   for (auto [id, bias] : s.logit_bias) {
-    require(id >= 0 && static_cast<uint32_t>(id) < vocabulary, "the id of a logit bias",
-            static_cast<float>(id), "an id of the vocabulary");
+    if (id < 0 || static_cast<uint32_t>(id) >= vocabulary) {
+      user_error("token {} of a logit bias is not in the vocabulary of {} tokens", id, vocabulary);
+    }
     require(std::fabs(bias) <= 1e6f, "a logit bias", bias, "-1000000 to 1000000");
   }
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json_scan.h"
 #include "base/printable.h"
 #include "grammar/decimals.h"
 #include "grammar/formats.h"
@@ -578,17 +579,16 @@ nlohmann::ordered_json read_schema(std::string_view text) {
     user_error("the schema has {} bytes: at most {} are taken", text.size(), kSchemaBytesMax);
   }
   uint32_t keys = 0;
-  auto limit = [&](int depth, Json::parse_event_t event, Json&) {
-    if (depth > 4 * static_cast<int>(kSchemaNestingMax)) {
+  scan_json(text, [&](const JsonEvent& event) {
+    if (event.depth > 4 * kSchemaNestingMax) {
       user_error("the schema is nested more than {} deep", kSchemaNestingMax);
     }
-    if (event == Json::parse_event_t::key && ++keys > kSchemaKeysMax) {
+    if (event.kind == JsonEvent::Kind::Name && ++keys > kSchemaKeysMax) {
       user_error("the schema has more than {} keys", kSchemaKeysMax);
     }
-    return true;
-  };
+  });
   try {
-    return Json::parse(text, limit);
+    return Json::parse(text);
   } catch (const Json::parse_error& error) {
     user_error("the schema is no valid JSON: look at byte {}", error.byte);
   } catch (const Json::exception&) {

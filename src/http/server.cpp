@@ -18,7 +18,8 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr std::chrono::seconds kTick{1};  // how often deadlines are looked at
+constexpr std::chrono::seconds kTick{1};       // how often deadlines are looked at
+constexpr std::chrono::seconds kLastWords{2};  // for replies that are to end
 
 }  // namespace
 
@@ -109,8 +110,11 @@ class Server::Core {
   void wait_for_signal() {
     signals_.async_wait([this](error_code error, int) {
       if (error) return;
-      if (shared_.draining) return close_all();
-      drain();
+      if (shared_.draining) {
+        stop();
+      } else {
+        drain();
+      }
       wait_for_signal();
     });
   }
@@ -123,6 +127,13 @@ class Server::Core {
     session_ended();
   }
 
+  // Has all replies end, and where they do not, the connections.
+  void stop() {
+    if (std::exchange(shared_.stopping, true)) return close_all();
+    drain_deadline_ = Clock::now() + kLastWords;
+    for_each([](Session& session) { session.stop(); });
+  }
+
   void close_all() {
     for_each([](Session& session) { session.close(); });
   }
@@ -133,7 +144,7 @@ class Server::Core {
       if (error) return;
       const Clock::time_point now = Clock::now();
       for_each([now](Session& session) { session.close_if_late(now); });
-      if (now >= drain_deadline_) close_all();
+      if (now >= drain_deadline_) stop();
       accept();
       wait_for_tick();
     });

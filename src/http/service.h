@@ -55,6 +55,8 @@ class Reply {
   virtual Piece next() = 0;
   // Of the next call of next(). Quick itself.
   virtual Pace pace() { return Pace::Quick; }
+  // The server will not wait any longer: what can be ends soon, with an error. Quick. THREAD: any.
+  virtual void stop() {}
 };
 
 // Tells that next() has something. THREAD: any; neither waits nor throws.
@@ -63,7 +65,7 @@ using Wake = std::function<void()>;
 // What a request's head decides.
 struct Admission {
   size_t body_bytes_max = 0;
-  Pace pace = Pace::Works;                   // of answer(): Works or Waits
+  Pace pace = Pace::Works;                   // of answer()
   std::unique_ptr<Reply> refusal = nullptr;  // this is the answer, and no body is read
 };
 

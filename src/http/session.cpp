@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/identifiers.h"
+#include "http/target.h"
 
 namespace lockstep::http {
 
@@ -104,6 +105,11 @@ void Session::close() {
   if (late_) --shared_.late;
   shared_.connections = static_cast<uint32_t>(shared_.sessions.size());
   shared_.session_ended();
+}
+
+void Session::stop() {
+  if (reply_) return reply_->stop();
+  if (state_ != State::Answering) close();
 }
 
 void Session::wait_for_request() {
@@ -207,6 +213,11 @@ void Session::take_head() {
   for (const auto& field : message) {
     request_.headers.emplace_back(lower_case(field.name_string()), std::string(field.value()));
   }
+  if (auto absolute = absolute_target(request_.target)) {  // its host counts, and no header's
+    std::erase_if(request_.headers, [](const auto& header) { return header.first == "host"; });
+    request_.headers.emplace_back("host", std::move(absolute->host));
+    request_.target = std::move(absolute->target);
+  }
 }
 
 // Makes the room that is taken for the body so large, if there is any. Large bodies leave some to those of
@@ -283,6 +294,10 @@ void Session::answer() {
       if (const auto session = weak.lock()) session->write_next();
     });
   };
+  if (pace_ == Pace::Quick) {
+    give_back_body_room();
+    return set_reply(shared_.service->answer(request_, std::move(wake)));
+  }
   asio::post(shared_.pool_of(pace_),
              [self = shared_from_this(), &shared = shared_, wake = std::move(wake)]() mutable {
                std::shared_ptr<Reply> reply = shared.service->answer(self->request_, std::move(wake));
@@ -296,6 +311,7 @@ void Session::answer() {
 
 void Session::set_reply(std::shared_ptr<Reply> reply) {
   reply_ = std::move(reply);
+  if (shared_.stopping) reply_->stop();
   head_sent_ = false;
   write_next();
 }

@@ -41,7 +41,8 @@ struct Shared {
   std::function<void()> session_ended;
   boost::asio::thread_pool& pool_of(Pace pace) { return pace == Pace::Waits ? *waiting : *working; }
   bool draining = false;
-  size_t late = 0;  // sessions that came while draining; nobody waits for their end
+  bool stopping = false;  // replies are to end
+  size_t late = 0;        // sessions that came while draining; nobody waits for their end
 };
 
 // Its requests are answered one after another.
@@ -54,6 +55,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void start();
   // Ends the connection and what is being done for it.
   void close();
+  // Has the reply end, with an error where it can be told; closes what has not come to one.
+  void stop();
   void close_if_late(Clock::time_point now) {
     if (now >= deadline_) close();
   }

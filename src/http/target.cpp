@@ -1,6 +1,7 @@
 #include "http/target.h"
 
 #include <algorithm>
+#include <boost/algorithm/string/predicate.hpp>
 
 namespace lockstep::http {
 
@@ -30,6 +31,20 @@ std::string decode_percent(std::string_view text) {
     if (code) i += 2;
   }
   return result;
+}
+
+std::optional<AbsoluteTarget> absolute_target(std::string_view target) {
+  const size_t scheme = target.find("://");
+  if (scheme == std::string_view::npos) return std::nullopt;
+  const std::string_view name = target.substr(0, scheme);
+  if (!boost::algorithm::iequals(name, "http") && !boost::algorithm::iequals(name, "https"))
+    return std::nullopt;
+  target.remove_prefix(scheme + 3);
+  const std::string_view host = target.substr(0, target.find_first_of("/?"));
+  if (host.empty() || host.find('@') != std::string_view::npos) return std::nullopt;
+  target.remove_prefix(host.size());
+  return AbsoluteTarget{std::string(host),
+                        target.starts_with('/') ? std::string(target) : "/" + std::string(target)};
 }
 
 Target::Target(std::string_view target) : path(target.substr(0, target.find('?'))) {

@@ -26,4 +26,12 @@ struct Target {
   std::vector<std::pair<std::string, std::string>> fields() const;
 };
 
+// A target in absolute form, "http://HOST/PATH", in two: what a header Host says, and the target as others
+// have it. None for any other form, and for a host that is empty or has a user before it (RFC 9110,
+// section 4.2).
+struct AbsoluteTarget {
+  std::string host, target;
+};
+std::optional<AbsoluteTarget> absolute_target(std::string_view target);
+
 }  // namespace lockstep::http

@@ -48,9 +48,12 @@ ssl::context make_tls_context(const std::string& certificate_file, const std::st
   // Without this OpenSSL would ask for a password at the terminal.
   context.set_password_callback([](size_t, ssl::context::password_purpose) { return std::string(); });
   context.use_private_key(boost::asio::buffer(read_text_file(key_file)), ssl::context::pem, error);
-  if (is_mismatch(error))
+  const bool mismatch = is_mismatch(error);
+  if (error && !mismatch) user_error("--key {}: this is no private key in PEM without a password", key_file);
+  // A key of another kind than the certificate's is no error to OpenSSL until both are looked at together.
+  if (mismatch || SSL_CTX_check_private_key(context.native_handle()) != 1) {
     user_error("--key {}: this is not the key of --cert {}", key_file, certificate_file);
-  if (error) user_error("--key {}: this is no private key in PEM without a password", key_file);
+  }
   return context;
 }
 

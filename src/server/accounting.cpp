@@ -141,6 +141,11 @@ void Accounting::refuse(const Call& call, const accounts::RateRefusal& refusal) 
   const std::string whose =
       fmt::format("The limit is that of {} `{}`{}.", accounts::subject_name(refusal.subject),
                   refusal.subject_id, refusal.model == accounts::kAllModels ? " for all models" : "");
+  if (refusal.limit == 0) {
+    throw ApiError(
+        403, "permission_denied", "",
+        fmt::format("No request is let through {}. {} Whoever set it can raise it.", where, whose));
+  }
   const char* type = tokens ? "tokens" : "requests";
   if (!refusal.retry_after_ms) {
     throw ApiError(413, "rate_limit_exceeded", "",

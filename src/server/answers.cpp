@@ -19,8 +19,12 @@ Answers::Answers(std::vector<std::shared_ptr<engine::Ticket>> tickets, AnswersOr
   if (!origin_.settle) recording_->state = Record::Kept;
 }
 
-Answers::~Answers() {
+void Answers::cancel() {
   for (const Answer& answer : answers_) answer.ticket->cancel();
+}
+
+Answers::~Answers() {
+  cancel();
   try {  // what was computed and not told counts too
     for (size_t i = 0; i < answers_.size(); ++i) take_news_of(answers_[i], texts_[i]);
   } catch (const ApiError&) {  // as the cancelled ones end

@@ -74,6 +74,8 @@ class Answers {
   // All answers have ended and the request is recorded: nothing more comes.
   bool finished() const;
   bool ended() const;  // all answers have; news may still be told
+  // Ends what still runs, which the next news tell. THREAD: any.
+  void cancel();
 
   std::vector<Answer>& list() { return answers_; }
   const std::vector<Answer>& list() const { return answers_; }

@@ -17,6 +17,7 @@ class AnswersReply : public http::Reply {
       : answers_(std::move(answers)), head_(std::move(head)) {}
 
   http::Piece next() final;
+  void stop() final { answers_->cancel(); }
 
  protected:
   // Appends what is new in answers(); `finished`: nothing more comes, and the body ends here.

@@ -15,6 +15,7 @@
 #include "server/json_reply.h"
 #include "server/model_endpoints.h"
 #include "server/ollama/ollama_endpoints.h"
+#include "server/ollama/ollama_reply.h"
 #include "server/openapi/openapi_endpoint.h"
 #include "server/organization/organization_endpoints.h"
 #include "server/reply_headers.h"
@@ -26,12 +27,19 @@ namespace lockstep::server {
 namespace {
 
 constexpr std::chrono::minutes kHousekeepingPeriod{10};
-constexpr size_t kIdleBodyBytes = 1024;  // of what needs no key and reads no body
+constexpr const char* kDraining = "draining";  // the code and the log's reason
+constexpr size_t kIdleBodyBytes = 1024;        // of what needs no key and reads no body
 
 // What is no inference reads the database or files.
 http::Pace pace_of(const Route& route) {
+  if (route.quick) return http::Pace::Quick;
   const bool waits = route.needed.action && *route.needed.action != accounts::Action::Infer;
   return waits ? http::Pace::Waits : http::Pace::Works;
+}
+
+// The error as the clients of that path read it.
+std::unique_ptr<http::Reply> error_reply(const http::Request& request, const ApiError& error) {
+  return request.target.starts_with("/api/") ? ollama_error_reply(error) : error.reply();
 }
 
 }  // namespace
@@ -88,14 +96,16 @@ void ApiService::start_housekeeping(database::Database& database) {
 
 void ApiService::add_health_endpoints() {
   const auto alive = [](Call&) { return json_reply({{"status", "ok"}}); };
-  router_.add("GET", "/healthz", kAnyone, alive);
-  router_.add("GET", "/health", kAnyone, alive);
-  router_.add("GET", "/readyz", kAnyone, [this](Call&) {
+  router_.add("GET", "/healthz", kAnyone, alive).quick = true;
+  router_.add("GET", "/health", kAnyone, alive).quick = true;
+  Route& ready = router_.add("GET", "/readyz", kAnyone, [this](Call& call) {
     const bool draining = drained_s_ != kNotDrained;
+    if (draining) call.trace->refuse(503, kDraining);
     const ReplyJson state = {{"status", draining ? "draining" : "ready"},
                              {"answers_running", inference_.answers_running()}};
     return std::make_unique<http::WholeReply>(http::Head{draining ? 503u : 200u}, to_text(state));
   });
+  ready.quick = true;
 }
 
 void ApiService::add_metrics_endpoint() {
@@ -119,7 +129,7 @@ http::Admission ApiService::admit(const http::Request& head, size_t usual_bytes)
                       printable(head.header("host"))));
     }
     route = &router_.find(call);
-    if (!route->needed.key) return {kIdleBodyBytes};
+    if (!route->needed.key) return {kIdleBodyBytes, pace_of(*route)};
     gate_.require_key(head);
     const bool upload = route->method == "POST" && route->pattern == "/v1/files";
     return {upload ? options_.upload_bytes_max : usual_bytes, pace_of(*route)};
@@ -127,7 +137,7 @@ http::Admission ApiService::admit(const http::Request& head, size_t usual_bytes)
     const auto trace = std::make_shared<RequestTrace>(observers_, head);
     if (route != nullptr) trace->set_endpoint(route->pattern);
     trace->refuse(error.status(), error.code());
-    return {0, http::Pace::Works, traced(error.reply(), trace)};
+    return {0, http::Pace::Works, traced(error_reply(head, error), trace)};
   }
 }
 
@@ -177,7 +187,7 @@ std::unique_ptr<http::Reply> ApiService::handle(Call& call) {
   const Route& route = router_.find(call);
   call.trace->set_endpoint(route.pattern);
   if (call.request.received_s > drained_s_ && route.method != "GET" && !call.batch_id) {
-    throw ApiError(503, "", "", "the server is stopping; send the request again");
+    throw ApiError(503, kDraining, "", "the server is stopping; send the request again");
   }
   if (route.needed.key && !call.batch_id) call.caller = gate_.admit(call.request, route.needed.action);
   call.action = route.needed.action;
@@ -196,14 +206,15 @@ std::unique_ptr<http::Reply> ApiService::refuse_call(const Call& call, const Api
     accounting_.note_refusal(call, error.status(), error.code());
   }
   call.trace->refuse(error.status(), error.code());
-  return error.reply();
+  return error_reply(call.request, error);
 }
 
 std::unique_ptr<http::Reply> ApiService::refuse(const http::Request& request, unsigned status,
                                                 std::string message) {
   const auto trace = std::make_shared<RequestTrace>(observers_, request);
   trace->refuse(status, "");
-  return traced(ApiError(status, status == 413 ? "request_too_large" : "", "", message).reply(), trace);
+  const ApiError error(status, status == 413 ? "request_too_large" : "", "", message);
+  return traced(error_reply(request, error), trace);
 }
 
 }  // namespace lockstep::server

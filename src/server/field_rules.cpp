@@ -14,7 +14,6 @@ void apply_field_rules(JsonFields& fields, std::span<const FieldRule> rules, Mod
   }
   fields.require_known(names);
   for (const FieldRule& rule : rules) {
-    if (handling(rule) == Handling::WithoutEffect) fields.find(rule.name);
     if (handling(rule) == Handling::Refused) fields.refuse(rule.name, rule.why);
   }
 }

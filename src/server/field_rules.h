@@ -11,10 +11,9 @@
 namespace lockstep::server {
 
 enum class Handling : uint8_t {
-  Honoured,       // read by the request's parser, which may refuse single values
-  WithoutEffect,  // taken: by its meaning it changes nothing here, whatever it says
-  Refused,        // any value but null, false, "", [] and {} is refused with the rule's reason
-  Unknown,        // there is no such field
+  Honoured,  // read by the request's parser, which may refuse single values
+  Refused,   // any value but null, false, "", [] and {} is refused with the rule's reason
+  Unknown,   // there is no such field
 };
 
 struct FieldRule {
@@ -23,7 +22,7 @@ struct FieldRule {
   const char* why = "it is not supported; leave it out";
 };
 
-// Refuses what the mode refuses and what no rule names, and marks what is taken without effect as read.
+// Refuses what the mode refuses and what no rule names.
 // Throws an ApiError that names the field.
 void apply_field_rules(JsonFields& fields, std::span<const FieldRule> rules, Mode mode);
 

@@ -96,6 +96,22 @@ void read_generation_fields(JsonFields& fields, engine::Request& generation) {
   read_sampling_fields(fields, generation);
 }
 
+void read_asides(JsonFields& fields) {
+  fields.text("safety_identifier");
+  fields.text("prompt_cache_key");
+  const std::string retention = fields.text("prompt_cache_retention").value_or("24h");
+  if (retention != "24h" && retention != "in_memory" && retention != "in-memory") {
+    bad_field("prompt_cache_retention", "value must be 'in_memory' or '24h'");
+  }
+}
+
+void read_keep_alive(JsonFields& fields) {
+  const RequestJson* time = fields.find("keep_alive");
+  if (time != nullptr && !time->is_string() && !time->is_number()) {
+    bad_field("keep_alive", "value must be a number of seconds or a duration such as \"5m\"");
+  }
+}
+
 std::string read_service_tier(JsonFields& fields) {
   std::string name = fields.text("service_tier").value_or("");
   tier_named(name);

@@ -26,12 +26,18 @@ std::vector<std::string> read_stop(JsonFields& fields);
 std::optional<uint64_t> read_seed(JsonFields& fields);
 // stop, temperature, top_p, penalties, seed (a new one where none is given), logit_bias, and what local
 // servers have beside these: top_k, min_p, repetition_penalty, ignore_eos. Ids of logit_bias are not checked
-// against a vocabulary: the engine does that.
+// against a vocabulary: Inference does that.
 void read_sampling_fields(JsonFields& fields, engine::Request& generation);
 // max_completion_tokens and max_tokens: two names of one limit, of which the newer one wins, as with OpenAI.
 std::optional<uint32_t> read_tokens_max(JsonFields& fields, uint32_t least);
 // All of these.
 void read_generation_fields(JsonFields& fields, engine::Request& generation);
+
+// safety_identifier, prompt_cache_key, prompt_cache_retention: of whom and for how long. Checked, and without
+// effect: nothing is kept of them, and prefixes are kept as long as there is room.
+void read_asides(JsonFields& fields);
+// keep_alive, likewise: the model stays.
+void read_keep_alive(JsonFields& fields);
 
 // service_tier, which tier_named takes; empty where there is none.
 std::string read_service_tier(JsonFields& fields);

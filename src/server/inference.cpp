@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 
 #include "server/api_error.h"
 #include "server/generation_fields.h"
+#include "server/prompt_fields.h"
 #include "server/request_trace.h"
 
 namespace lockstep::server {
@@ -53,6 +55,12 @@ const std::string& Inference::own_name(const std::string& id) const {
   return ours ? model_.ids.front() : id;
 }
 
+void Inference::check_biases(const numerics::SamplingParameters& sampling) const {
+  for (const auto& [token, bias] : sampling.logit_bias) {
+    check_vocabulary(std::span(&token, 1), model_.tokenizer, "logit_bias");
+  }
+}
+
 void Inference::check_length(const InferenceRequest& request, size_t tokens) const {
   if (tokens <= model_.context) return;
   throw ApiError(
@@ -64,12 +72,12 @@ void Inference::check_length(const InferenceRequest& request, size_t tokens) con
 }
 
 // Flex fails fast instead of waiting, as Groq's does.
-void Inference::require_free_capacity(const std::string& model) const {
+void Inference::require_free_capacity(const std::string& model, uint32_t answers) const {
   const engine::Load load = model_.engine.load();
-  const bool waits =
-      std::any_of(load.waiting.begin(), load.waiting.end() - 1, [](auto count) { return count != 0; });
-  const auto running = std::accumulate(load.running.begin(), load.running.end() - 1, size_t{0});
-  if (!waits && running < load.streams_max) return;
+  // What has just come waits too, until the next step; idle work makes room.
+  const size_t running = std::accumulate(load.running.begin(), load.running.end() - 1, size_t{0});
+  const size_t waiting = std::accumulate(load.waiting.begin(), load.waiting.end() - 1, size_t{0});
+  if (!load.short_of_memory && running + waiting + answers <= load.streams_max) return;
   throw ApiError(
       498, "capacity_exceeded", "",
       fmt::format("{} has no free capacity for the service tier `flex`. Please try again later, or with "
@@ -93,7 +101,8 @@ accounts::TokensWanted Inference::tokens_wanted(const InferenceRequest& request)
 
 void Inference::take_places(const InferenceRequest& request, uint32_t answers, bool idle) {
   if (answers > places_->request_max()) {
-    throw ApiError(400, "", request.prompt_field,
+    const bool choices_only = request.prompts.size() <= places_->request_max();
+    throw ApiError(400, "", choices_only ? "n" : request.prompt_field,
                    fmt::format("the request asks for {} answers at once; up to {} are possible", answers,
                                places_->request_max()));
   }
@@ -115,6 +124,7 @@ std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) 
         "'service_tier' : this project may not use 'performance'; an owner of the organization can "
         "allow it, and every other tier is open");
   }
+  check_biases(generation.sampling);
   generation.chunk = model_.chunk;
   generation.service = service_class(tier);
   if (request.prompts.empty()) request.prompts.push_back(std::move(generation.prompt));
@@ -126,8 +136,8 @@ std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) 
     check_length(request, prompt.size());
     origin.prompt_tokens += static_cast<uint32_t>(prompt.size());
   }
-  if (tier == accounts::Tier::Flex) require_free_capacity(request.model);
   const auto answers = static_cast<uint32_t>(request.prompts.size()) * request.choices;
+  if (tier == accounts::Tier::Flex) require_free_capacity(request.model, answers);
   const bool idle = generation.service == engine::ServiceClass::Idle;
   take_places(request, answers, idle);
   const auto listener = [places = places_, idle, wake = call.wake](bool finished) {

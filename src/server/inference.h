@@ -44,7 +44,8 @@ class Inference {
   const std::string& own_name(const std::string& id) const;
 
   // Counts the request and hands it to the engine: an answer a choice, those of the first prompt first.
-  // Throws an ApiError where a prompt is too long, the server has no room, or the accounting refuses.
+  // Throws an ApiError where a prompt is too long, a bias is for no token, the server has no room, or the
+  // accounting refuses.
   std::unique_ptr<Answers> start(Call& call, InferenceRequest request);
 
   // Of the model's answers, in its format of calls.
@@ -54,8 +55,9 @@ class Inference {
   uint32_t answers_running() const { return places_->taken(); }
 
  private:
+  void check_biases(const numerics::SamplingParameters& sampling) const;
   void check_length(const InferenceRequest& request, size_t tokens) const;
-  void require_free_capacity(const std::string& model) const;
+  void require_free_capacity(const std::string& model, uint32_t answers) const;
   accounts::TokensWanted tokens_wanted(const InferenceRequest& request) const;
   void take_places(const InferenceRequest& request, uint32_t answers, bool idle);
 

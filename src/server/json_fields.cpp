@@ -4,16 +4,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
+#include <map>
 #include <numeric>
 
+#include "base/json_scan.h"
 #include "server/api_error.h"
 
 namespace lockstep::server {
 
 namespace {
 
-constexpr int kDepthMax = 64;
+constexpr uint32_t kDepthMax = 64;
 constexpr size_t kShownMax = 64;  // bytes of a client's name for a field that an error repeats
 
 // Letters to put in, take out or change until `a` is `b`.
@@ -32,30 +33,6 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-// Reads a text, and tells how far the JSON parser has read: behind a bracket, when that is told.
-struct Reader {
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-
-  reference operator*() const { return *at; }
-  Reader& operator++() {
-    *position = ++at;
-    return *this;
-  }
-  Reader operator++(int) {
-    Reader before = *this;
-    ++*this;
-    return before;
-  }
-  bool operator==(const Reader& other) const { return at == other.at; }
-
-  const char* at;
-  const char** position;
-};
-
 }  // namespace
 
 RequestJson parse_json(std::string_view body) {
@@ -64,23 +41,21 @@ RequestJson parse_json(std::string_view body) {
 }
 
 RequestJson parse_json(std::string_view body, std::string_view name, std::string_view& text) {
-  using Event = RequestJson::parse_event_t;
-  const char* position = body.data();
-  const char* begin = nullptr;  // of the field's value, while it is read
-  bool named = false;           // the last key of the object was `name`
-  const auto look = [&](int depth, Event event, const RequestJson& value) {
-    if (depth > kDepthMax) {
+  size_t begin = 0;    // of the field's value, while it is read
+  bool named = false;  // the last name of the outermost object was `name`
+  scan_json(body, [&](const JsonEvent& event) {
+    if (event.depth >= kDepthMax && event.kind == JsonEvent::Kind::Begin) {
       throw ApiError(400, "", "", fmt::format("the body's JSON is nested more than {} deep", kDepthMax));
     }
-    if (depth != 1) return true;
-    if (event == Event::key) named = value == name;
-    if (event == Event::object_start) begin = position - 1;
-    if (event == Event::object_end && named) text = {begin, static_cast<size_t>(position - begin)};
-    return true;
-  };
+    if (event.depth != 1) return;
+    if (event.kind == JsonEvent::Kind::Name) named = event.name == name;
+    if (event.kind == JsonEvent::Kind::Begin) begin = event.position;
+    if (event.kind == JsonEvent::Kind::End && named && body[begin] == '{') {
+      text = body.substr(begin, event.position - begin);
+    }
+  });
   try {
-    return RequestJson::parse(Reader{body.data(), &position}, Reader{body.data() + body.size(), nullptr},
-                              look);
+    return RequestJson::parse(body);
   } catch (const RequestJson::parse_error& error) {
     throw ApiError(400, "", "", fmt::format("the body is no valid JSON: look at byte {}", error.byte));
   } catch (const RequestJson::exception&) {
@@ -89,20 +64,28 @@ RequestJson parse_json(std::string_view body, std::string_view name, std::string
 }
 
 nlohmann::ordered_json parse_ordered(std::string_view body, const std::vector<std::string>& fields) {
-  using Json = nlohmann::ordered_json;
-  bool kept = false;
+  std::map<std::string, std::string_view> kept;  // the texts of the fields' values
+  auto current = kept.end();
+  size_t begin = 0;
   uint32_t names = 0;
-  auto keep = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (event != Json::parse_event_t::key) return true;
-    if (depth == 1) kept = std::find(fields.begin(), fields.end(), value) != fields.end();
-    if (kept && ++names > kOrderedNamesMax) {
+  scan_json(body, [&](const JsonEvent& event) {
+    if (event.kind == JsonEvent::Kind::Name && event.depth == 1) {
+      const bool wanted = std::find(fields.begin(), fields.end(), event.name) != fields.end();
+      current = wanted ? kept.insert_or_assign(std::string(event.name), "null").first : kept.end();
+    }
+    if (current == kept.end()) return;
+    if (event.kind == JsonEvent::Kind::Name && ++names > kOrderedNamesMax) {
       throw ApiError(400, "", "",
                      fmt::format("'{}' : the objects have more than {} names; use fewer",
                                  fmt::join(fields, "', '"), kOrderedNamesMax));
     }
-    return kept;
-  };
-  return Json::parse(body, keep);
+    if (event.depth != 1) return;
+    if (event.kind == JsonEvent::Kind::Begin) begin = event.position;
+    if (event.kind == JsonEvent::Kind::End) current->second = body.substr(begin, event.position - begin);
+  });
+  auto json = nlohmann::ordered_json::object();
+  for (const auto& [name, text] : kept) json[name] = nlohmann::ordered_json::parse(text);
+  return json;
 }
 
 JsonFields::JsonFields(const RequestJson& json, std::string where) : json_(json), where_(std::move(where)) {

@@ -20,9 +20,9 @@ RequestJson parse_json(std::string_view body);
 // written, or stays as it is where that value is no object.
 RequestJson parse_json(std::string_view body, std::string_view name, std::string_view& text);
 
-// What a body holds in these of its fields, with every object's names in their order: what matters in a
-// schema or in a call's arguments. Throws an ApiError for more than kOrderedNamesMax names, which take long.
-// REQUIRES: parse_json() took it.
+// The objects and arrays that a body holds in these of its fields, with every object's names in their order:
+// what matters in a schema or in a call's arguments. Other values are null. Throws an ApiError for more than
+// kOrderedNamesMax names, which take long. REQUIRES: parse_json() took it.
 inline constexpr uint32_t kOrderedNamesMax = 10000;
 nlohmann::ordered_json parse_ordered(std::string_view body, const std::vector<std::string>& fields);
 

@@ -18,6 +18,7 @@ class ReplyWithHeaders : public http::Reply {
     return piece;
   }
   http::Pace pace() override { return reply_->pace(); }
+  void stop() override { reply_->stop(); }
 
  private:
   const std::unique_ptr<http::Reply> reply_;

@@ -52,6 +52,7 @@ class TracedReply : public http::Reply {
     return piece;
   }
   http::Pace pace() override { return reply_->pace(); }
+  void stop() override { reply_->stop(); }
 
  private:
   const std::shared_ptr<RequestTrace> trace_;

@@ -43,8 +43,8 @@ std::string_view api_path(std::string_view path) {
   return path;
 }
 
-void Router::add(std::string method, std::string pattern, Needed needed, Handler handler) {
-  routes_.push_back({std::move(method), std::move(pattern), needed, std::move(handler)});
+Route& Router::add(std::string method, std::string pattern, Needed needed, Handler handler) {
+  return routes_.emplace_back(Route{std::move(method), std::move(pattern), needed, std::move(handler)});
 }
 
 const Route& Router::find(Call& call) const {

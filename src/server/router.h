@@ -61,6 +61,7 @@ struct Route {
   std::string pattern;
   Needed needed;
   Handler handler;
+  bool quick = false;  // the handler only looks: it keeps no other request waiting
 };
 
 // The target begins as Groq's do, and not OpenAI's.
@@ -71,8 +72,8 @@ std::string_view api_path(std::string_view path);
 class Router {
  public:
   // A pattern's parts between slashes are literal, or "{name}" for any one part, or at its end "{name...}"
-  // for one or more. "/v1/..." is also "/openai/v1/...".
-  void add(std::string method, std::string pattern, Needed needed, Handler handler);
+  // for one or more. "/v1/..." is also "/openai/v1/...". What is given back may be changed until the next.
+  Route& add(std::string method, std::string pattern, Needed needed, Handler handler);
 
   // The route of a request, whose parameters it puts into the call. Throws an ApiError for an unknown path,
   // and for a known one with another method, which it names.

@@ -81,6 +81,28 @@ class Counts(Test):
                          r"tier `on_demand` on tokens per minute \(TPM\): Limit 100, Requested \d+, please reduce your message "
                          r"size and try again\. The limit is that of key `key_\w+` for all models\.$")
 
+    def test_a_limit_of_0_lets_nothing_through(self):
+        for kind, name in (("requests_per_minute", r"requests per minute \(RPM\)"), ("concurrent", "concurrent requests"),
+                           ("tokens_per_day", r"tokens per day \(TPD\)")):
+            with self.subTest(kind):
+                status, headers, reply = self.owner.key(limits=[{kind: 0}]).chat()
+                self.assertEqual((403, "permission_denied"), (status, reply["error"]["code"]))
+                self.assertNotIn("retry-after", headers)
+                self.assertRegex(reply["error"]["message"], r"^No request is let through for model `the-model` in organization "
+                                 rf"`org_\w+` service tier `on_demand` on {name}: Limit 0\. The limit is that of key `key_\w+` for "
+                                 r"all models\. Whoever set it can raise it\.$")
+
+    def test_the_field_that_names_what_is_not_there(self):
+        new = {"name": "k", "scopes": ["read"]}
+        for path, fields, param in (("keys", {**new, "project_id": "proj_none"}, "project_id"),
+                                    ("keys", {**new, "member_id": "member_none"}, "member_id"),
+                                    ("limits", {"subject": "key", "subject_id": "key_none", "concurrent": 1}, "subject_id")):
+            status, _, reply = self.owner.ask("POST", f"{BASE}/{path}", fields)
+            self.assertEqual((404, "not_found", param), (status, reply["error"]["code"], reply["error"]["param"]))
+        status, _, reply = self.owner.ask("POST", "/v1/batches", {
+            "input_file_id": "file_none", "endpoint": CHAT, "completion_window": "24h"})
+        self.assertEqual((404, "input_file_id"), (status, reply["error"]["param"]))
+
     def test_the_sentence_and_headers_of_a_refusal(self):
         limited = self.owner.key(limits=[{"model": "the-model", "requests_per_minute": 1}])
         self.assertEqual(200, limited.chat()[0])

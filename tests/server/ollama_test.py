@@ -12,7 +12,7 @@ import ollama
 import pydantic
 
 import tools_test
-from support import Place, QUESTION, WithServer, main
+from support import Place, QUESTION, Server, WithServer, main, tiny
 from tools_test import CLOCK, tool
 
 # In words that the client's own classes of tools do not leave out.
@@ -117,6 +117,21 @@ class Ollama(WithServer):
                 call()
             self.assertEqual(status, caught.exception.status_code)
             self.assertIn(says, caught.exception.error)
+
+    def test_errors_of_every_path_are_sentences(self):
+        for method, path, body, status, says in (("GET", "/api/chat", None, 405, "POST"), ("POST", "/api/pull", b"{}", 404, "/api/pull"),
+                                                 ("POST", "/api/chat", b"{", 400, "JSON"),
+                                                 ("POST", "/api/show", b"a" * (5 << 20), 413, "larger")):
+            answered, _, reply = self.server.send(method, path, body)
+            self.assertEqual(status, answered)
+            self.assertIn(says, reply["error"])
+            self.assertIsInstance(reply["error"], str)
+        self.assertIn("message", self.server.send("GET", "/v1/chat/completions")[2]["error"])
+        with Server(model=tiny(), context=256, keys=True) as server:
+            for method, path in (("GET", "/api/tags"), ("POST", "/api/chat")):
+                status, headers, reply = server.send(method, path, headers={"authorization": "Bearer wrong"})
+                self.assertEqual((401, "Incorrect API key provided."), (status, reply["error"]))
+                self.assertEqual("Bearer", headers["www-authenticate"])
 
     def test_the_lines_of_a_stream(self):
         body = json.dumps({"model": "the-model", "messages": QUESTION, "options": {"num_predict": 3}}).encode()

@@ -76,6 +76,8 @@ class Tls(Test):
         with open(Place.path("locked.key"), "wb") as locked:
             subprocess.run(["openssl", "ec", "-in", key, "-aes128", "-passout", "pass:secret"], check=True, stdout=locked,
                            stderr=subprocess.DEVNULL)
+        rsa = Place.path("rsa.key")
+        subprocess.run(["openssl", "genrsa", "-out", rsa, "2048"], check=True, capture_output=True)
         for options, says in (
             (["--cert", file], "belong together"),
             (["--key", key], "belong together"),
@@ -84,6 +86,7 @@ class Tls(Test):
             (["--cert", key, "--key", key], "is no certificate in PEM"),
             (["--cert", file, "--key", file], "is no private key in PEM"),
             (["--cert", file, "--key", other], "is not the key of"),
+            (["--cert", file, "--key", rsa], "is not the key of"),
             (["--cert", file, "--key", Place.path("locked.key")], "without a password"),
         ):
             with self.subTest(options=options):
@@ -279,6 +282,14 @@ class Attacks(Test):
                 with self.subTest(name):
                     self.assertEqual(wanted, server.send("GET", "/", headers={"Host": name})[0])
                     self.assertEqual(200, with_keys.send("GET", "/", headers={"Host": name})[0])
+            # The host of a target in absolute form counts, and no header.
+            for line, wanted in (("GET http://localhost:1/healthz HTTP/1.1\r\nHost: evil.example", b"200"),
+                                 ("GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost", b"403"),
+                                 ("POST HTTP://127.0.0.1/v1/chat/completions?a=b HTTP/1.1\r\nContent-Length: 0", b"400"),
+                                 ("GET http://localhost/nothing HTTP/1.1", b"404")):
+                with self.subTest(line), server.connect() as connection:
+                    connection.sendall(line.encode() + b"\r\nConnection: close\r\n\r\n")
+                    self.assertEqual(wanted, read_to_end(connection)[9:12])
 
     def test_a_status_that_no_standard_has(self):
         with self.server.connect() as busy, self.server.connect() as also_busy, self.server.connect() as connection:
@@ -538,6 +549,7 @@ class TheEnd(Test):
             status, headers, error = server.send("POST", "/v1/chat/completions", server.body(max_tokens=1), headers)
             self.assertEqual((503, "1"), (status, headers["retry-after"]))
             self.assertIn("stopping", error["error"]["message"])
+            self.assertEqual("draining", error["error"]["code"])
             begun.sendall(b"\r\n")
             self.assertIn(b" 200 OK", read_to_end(begun))
             # One that says nothing is no reason to stay.
@@ -546,6 +558,9 @@ class TheEnd(Test):
             began = time.monotonic()
             self.assertEqual(0, server.wait_for_end())
             self.assertLess(time.monotonic() - began, 5)
+            refused = [line for line in server.log().splitlines() if "status=503" in line]
+            self.assertEqual({"/readyz", "/v1/chat/completions"}, {re.search(r"path=(\S+)", line)[1] for line in refused})
+            self.assertTrue(all("reason=draining" in line for line in refused), refused)
 
 
 if __name__ == "__main__":

@@ -135,8 +135,10 @@ class Clients(WithServer):
                 self.assertEqual("context_length_exceeded", self.code(caught))
                 with self.assertRaises(package.NotFoundError):
                     client.models.retrieve("no/such")
-        with self.assertRaises(openai.BadRequestError):
-            create(self.server.openai(), logit_bias={"99999999": 1})
+        with self.assertRaises(openai.BadRequestError) as caught:
+            create(self.server.openai(), logit_bias={"999999999": 1})
+        self.assertEqual("logit_bias", caught.exception.param)
+        self.assertIn("token 999999999 is not in the vocabulary", caught.exception.message)
         with self.assertRaises(openai.APIStatusError) as caught:
             create(self.server.openai(), messages=[{"role": "user", "content": "a" * (5 << 20)}])
         self.assertEqual(413, caught.exception.status_code)
@@ -220,6 +222,30 @@ class Wire(WithServer):
                 self.assertEqual((status, code), (got, error["error"]["code"]))
                 self.assertEqual(["message", "type", "param", "code"], list(error["error"]))
                 self.assertEqual(status == 405, "allow" in headers)
+
+    def test_a_body_takes_no_longer_than_its_bytes_do(self):
+        """Where every object cost a look at all before it, this would be a quarter of an hour."""
+        messages = b'{"model":"the-model","messages":[' + b"{}," * 1_300_000 + b"{}]}"
+        for path in ("/v1/chat/completions", "/v1/responses", "/api/chat", "/v1/tokenize"):
+            with self.subTest(path):
+                self.assertEqual(400, self.server.send("POST", path, messages)[0])
+        calls = [{"role": "assistant", "tool_calls": [{"id": "a", "type": "function", "function": {
+            "name": "f", "arguments": '{"a":[' + "{}," * 600_000 + "{}]}"}}]}, {"role": "user", "content": "?"}]
+        self.assertEqual(400, self.server.send("POST", "/v1/chat/completions", self.server.body(messages=calls))[0])
+
+    def test_flex_wants_room_and_not_an_idle_server(self):
+        connections = [self.enterContext(self.server.connect()) for _ in range(16)]
+        for connection in connections:
+            connection.sendall(self.server.post(service_tier="flex", max_tokens=8))
+        for connection in connections:
+            self.assertIn(b" 200 OK", read_until(connection, b"choices"))
+        with self.server.connect() as one, self.server.connect() as other:
+            for connection, count in ((one, 128), (other, 127)):
+                connection.sendall(self.server.post(n=count, max_tokens=600, ignore_eos=True))
+            self.server.wait_until_running(255, 10)
+            body = self.server.body(service_tier="flex", n=2)
+            self.assertEqual(498, self.server.send("POST", "/v1/chat/completions", body)[0], "257 streams are too many")
+        self.server.wait_until_running(0, 10)
 
     def test_bytes_that_are_no_http(self):
         for data, status in ((b"GARBAGE\r\n\r\n", b" 400 "), (b"GET / HTTP/1.1\r\nx: " + b"a" * HEAD_BYTES_MAX, b" 431 "),
@@ -319,6 +345,12 @@ class LongAnswers(Test):
             status, headers, error = server.send("POST", "/v1/chat/completions", server.body())
             self.assertEqual((503, "1"), (status, headers["retry-after"]))
             self.assertIn("over capacity", error["error"]["message"])
+            for path, fields, param in (("chat/completions", {"n": 3}, "n"), ("completions", {"prompt": "a", "n": 3}, "n"),
+                                        ("completions", {"prompt": ["a"] * 3}, "prompt"),
+                                        ("completions", {"prompt": ["a"] * 3, "n": 2}, "prompt")):
+                asked = {"model": server.model, **({} if "prompt" in fields else {"messages": QUESTION}), **fields}
+                status, _, error = server.send("POST", f"/v1/{path}", json.dumps(asked))
+                self.assertEqual((400, param), (status, error["error"]["param"]))
             with self.assertRaises(openai.InternalServerError):
                 create(server.openai())
             one.close()
@@ -342,11 +374,18 @@ class LongAnswers(Test):
         for options, signals in (("--drain-time", 1), 1), ((), 2):
             with self.subTest(options=options), self.server(*options) as server, server.connect() as one:
                 one.sendall(server.post(stream=True, **self.FOREVER))
-                server.wait_until_running(1, 5)
+                whole = self.enterContext(server.connect())
+                whole.sendall(server.post(**self.FOREVER))
+                server.wait_until_running(2, 5)
                 for _ in range(signals):
                     server.process.send_signal(signal.SIGTERM)
                     time.sleep(0.3)
+                # Both are told that it was the server who ended them, and so is the log.
+                self.assertRegex(read_to_end(one), rb'(?s)"content".*event: error.*the server is stopping')
+                self.assertRegex(read_to_end(whole), rb"(?s)^HTTP/1.1 503 .*the server is stopping")
                 self.assertEqual(0, server.wait_for_end())
+                self.assertEqual(2, server.log().count("status=503"), server.log())
+                self.assertNotIn("client_closed_request", server.log())
 
     def test_connections_that_say_nothing(self):
         with self.server("--idle-time", 1, "--connections", 3) as server:

@@ -45,6 +45,8 @@ class Strict(Test):
                 ({"messages": history(reasoning_content="a")}, "property 'reasoning_content' is unsupported"),
                 ({"messages": history(function_call=None)}, says + "'messages.1.function_call' : value must be an object)]"),
                 ({"messages": history(name="n")}, "property 'name' is unsupported"),
+                ({"response_format": {"type": "json_object"}, "extra_body": {"reasoning_format": "raw"}},
+                 "'reasoning_format' : 'raw' can not stand beside JSON or tools"),
                 ({"response_format": {"type": "json_object"}}, "must contain the word 'json'")):
             with self.subTest(message):
                 with self.assertRaises(openai.BadRequestError) as caught:

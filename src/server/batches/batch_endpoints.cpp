@@ -91,7 +91,8 @@ class BatchEndpoints {
 
  private:
   static void require_input(Transaction& transaction, const Batch& batch) {
-    const File file = FileStore::find(transaction, batch.caller.project_id, batch.input_file_id);
+    const File file =
+        FileStore::find(transaction, batch.caller.project_id, batch.input_file_id, "input_file_id");
     if (file.purpose == kBatchPurpose) return;
     bad_field("input_file_id", "the file's purpose is '{}'; upload it with the purpose 'batch'",
               file.purpose);

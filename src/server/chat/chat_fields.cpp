@@ -39,18 +39,17 @@ constexpr FieldRule kRules[] = {
     {"logprobs", Honoured, Refused, kNotOfThisModel},
     {"top_logprobs", Honoured, Refused, kNotOfThisModel},
     {"logit_bias", Honoured, Refused, kNotOfThisModel},
-    {"store", Refused, WithoutEffect, "completions are not stored; leave it out"},  // Groq takes it
-    // Without documents there is nothing to cite.
-    {"citation_options", WithoutEffect, WithoutEffect},
+    {"store", Refused, Honoured, "completions are not stored; leave it out"},  // Groq takes it
+    {"citation_options", Honoured, Honoured},  // without documents there is nothing to cite
     {"documents", Refused, Refused},
     {"search_settings", Refused, Refused},
     {"exclude_domains", Refused, Refused},
     {"include_domains", Refused, Refused},
     {"compound_custom", Refused, Refused},
     // OpenAI's, which Groq does not know.
-    {"safety_identifier", WithoutEffect, Unknown},
-    {"prompt_cache_key", WithoutEffect, Unknown},
-    {"prompt_cache_retention", WithoutEffect, Unknown},
+    {"safety_identifier", Honoured, Unknown},  // checked, as are the next two
+    {"prompt_cache_key", Honoured, Unknown},
+    {"prompt_cache_retention", Honoured, Unknown},
     {"modalities", Honoured, Unknown},  // ["text"]
     {"audio", Refused, Unknown},
     {"prediction", Refused, Unknown},
@@ -62,8 +61,8 @@ constexpr FieldRule kRules[] = {
     {"min_p", Honoured, Unknown},
     {"repetition_penalty", Honoured, Unknown},
     {"ignore_eos", Honoured, Unknown},
-    {"cache_prompt", WithoutEffect, Unknown},  // prefixes are kept whatever it says
-    {"keep_alive", WithoutEffect, Unknown},    // the model stays
+    {"cache_prompt", Honoured, Unknown},  // true: prefixes are kept
+    {"keep_alive", Honoured, Unknown},    // the model stays
 };
 
 }  // namespace

@@ -62,6 +62,30 @@ TEST(ChatFields, WhatIsStoredAndWhatIsNot) {
   EXPECT_EQ("taken", lenient(R"("store":false,"metadata":{"a":"b"},"user":"u")"));
 }
 
+TEST(ChatFields, WhatHasNoEffectIsChecked) {
+  EXPECT_EQ(
+      "taken",
+      lenient(R"("cache_prompt":true,"keep_alive":300,"citation_options":"disabled","safety_identifier":"u",)"
+              R"("prompt_cache_key":"k","prompt_cache_retention":"in_memory")"));
+  EXPECT_EQ("taken", lenient(R"("cache_prompt":null,"keep_alive":"5m","prompt_cache_retention":"24h")"));
+  EXPECT_EQ("'cache_prompt' : value must be true or false", lenient(R"("cache_prompt":"nonsense")"));
+  EXPECT_EQ("'cache_prompt' : value must be true: what was computed of a prompt is kept; leave it out",
+            lenient(R"("cache_prompt":false)"));
+  EXPECT_EQ("'keep_alive' : value must be a number of seconds or a duration such as \"5m\"",
+            lenient(R"("keep_alive":[1])"));
+  EXPECT_EQ("'prompt_cache_retention' : value must be a string", lenient(R"("prompt_cache_retention":7)"));
+  EXPECT_EQ("'prompt_cache_retention' : value must be 'in_memory' or '24h'",
+            lenient(R"("prompt_cache_retention":"1h")"));
+  EXPECT_EQ("'prompt_cache_key' : value must be a string", lenient(R"("prompt_cache_key":[])"));
+  EXPECT_EQ("'safety_identifier' : value must be a string", lenient(R"("safety_identifier":5)"));
+  for (auto said : {lenient, strict}) {
+    EXPECT_EQ("'citation_options' : value must be a string", said(R"("citation_options":{"a":1})", kHello));
+    EXPECT_EQ("'citation_options' : value must be 'enabled' or 'disabled'",
+              said(R"("citation_options":"on")", kHello));
+  }
+  EXPECT_EQ("'store' : value must be true or false", strict(R"("store":"yes")"));
+}
+
 TEST(ChatFields, ReasoningIsPartOfTheText) {
   EXPECT_EQ("taken",
             lenient(R"("reasoning_format":"raw","include_reasoning":true,"reasoning_effort":"none")"));
@@ -69,6 +93,14 @@ TEST(ChatFields, ReasoningIsPartOfTheText) {
             lenient(R"("reasoning_format":"parsed")"));
   EXPECT_EQ("'include_reasoning' : it can not stand beside 'reasoning_format'",
             strict(R"("reasoning_format":"raw","include_reasoning":true)"));
+  const std::string asks = R"({"role":"user","content":"Answer in JSON."})";
+  for (const char* other : {R"(,"response_format":{"type":"json_object"})",
+                            R"(,"tools":[{"type":"function","function":{"name":"f"}}])"}) {
+    EXPECT_EQ("'reasoning_format' : 'raw' can not stand beside JSON or tools; leave it out",
+              strict(R"("reasoning_format":"raw")" + std::string(other), asks));
+    EXPECT_EQ("taken", lenient(R"("reasoning_format":"raw")" + std::string(other), asks));
+  }
+  EXPECT_EQ("taken", strict(R"("reasoning_format":"raw","response_format":{"type":"text"})"));
 }
 
 TEST(ChatFields, WhatClientsSendBackOfAnAnswer) {

@@ -19,16 +19,26 @@ std::optional<uint32_t> read_logprobs(JsonFields& fields) {
   return static_cast<uint32_t>(top.value_or(0));
 }
 
-// Of whom and what for: a client's own notes.
-void read_notes(JsonFields& fields) {
+// Of whom and what for: a client's own notes, and what holds anyway.
+void read_notes(JsonFields& fields, Mode mode) {
   fields.text("user");
   if (const RequestJson* metadata = fields.find("metadata"); metadata != nullptr && !metadata->is_object()) {
     bad_field("metadata", "value must be an object");
   }
+  if (mode == Mode::Strict) fields.boolean("store");
+  read_asides(fields);
+  read_keep_alive(fields);
+  if (!fields.boolean("cache_prompt").value_or(true)) {
+    bad_field("cache_prompt", "value must be true: what was computed of a prompt is kept; leave it out");
+  }
+  const std::string citations = fields.text("citation_options").value_or("enabled");
+  if (citations != "enabled" && citations != "disabled") {
+    bad_field("citation_options", "value must be 'enabled' or 'disabled'");
+  }
 }
 
 // The model's reasoning, where it has any, is part of its text.
-void read_kinds_of_output(JsonFields& fields, Mode mode) {
+void read_kinds_of_output(JsonFields& fields, Mode mode, const OutputFields& output) {
   if (fields.text("reasoning_effort").value_or("none") != "none") {
     bad_field("reasoning_effort", "only 'none' is supported: the model has no reasoning apart from its text");
   }
@@ -38,8 +48,8 @@ void read_kinds_of_output(JsonFields& fields, Mode mode) {
   if (!fields.boolean("include_reasoning").value_or(true)) {
     bad_field("include_reasoning", "value must be true: the model has no reasoning apart from its text");
   }
-  if (mode == Mode::Strict && fields.find("reasoning_format") && fields.find("include_reasoning")) {
-    bad_field("include_reasoning", "it can not stand beside 'reasoning_format'");
+  if (mode == Mode::Strict && fields.find("reasoning_format")) {
+    check_reasoning_as_groq(fields.find("include_reasoning") != nullptr, output);
   }
   const RequestJson* modalities = fields.find("modalities");
   if (modalities != nullptr && *modalities != RequestJson::array({"text"})) {
@@ -58,8 +68,8 @@ void read_fields(JsonFields& fields, std::string_view body, Mode mode, ChatReque
   request.output = read_output_fields(fields, body);
   check_end(request.output, request.generation, "stop");
   request.service_tier = read_service_tier(fields);
-  read_notes(fields);
-  read_kinds_of_output(fields, mode);
+  read_notes(fields, mode);
+  read_kinds_of_output(fields, mode, request.output);
 }
 
 }  // namespace

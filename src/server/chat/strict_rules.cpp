@@ -14,4 +14,11 @@ void check_as_groq(const ChatRequest& request) {
                      {.format = "response_format", .messages = "messages"});
 }
 
+void check_reasoning_as_groq(bool includes_reasoning, const OutputFields& output) {
+  if (includes_reasoning) bad_field("include_reasoning", "it can not stand beside 'reasoning_format'");
+  if (output.asks_for_json || !output.tools.is_null()) {
+    bad_field("reasoning_format", "'raw' can not stand beside JSON or tools; leave it out");
+  }
+}
+
 }  // namespace lockstep::server

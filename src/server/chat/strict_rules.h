@@ -11,4 +11,7 @@ inline constexpr size_t kStrictStopsMax = 4;
 // ApiError in Groq's words.
 void check_as_groq(const ChatRequest& request);
 
+// What cannot stand beside reasoning_format 'raw': include_reasoning, JSON and tools.
+void check_reasoning_as_groq(bool includes_reasoning, const OutputFields& output);
+
 }  // namespace lockstep::server

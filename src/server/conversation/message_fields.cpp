@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/json_scan.h"
 #include "server/api_error.h"
 
 namespace lockstep::server {
@@ -34,19 +35,18 @@ std::string read_text(JsonFields& fields, const char* name, const TextParts& par
 
 Json read_arguments(const std::string& text, const std::string& place) {
   constexpr size_t kNamesMax = 1000;  // an ordered object looks for each among all
-  constexpr int kDepthMax = 64;
+  constexpr uint32_t kDepthMax = 64;
   if (text.empty()) return Json::object();
   size_t names = 0;
-  auto limit = [&](int depth, Json::parse_event_t event, Json&) {
-    names += event == Json::parse_event_t::key;
-    if (depth > kDepthMax || names > kNamesMax) {
+  scan_json(text, [&](const JsonEvent& event) {
+    names += event.kind == JsonEvent::Kind::Name;
+    if (event.depth > kDepthMax || names > kNamesMax) {
       bad_field(place, "at most {} names and {} levels are possible", kNamesMax, kDepthMax);
     }
-    return true;
-  };
+  });
   Json arguments;
   try {
-    arguments = Json::parse(text, limit);
+    arguments = Json::parse(text);
   } catch (const Json::exception&) {
     arguments = nullptr;
   }

@@ -66,8 +66,8 @@ std::set<std::string> old_contents(const std::filesystem::path& folder) {
   return names;
 }
 
-[[noreturn]] void no_such_file(const std::string& id) {
-  throw ApiError(404, "file_not_found", "file_id", fmt::format("There is no file '{}' in this project.", id));
+[[noreturn]] void no_such_file(const std::string& id, const char* field = "file_id") {
+  throw ApiError(404, "file_not_found", field, fmt::format("There is no file '{}' in this project.", id));
 }
 
 }  // namespace
@@ -121,10 +121,11 @@ File FileStore::find(const std::string& project_id, const std::string& id) const
   return database_.read([&](Transaction& transaction) { return find(transaction, project_id, id); });
 }
 
-File FileStore::find(Transaction& transaction, const std::string& project_id, const std::string& id) {
+File FileStore::find(Transaction& transaction, const std::string& project_id, const std::string& id,
+                     const char* field) {
   const auto found = transaction.execute(
       fmt::format("SELECT {} FROM files WHERE id = $1 AND project_id = $2", kColumns), {id, project_id});
-  if (found.rows.empty()) no_such_file(id);
+  if (found.rows.empty()) no_such_file(id, field);
   return file_of(found.rows.front());
 }
 

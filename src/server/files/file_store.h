@@ -31,9 +31,10 @@ class FileStore {
 
   // Stores a new file; `file` has all but its id and bytes. Throws an ApiError where the project has no room.
   File add(File file, Bytes content);
-  // Of the project; throws an ApiError (404) if there is none.
+  // Of the project; throws an ApiError (404) if there is none, whose `param` is the field that has the id.
   File find(const std::string& project_id, const std::string& id) const;
-  static File find(database::Transaction& transaction, const std::string& project_id, const std::string& id);
+  static File find(database::Transaction& transaction, const std::string& project_id, const std::string& id,
+                   const char* field = "file_id");
   PageOf<File> list(const std::string& project_id, const std::optional<std::string>& purpose,
                     const Page& page) const;
   // Throws an ApiError: 404, or 409 for the input of a batch that has not ended.

@@ -99,24 +99,11 @@ std::unique_ptr<http::Reply> show(const Inference& inference, Call& call) {
   return json_reply(json);
 }
 
-// The handler, with errors as Ollama's clients read them.
-Handler with_ollama_errors(Handler handler) {
-  return [handler = std::move(handler)](Call& call) {
-    try {
-      return handler(call);
-    } catch (const ApiError& error) {
-      return ollama_error_reply(error);
-    } catch (const Error& error) {
-      return ollama_error_reply(ApiError(error));
-    }
-  };
-}
-
 }  // namespace
 
 void add_ollama_endpoints(Router& router, Inference& inference) {
   auto add = [&router](const char* method, const char* path, Handler handler) {
-    router.add(method, path, accounts::Action::Infer, with_ollama_errors(std::move(handler)));
+    router.add(method, path, accounts::Action::Infer, std::move(handler));
   };
   add("POST", "/api/chat",
       [&inference](Call& call) { return complete(inference, call, parse_ollama_chat(call.request.body)); });

@@ -81,10 +81,7 @@ void read_common_fields(JsonFields& fields, OllamaRequest& request) {
   request.model = without_latest(fields.required_text("model"));
   const RequestJson* options = fields.find("options");
   read_options(options == nullptr ? RequestJson::object() : *options, request);
-  const RequestJson* keep_alive = fields.find("keep_alive");  // the model stays
-  if (keep_alive != nullptr && !keep_alive->is_string() && !keep_alive->is_number()) {
-    bad_field("keep_alive", "value must be a number of seconds or a duration such as \"5m\"");
-  }
+  read_keep_alive(fields);
 }
 
 // What requests for text have.

@@ -32,10 +32,10 @@ constexpr FieldRule kRules[] = {
     {"prompt", Refused, Refused},
     {"include", Honoured, Refused},  // log-probabilities
     {"top_logprobs", Honoured, Refused},
-    {"safety_identifier", WithoutEffect, Refused},
-    {"prompt_cache_key", WithoutEffect, Refused},
+    {"safety_identifier", Honoured, Refused},
+    {"prompt_cache_key", Honoured, Refused},
     // OpenAI's, which Groq does not know.
-    {"prompt_cache_retention", WithoutEffect, Unknown},
+    {"prompt_cache_retention", Honoured, Unknown},
     {"stream_options", Honoured, Unknown},  // without obfuscation
     {"background", Honoured, Unknown},      // false
     {"conversation", Refused, Unknown, kNothingIsKept},

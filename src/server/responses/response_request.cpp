@@ -105,6 +105,7 @@ void read_fields(JsonFields& fields, std::string_view body, Mode mode, ResponseR
   request.stream = fields.boolean("stream").value_or(false);
   request.user = fields.text("user");
   request.metadata = read_metadata(fields);
+  read_asides(fields);
   request.service_tier = read_service_tier(fields);
   read_output(fields, body, request);
   read_what_holds(fields);

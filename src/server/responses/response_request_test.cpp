@@ -218,6 +218,8 @@ TEST(ResponseRequest, WhatGroqDoesNotKnow) {
   EXPECT_EQ("property 'seed' is unsupported", refusal(R"("input":"a","seed":1)", Mode::Strict));
   EXPECT_EQ("'include' : it is not supported; leave it out",
             refusal(R"("input":"a","include":["message.output_text.logprobs"])", Mode::Strict));
+  EXPECT_EQ("'prompt_cache_retention' : value must be a string",
+            refusal(R"("input":"a","prompt_cache_retention":7)"));
   EXPECT_EQ("'prompt_cache_key' : it is not supported; leave it out",
             refusal(R"("input":"a","prompt_cache_key":"k")", Mode::Strict));
   EXPECT_EQ(0u, refusal(R"("input":"a","store":false,"include":[])", Mode::Strict).find("taken"));
