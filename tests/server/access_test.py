@@ -195,6 +195,14 @@ class Access(Test):
                 with self.subTest(route=route, caller=caller.name):
                     self.check(route, caller)
 
+    def refused(self, path, wanted, status, reply):
+        """By this status, code and a sentence with these words, which is all that clients of Ollama's API are told."""
+        error = reply["error"]
+        if path.startswith("/api/"):
+            error = {"code": wanted[1], "message": error}
+        self.assertEqual(wanted[:2], (status, error["code"]), reply)
+        self.assertIn(wanted[2], error["message"])
+
     def check(self, route, caller):
         need = NEEDS[route]
         method, path, body = self.target(route, caller)
@@ -202,14 +210,12 @@ class Access(Test):
         if need == ANYONE:
             return self.assertEqual(200, status, reply)
         if caller.role is None:
-            self.assertEqual((401, "invalid_api_key"), (status, reply["error"]["code"]), reply)
+            self.refused(path, (401, "invalid_api_key", ""), status, reply)
             if path.startswith("/v1/"):
                 self.assertEqual(401, self.ask(caller, method, path, body, prefix="/openai")[0])
             return
         if need != ANY_KEY and not allowed(need, caller.role, caller.scopes):
-            self.assertEqual((403, "permission_denied"), (status, reply["error"]["code"]), reply)
-            self.assertIn(need[1], reply["error"]["message"])
-            return
+            return self.refused(path, (403, "permission_denied", need[1]), status, reply)
         names_ours = "{" in route and "{model}" not in route or body and {"subject_id", "project_id"} & set(body)
         if caller is self.rival:
             if names_ours:
