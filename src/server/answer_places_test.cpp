@@ -28,6 +28,16 @@ TEST(AnswerPlaces, ALargeRequestOfABatchRunsAlone) {
   EXPECT_TRUE(places.take(32, false));
 }
 
+TEST(AnswerPlaces, WhoDoesNotWaitTakesNoMoreThanRun) {
+  AnswerPlaces places(64);
+  EXPECT_TRUE(places.take(4, true));
+  EXPECT_TRUE(places.take(6, false));
+  EXPECT_FALSE(places.take(3, false, 8));
+  EXPECT_TRUE(places.take(2, false, 8));
+  EXPECT_FALSE(places.take(1, false, 8));
+  EXPECT_TRUE(places.take(1, false));
+}
+
 TEST(AnswerPlaces, OneRequestHasHalf) {
   EXPECT_EQ(AnswerPlaces(4096).request_max(), 2048u);  // as many inputs as an embedding may have
   EXPECT_EQ(AnswerPlaces(1).request_max(), 1u);

@@ -1,7 +1,6 @@
 #include "server/inference.h"
 
 #include <algorithm>
-#include <numeric>
 #include <span>
 
 #include "server/api_error.h"
@@ -71,20 +70,6 @@ void Inference::check_length(const InferenceRequest& request, size_t tokens) con
           request.prompt_field, tokens, model_.context));
 }
 
-// Flex fails fast instead of waiting, as Groq's does.
-void Inference::require_free_capacity(const std::string& model, uint32_t answers) const {
-  const engine::Load load = model_.engine.load();
-  // What has just come waits too, until the next step; idle work makes room.
-  const size_t running = std::accumulate(load.running.begin(), load.running.end() - 1, size_t{0});
-  const size_t waiting = std::accumulate(load.waiting.begin(), load.waiting.end() - 1, size_t{0});
-  if (!load.short_of_memory && running + waiting + answers <= load.streams_max) return;
-  throw ApiError(
-      498, "capacity_exceeded", "",
-      fmt::format("{} has no free capacity for the service tier `flex`. Please try again later, or with "
-                  "another tier.",
-                  model));
-}
-
 accounts::TokensWanted Inference::tokens_wanted(const InferenceRequest& request) const {
   accounts::TokensWanted tokens(0);
   const int64_t length = request.generation.tokens_max;
@@ -99,17 +84,27 @@ accounts::TokensWanted Inference::tokens_wanted(const InferenceRequest& request)
   return tokens;
 }
 
-void Inference::take_places(const InferenceRequest& request, uint32_t answers, bool idle) {
+void Inference::take_places(const InferenceRequest& request, uint32_t answers, accounts::Tier tier) {
   if (answers > places_->request_max()) {
     const bool choices_only = request.prompts.size() <= places_->request_max();
     throw ApiError(400, "", choices_only ? "n" : request.prompt_field,
                    fmt::format("the request asks for {} answers at once; up to {} are possible", answers,
                                places_->request_max()));
   }
-  if (places_->take(answers, idle)) return;
-  throw ApiError(503, "", "",
-                 fmt::format("{} is currently over capacity. Please try again and back off exponentially.",
-                             request.model));
+  if (tier != accounts::Tier::Flex) {
+    if (places_->take(answers, tier == accounts::Tier::Batch)) return;
+    throw ApiError(503, "", "",
+                   fmt::format("{} is currently over capacity. Please try again and back off exponentially.",
+                               request.model));
+  }
+  // Flex fails fast instead of waiting, as Groq's does.
+  const engine::Load load = model_.engine.load();
+  if (!load.short_of_memory && places_->take(answers, false, load.streams_max)) return;
+  throw ApiError(
+      498, "capacity_exceeded", "",
+      fmt::format("{} has no free capacity for the service tier `flex`. Please try again later, or with "
+                  "another tier.",
+                  request.model));
 }
 
 std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) {
@@ -137,9 +132,8 @@ std::unique_ptr<Answers> Inference::start(Call& call, InferenceRequest request) 
     origin.prompt_tokens += static_cast<uint32_t>(prompt.size());
   }
   const auto answers = static_cast<uint32_t>(request.prompts.size()) * request.choices;
-  if (tier == accounts::Tier::Flex) require_free_capacity(request.model, answers);
-  const bool idle = generation.service == engine::ServiceClass::Idle;
-  take_places(request, answers, idle);
+  take_places(request, answers, tier);
+  const bool idle = tier == accounts::Tier::Batch;
   const auto listener = [places = places_, idle, wake = call.wake](bool finished) {
     if (finished) places->give_back(1, idle);
     wake();

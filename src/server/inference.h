@@ -57,9 +57,8 @@ class Inference {
  private:
   void check_biases(const numerics::SamplingParameters& sampling) const;
   void check_length(const InferenceRequest& request, size_t tokens) const;
-  void require_free_capacity(const std::string& model, uint32_t answers) const;
   accounts::TokensWanted tokens_wanted(const InferenceRequest& request) const;
-  void take_places(const InferenceRequest& request, uint32_t answers, bool idle);
+  void take_places(const InferenceRequest& request, uint32_t answers, accounts::Tier tier);
 
   const ServedModel model_;
   constrain::Constraints constraints_;
