@@ -121,6 +121,17 @@ TEST(Request, ABiasIsForATokenOfTheVocabulary) {
   check_request(request, 100, 10);
 }
 
+TEST(Request, LogProbabilitiesOfThePromptComeWithThoseOfAnAnswer) {
+  Request request;
+  request.prompt = {1};
+  request.prompt_logprobs = true;
+  EXPECT_THROW(check_request(request, 100, 10), Error);
+  request.top_logprobs = 0;
+  check_request(request, 100, 10);
+  request.embed = true;
+  EXPECT_THROW(check_request(request, 100, 10), Error);
+}
+
 TEST(Batch, StartsByClassThenInOrderOfComing) {
   Room room({.streams_max = 1});
   for (int32_t name = 0; name < 8; ++name) room.add(name, kAll[3 - name % 4]);

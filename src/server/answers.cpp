@@ -58,9 +58,7 @@ void Answers::take_news_of(Answer& answer, std::string& kept) {
     std::move(event->logprobs.begin(), event->logprobs.end(), std::back_inserter(answer.logprobs));
     if (!event->finished) continue;
     if (event->error) throw ApiError(*event->error);
-    if (event->reason == engine::FinishReason::Cancelled) {
-      throw ApiError(503, "", "", "the server is stopping; send the request again");
-    }
+    if (event->reason == engine::FinishReason::Cancelled) throw draining_error();
     answer.last = std::move(event);
   }
 }

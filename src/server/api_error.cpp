@@ -89,4 +89,8 @@ std::unique_ptr<http::Reply> ApiError::reply() const {
   return std::make_unique<http::WholeReply>(std::move(head), body());
 }
 
+ApiError draining_error() {
+  return ApiError(503, kDraining, "", "the server is stopping; send the request again");
+}
+
 }  // namespace lockstep::server

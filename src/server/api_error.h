@@ -45,6 +45,11 @@ class ApiError : public std::runtime_error {
   std::vector<std::pair<std::string, std::string>> headers_;
 };
 
+// The code of a 503 of a server that is to stop.
+inline constexpr const char* kDraining = "draining";
+// What such a server says to what it takes no more, and to what it ends.
+ApiError draining_error();
+
 // A 400 that names the field: "'PARAM' : what is wrong".
 template <class... Args>
 [[noreturn]] void bad_field(const std::string& param, fmt::format_string<Args...> format, Args&&... args) {

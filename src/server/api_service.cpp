@@ -27,8 +27,7 @@ namespace lockstep::server {
 namespace {
 
 constexpr std::chrono::minutes kHousekeepingPeriod{10};
-constexpr const char* kDraining = "draining";  // the code and the log's reason
-constexpr size_t kIdleBodyBytes = 1024;        // of what needs no key and reads no body
+constexpr size_t kIdleBodyBytes = 1024;  // of what needs no key and reads no body
 
 // What is no inference reads the database or files.
 http::Pace pace_of(const Route& route) {
@@ -187,7 +186,7 @@ std::unique_ptr<http::Reply> ApiService::handle(Call& call) {
   const Route& route = router_.find(call);
   call.trace->set_endpoint(route.pattern);
   if (call.request.received_s > drained_s_ && route.method != "GET" && !call.batch_id) {
-    throw ApiError(503, kDraining, "", "the server is stopping; send the request again");
+    throw draining_error();
   }
   if (route.needed.key && !call.batch_id) call.caller = gate_.admit(call.request, route.needed.action);
   call.action = route.needed.action;

@@ -11,6 +11,14 @@ from console_page import BASE, Page, SHOUT, main
 
 
 class Keys(Page):
+    def set_in_limits(self, action, values):
+        """Has the section of the limits do what this button says, with these values in its dialog."""
+        self.section("limits")
+        self.click("#limits button", action)
+        for id_, value in values.items():
+            self.set(id_, value)
+        self.click("dialog button", "Save")
+
     def test_a_key_that_is_not_given(self):
         self.expected = [401]
         self.go(key=False)
@@ -75,11 +83,7 @@ class Keys(Page):
         self.assertIn("refused with 500", self.text("#requests .content .error"))
 
     def test_the_focus_stays_after_a_change(self):
-        self.section("limits")
-        self.click("#limits button", "Set a limit")
-        self.wait("document.getElementById('limit-subject')")
-        self.set("limit-requests_per_day", "5000")
-        self.click("dialog button", "Save")
+        self.set_in_limits("Set a limit", {"limit-requests_per_day": "5000"})
         self.wait("document.querySelector('#limits table')?.innerText.includes('5,000')")
         self.assertEqual("limits-title", self.focused())
         change = "#limits button[aria-label='Change the limit of default (project)']"
@@ -139,12 +143,7 @@ class Keys(Page):
 
     def test_a_limit_refuses(self):
         made = self.server.ask("POST", f"{BASE}/keys", {"name": "held back", "scopes": ["inference", "read"]})[1]
-        self.section("limits")
-        self.click("#limits button", "Set a limit")
-        self.wait("document.getElementById('limit-subject')")
-        self.set("limit-subject", f"key {made['id']}")
-        self.set("limit-requests_per_minute", "1")
-        self.click("dialog button", "Save")
+        self.set_in_limits("Set a limit", {"limit-subject": f"key {made['id']}", "limit-requests_per_minute": "1"})
         self.wait("document.querySelector('#limits table')")
         self.assertIn("held back", self.text("#limits table"))
         self.expected = [429, 403]
@@ -196,11 +195,7 @@ class Keys(Page):
         self.server.ask("POST", f"{BASE}/spend_caps", {"subject": "organization", "usd_per_month": None})
 
     def test_a_spend_cap(self):
-        self.section("limits")
-        self.click("#limits button", "Set a cap")
-        self.wait("document.getElementById('cap-amount')")
-        self.set("cap-amount", "12.5")
-        self.click("dialog button", "Save")
+        self.set_in_limits("Set a cap", {"cap-amount": "12.5"})
         self.wait("document.querySelector('#limits meter')")
         self.assertEqual("12.5", self.server.ask("GET", f"{BASE}/spend_caps")[1]["data"][0]["usd_per_month"])
 

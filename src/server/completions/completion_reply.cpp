@@ -44,7 +44,7 @@ class CompletionFormat {
     json["text"] = echo.text + std::exchange(answer.text, {});
     json["logprobs"] = nullptr;
     if (with_logprobs_) {
-      token_texts_[index].begin_with(echo.text, echo.tokens);
+      if (!echo.tokens.empty()) token_texts_[index].begin_with(echo.text, echo.tokens);
       json["logprobs"] = token_texts_[index].next(std::exchange(answer.logprobs, {}));
     }
     json["finish_reason"] = nullptr;

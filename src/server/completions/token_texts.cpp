@@ -23,9 +23,9 @@ std::string name_of(const std::string& bytes) {
 
 void TokenTexts::begin_with(std::string_view told, std::span<const int32_t> prompt) {
   const size_t told_size = text::count_characters(told);
-  if (!prompt.empty()) first_ = prompt.front();
+  first_ = prompt.front();
   // A text's special tokens are in it, and silent where the prompt came as ids.
-  const bool show_control = !prompt.empty() && tokenizer_.decode(prompt) != told;
+  const bool show_control = tokenizer_.decode(prompt) != told;
   text::StreamDecoder decoder(tokenizer_, {.show_control = show_control});
   size_t decoded_size = 0;
   for (const int32_t token : prompt) {
@@ -36,7 +36,7 @@ void TokenTexts::begin_with(std::string_view told, std::span<const int32_t> prom
   for (size_t& offset : prompt_offsets_) {
     offset = std::min(offset - std::min(offset, begin_mark_size), told_size);
   }
-  offset_ += told_size;
+  offset_ = told_size;
 }
 
 ReplyJson TokenTexts::next(const std::vector<engine::TokenLogprob>& logprobs) {

@@ -20,8 +20,8 @@ class TokenTexts {
   // `tokenizer` must outlive this.
   explicit TokenTexts(const text::Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
-  // The text begins with the prompt. Where its tokens are given, next() tells them too: the first without a
-  // log-probability, as nothing is before it.
+  // The text begins with the prompt, told as `told`, and next() tells its tokens too: the first without a
+  // log-probability, as nothing is before it. REQUIRES: called first; the prompt is not empty.
   void begin_with(std::string_view told, std::span<const int32_t> prompt);
 
   // {"tokens","token_logprobs","top_logprobs","text_offset"} of the next tokens. Offsets count characters;

@@ -24,12 +24,14 @@ Offsets offsets(const ReplyJson& json) {
   return json["text_offset"].get<Offsets>();
 }
 
-TEST(TokenTexts, WithoutAPromptOffsetsBeginAfterTheEcho) {
+TEST(TokenTexts, WithoutAPromptOffsetsBeginWithTheAnswer) {
   const text::Tokenizer tokenizer(text::make_bpe_vocabulary("gpt-2", {}));
-  const ReplyJson json = told_of(tokenizer, "\u00e9cho", {}, std::vector<int32_t>{'a', 'b'});
-  EXPECT_EQ(offsets(json), (Offsets{4, 5}));
+  TokenTexts texts(tokenizer);
+  const ReplyJson json = texts.next({{'a', -2.0f, {{'a', -2.0f}}}, {'b', -1.0f, {}}});
+  EXPECT_EQ(offsets(json), (Offsets{0, 1}));
   EXPECT_EQ(json["tokens"], (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(json["top_logprobs"][0], (ReplyJson{{"a", -2.0f}}));
+  EXPECT_EQ(offsets(texts.next({{'c', -1.0f, {}}})), (Offsets{2}));
 }
 
 TEST(TokenTexts, APromptsFirstTokenHasNoLogProbability) {
